@@ -1,0 +1,1 @@
+"""client: the typed client that everything outside a node uses."""

@@ -1,0 +1,1 @@
+"""commands: the one registry of commands: name, arguments, help, risk, undo, effect on the quorum."""

@@ -1,0 +1,1 @@
+"""demo: the small programs of the default cluster."""

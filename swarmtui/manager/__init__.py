@@ -1,0 +1,1 @@
+"""manager: what only the leader runs: orchestrators, restart, scheduler, dispatcher, reaper."""

@@ -1,0 +1,1 @@
+"""node: one node = one nursery: wires the rooms together."""

@@ -1,0 +1,75 @@
+"""What a cluster was created as: the manifest that `cluster.json` and every node's `node.json` hold.
+
+Read once at creation and never changed by the log: it says which nodes exist on this machine and what they were born
+with. Who votes comes from the replicated log alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from swarmtui.objects.states import Availability, NodeRole
+
+MANIFEST_FORMAT = 1
+
+
+@attrs.frozen(kw_only=True)
+class RaftSettings:
+    """The `[raft]` table of a cluster file, its profile's values filled in. Seconds, entries and bytes."""
+
+    heartbeat_s: float = 0.1
+    election_timeout_s: float = 0.5
+    snapshot_every: int = 10_000
+    snapshot_every_set: bool = False  # the user named it: then no minimum of log bytes applies
+    keep_entries: int = 500
+    disk_reserve_bytes: int = 64 * 1024 * 1024
+    hurry: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class NodeEntry:
+    """One node of this machine, as born."""
+
+    id: str
+    name: str
+    role: NodeRole
+    address: str  # "127.0.0.1:7101", chosen at creation and kept
+    availability: Availability = Availability.ACTIVE
+    labels: Mapping[str, str] = {}
+
+
+@attrs.frozen(kw_only=True)
+class Manifest:
+    id: str  # the cluster's
+    name: str
+    profile: str
+    created_at: float
+    nodes: tuple[NodeEntry, ...]
+    raft: RaftSettings = RaftSettings()
+    agent_heartbeat_s: float = 1.0
+    node_timeout_s: float = 3.0
+    restart_delay_s: float = 1.0
+    restart_delay_after_death_s: float = 0.0
+    task_history_limit: int = 5
+    task_ports: tuple[int, int] = (20_000, 29_999)
+    cluster_file: str = ""  # relative to the directory that holds `.swarmtui/`; "" is the packaged default
+    base_directory: str = ".."  # where tasks start, relative to `.swarmtui/`
+    format: int = MANIFEST_FORMAT
+
+    @property
+    def managers(self) -> tuple[NodeEntry, ...]:
+        return tuple(node for node in self.nodes if node.role is NodeRole.MANAGER)
+
+    def node(self, name_or_id: str) -> NodeEntry | None:
+        return next((node for node in self.nodes if name_or_id in (node.name, node.id)), None)
+
+
+@attrs.frozen(kw_only=True)
+class NodeBirth:
+    """`node.json`: who this directory is. The manifest is the genesis: the same in every node."""
+
+    node_id: str
+    manifest: Manifest
+    format: int = MANIFEST_FORMAT

@@ -1,0 +1,174 @@
+"""The objects of the cluster: what the replicated store holds, one class a table.
+
+Every object has an id, the `version` that last wrote it and the `spec_version` that last wrote its spec (both are log
+indexes: unique, rising, given by the store and by nobody else), and the two times of the entries that did so. Objects
+are frozen: an update is a new object, so readers, watchers and snapshots share them without a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import attrs
+
+from swarmtui.objects.specs import NodeSpec, PortConfig, Resources, ServiceMode, ServiceSpec, TaskSpec
+from swarmtui.objects.states import NodeRole, NodeState, TaskState
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """What every object has. `version`, `spec_version`, `created_at` and `updated_at` (seconds since the epoch, from the
+    entry) are stamped when the log is applied; what a proposer puts there is ignored."""
+
+    TABLE: ClassVar[str]
+
+    id: str
+    version: int = 0
+    spec_version: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+@attrs.frozen
+class NodeDescription:
+    """What a node says of itself when it registers."""
+
+    hostname: str = ""
+    os: str = ""
+    architecture: str = ""
+    resources: Resources = Resources()
+    engine_version: str = ""
+
+
+@attrs.frozen
+class NodeStatus:
+    state: NodeState = NodeState.UNKNOWN
+    message: str = ""
+    address: str = ""  # where the node listens for its peers, "127.0.0.1:7101"
+
+
+@attrs.frozen(kw_only=True)
+class Node(Record):
+    TABLE: ClassVar[str] = "node"
+
+    spec: NodeSpec
+    description: NodeDescription = NodeDescription()
+    status: NodeStatus = NodeStatus()
+    role: NodeRole = NodeRole.WORKER  # observed; `spec.role` is what is wanted
+
+    @property
+    def name(self) -> str:
+        """What people call it: the name of the spec, else its hostname, else its id."""
+        return self.spec.name or self.description.hostname or self.id
+
+
+@attrs.frozen
+class UpdateStatus:
+    """How far a rolling update has come. `state` is one of Docker's: updating, paused, completed, rollback_started,
+    rollback_paused, rollback_completed."""
+
+    state: str
+    started_at: float = 0.0
+    completed_at: float = 0.0
+    message: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Service(Record):
+    TABLE: ClassVar[str] = "service"
+
+    spec: ServiceSpec
+    previous_spec: ServiceSpec | None = None
+    update_status: UpdateStatus | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def mode(self) -> ServiceMode:
+        return self.spec.mode
+
+
+@attrs.frozen
+class TaskStatus:
+    """What was last observed of a task. Written by managers below ASSIGNED, by the node's agent up to the end."""
+
+    state: TaskState = TaskState.NEW
+    timestamp: float = 0.0  # seconds since the epoch, of the observer's clock
+    message: str = ""
+    error: str = ""  # why it stands where it stands; after a failure the last line of standard error as well
+    pid: int = 0
+    exit_code: int | None = None
+    port: int = 0  # the task's own listening port, 0: none
+
+
+@attrs.frozen(kw_only=True)
+class Task(Record):
+    """One attempt to run one slot. Never moved and never restarted: a replacement is a new task in the same slot."""
+
+    TABLE: ClassVar[str] = "task"
+
+    service_id: str
+    service_name: str
+    slot: int = 0  # 1.. for replicated services, 0 for global ones (the node is the slot)
+    node_id: str = ""
+    spec: TaskSpec = TaskSpec()
+    service_spec_version: int = 0  # of the service's spec that `spec` was copied from
+    ports: tuple[PortConfig, ...] = ()
+    port_hint: int = 0  # the port of the slot's last task, taken again if it is free
+    status: TaskStatus = TaskStatus()
+    desired_state: TaskState = TaskState.RUNNING
+
+    @property
+    def name(self) -> str:
+        """`web.2`, or `agent.<node id>` for a global service."""
+        return f"{self.service_name}.{self.slot or self.node_id}"
+
+
+@attrs.frozen(kw_only=True)
+class Secret(Record):
+    TABLE: ClassVar[str] = "secret"
+    name: str
+    labels: Mapping[str, str] = {}
+    data: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Config(Record):
+    TABLE: ClassVar[str] = "config"
+    name: str
+    labels: Mapping[str, str] = {}
+    data: bytes = b""
+
+
+@attrs.frozen(kw_only=True)
+class Cluster(Record):
+    """The one object of settings that all managers obey; its id is the cluster's id. Durations in seconds."""
+
+    TABLE: ClassVar[str] = "cluster"
+
+    name: str
+    profile: str = "fast"
+    task_history_limit: int = 5  # tasks kept a slot, the living one included; negative keeps all
+    agent_heartbeat_s: float = 1.0
+    node_timeout_s: float = 3.0
+    restart_delay_s: float = 1.0  # where a service sets none
+    restart_delay_after_death_s: float = 0.0  # for a task lost with its node
+    death_is_down: bool = True  # a refused dial after a broken session is Down at once
+    shutting_down: bool = False  # `down` was ordered: tasks that end now have not failed
+
+
+@attrs.frozen(kw_only=True)
+class KeyValue(Record):
+    """A key of applications; the id is the key."""
+
+    TABLE: ClassVar[str] = "kv"
+    value: bytes = b""
+
+
+AnyRecord = Node | Service | Task | Secret | Config | Cluster | KeyValue
+
+TABLES: dict[str, type[Record]] = {cls.TABLE: cls for cls in (Node, Service, Task, Secret, Config, Cluster, KeyValue)}
+"""Every table of the store by name: the one list of what a cluster is made of."""

@@ -1,0 +1,1 @@
+"""raft: consensus as pure functions of state and event."""

@@ -1,0 +1,99 @@
+"""Who is a member: the configuration that an entry of the log carries, and that is in force as soon as it is appended.
+
+Joint configurations are expressible from the first format on: while `outgoing` is not empty, elections and commits need a
+majority of `voters` *and* of `outgoing` (dissertation, chapter 4). A learner receives the log and never counts.
+"""
+
+from __future__ import annotations
+
+import attrs
+import cattrs
+import msgspec
+
+CONFIGURATION_FORMAT = 1
+MEMBERS_MAX = 31
+
+
+class InvalidConfiguration(Exception):
+    """A configuration that cannot be: the operator's or a proposer's fault."""
+
+
+@attrs.frozen(order=True)
+class Member:
+    """`id` is the identity for ever; `name` and `address` may change."""
+
+    id: str
+    name: str
+    address: str
+
+
+def _sorted_members(members: tuple[Member, ...]) -> tuple[Member, ...]:
+    return tuple(sorted(members))
+
+
+@attrs.frozen
+class Configuration:
+    """Members by role, sorted by id, each list without repetition; `removed` are ids that may never speak again."""
+
+    voters: tuple[Member, ...] = attrs.field(converter=_sorted_members)
+    outgoing: tuple[Member, ...] = attrs.field(default=(), converter=_sorted_members)
+    learners: tuple[Member, ...] = attrs.field(default=(), converter=_sorted_members)
+    removed: tuple[str, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        for what, members in (("voters", self.voters), ("outgoing", self.outgoing), ("learners", self.learners)):
+            ids = [member.id for member in members]
+            if len(set(ids)) != len(ids):
+                raise InvalidConfiguration(f"{what} names an id twice: {ids}")
+        if not self.voters:
+            raise InvalidConfiguration("a configuration needs at least one voter")
+        if set(self.voter_ids) & {learner.id for learner in self.learners}:
+            raise InvalidConfiguration("a learner cannot be a voter as well")
+        if len(self.members) > MEMBERS_MAX:
+            raise InvalidConfiguration(f"{len(self.members)} members, at most {MEMBERS_MAX}")
+
+    @property
+    def voter_ids(self) -> tuple[str, ...]:
+        """Ids of all who vote, both halves of a joint configuration, sorted."""
+        return tuple(sorted({member.id for member in (*self.voters, *self.outgoing)}))
+
+    @property
+    def is_joint(self) -> bool:
+        return bool(self.outgoing)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Everybody who receives the log, sorted by id."""
+        by_id = {member.id: member for member in (*self.outgoing, *self.voters, *self.learners)}
+        return tuple(by_id[id] for id in sorted(by_id))
+
+    def member(self, id: str) -> Member | None:
+        return next((member for member in self.members if member.id == id), None)
+
+    def __str__(self) -> str:
+        text = "voters " + " ".join(member.name for member in self.voters)
+        if self.outgoing:
+            text += " outgoing " + " ".join(member.name for member in self.outgoing)
+        if self.learners:
+            text += " learners " + " ".join(member.name for member in self.learners)
+        return text
+
+
+_converter = cattrs.Converter()
+
+
+def encode_configuration(configuration: Configuration) -> bytes:
+    return msgspec.msgpack.encode([CONFIGURATION_FORMAT, _converter.unstructure(configuration)])
+
+
+def decode_configuration(data: bytes) -> Configuration:
+    """Raises InvalidConfiguration."""
+    try:
+        version, body = msgspec.msgpack.decode(data)
+        if version == CONFIGURATION_FORMAT:
+            return _converter.structure(body, Configuration)
+    except InvalidConfiguration:
+        raise
+    except Exception as error:
+        raise InvalidConfiguration(f"not a configuration: {error!r}") from None
+    raise InvalidConfiguration(f"configuration format {version}, this version reads {CONFIGURATION_FORMAT}")

@@ -1,0 +1,34 @@
+"""Every number the core obeys, with its unit, checked against each other."""
+
+from __future__ import annotations
+
+import attrs
+
+
+class InvalidOptions(ValueError):
+    """Options that contradict each other: the operator's fault."""
+
+
+@attrs.frozen(kw_only=True)
+class RaftOptions:
+    heartbeat_s: float = 0.1
+    election_timeout_s: float = 0.5  # drawn anew from [1x, 2x) each time
+    hurry: bool = True  # a refused dial to the leader hurries an election (profile fast)
+    hurry_rank_s: float = 0.002  # a node waits rank x this before its early pre-vote
+    hurry_retries_s: tuple[float, ...] = (0.005, 0.010, 0.020, 0.040)
+    append_bytes_max: int = 1024 * 1024  # entries of one Append
+    inflight_messages_max: int = 256  # Appends a peer has not answered
+    inflight_bytes_max: int = 8 * 1024 * 1024
+    uncommitted_bytes_max: int = 64 * 1024 * 1024  # beyond, proposals are refused
+    reads_waiting_max: int = 10_000
+    snapshot_chunk_bytes: int = 256 * 1024
+    keep_bytes_max: int = 64 * 1024 * 1024  # of log kept behind a snapshot for followers in contact
+    transfer_timeout_s: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 < self.heartbeat_s * 2 <= self.election_timeout_s:
+            raise InvalidOptions(
+                f"election_timeout {self.election_timeout_s:g} s must be at least twice heartbeat {self.heartbeat_s:g} s"
+            )
+        if self.inflight_messages_max < 1 or self.append_bytes_max < 1:
+            raise InvalidOptions("the append window must hold at least one message of one byte")

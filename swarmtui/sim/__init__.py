@@ -1,0 +1,1 @@
+"""sim: a whole cluster in virtual time, from a seed."""

@@ -1,0 +1,1 @@
+"""storage: what survives a crash: write-ahead log, snapshot files, identity."""

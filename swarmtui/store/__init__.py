@@ -1,0 +1,1 @@
+"""store: the replicated state machine: transactions, versions, indexes, watch, snapshots."""

@@ -1,0 +1,466 @@
+"""What clients may ask of a node and of the host, and what they are answered: the client protocol.
+
+A call is one attrs object with an answer type of its own; the codec knows both by the class's name. Calls marked
+`Stream` are answered by many items until either side ends them. Which certificate may make which call is a table here
+(`ALLOWED`), checked by the server before the call is looked at any further.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from swarmtui.objects.events import Event
+from swarmtui.objects.operations import Result, Transaction
+from swarmtui.objects.records import AnyRecord
+
+PROTOCOL_VERSION = 1
+PROPOSAL_TIMEOUT_MAX_S = 60.0
+LOG_RANGE_MAX = 500  # entries a LogRange answer holds
+OUTPUT_TAIL_MAX = 10_000  # lines
+
+
+class Peerage(enum.StrEnum):
+    """The role a certificate was issued for (its OU)."""
+
+    MANAGER = "manager"
+    WORKER = "worker"
+    ADMIN = "admin"
+    OBSERVER = "observer"
+    HOST = "host"
+
+
+class Fate(enum.StrEnum):
+    """How a request ended. UNKNOWN: it may or may not happen later; nothing resends it."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+# ---------------------------------------------------------------------------------------------------- asked of a node
+
+
+@attrs.frozen
+class GetStatus:
+    """What this node says of itself. Answered by NodeReport, always, from memory."""
+
+
+@attrs.frozen
+class PeerReport:
+    node_id: str
+    name: str
+    state: str  # probe | replicate | snapshot; "" unless this node leads
+    match: int
+    heard_s: float | None
+    connected: bool
+
+
+@attrs.frozen
+class NodeReport:
+    """One node's own view. `raft_role` is "" on a worker. `heard`: the voters (ids) it can vouch for, itself included;
+    `holds_quorum`: it leads and heard a quorum within an election timeout."""
+
+    node_id: str
+    name: str
+    address: str
+    pid: int
+    role: str  # manager | worker
+    raft_role: str
+    term: int
+    leader_id: str
+    vote: str
+    first: int
+    last: int
+    commit: int
+    applied: int
+    snapshot: int
+    voters: tuple[tuple[str, str], ...]  # (id, name)
+    heard: tuple[str, ...]
+    holds_quorum: bool
+    timer_left_s: float | None
+    timer_total_s: float | None
+    leader_since: float | None  # seconds since the epoch
+    peers: tuple[PeerReport, ...]
+    started_at: float
+    election_timeout_s: float
+    disk: str = ""  # why the disk refuses writes, if it does
+    store_index: int = 0  # of a worker too: the index of what it was assigned
+
+
+@attrs.frozen
+class Propose:
+    """Let these transactions be judged, each alone. A follower forwards once to the leader."""
+
+    transactions: tuple[Transaction, ...]
+    timeout_s: float = 10.0
+    forwarded: bool = False
+
+
+@attrs.frozen
+class Outcome:
+    """`result` with DONE and where the store refused; else `reason` is a sentence, `rule` its short name
+    (no-leader, no-quorum, not-leader, conflict, overload, disk, shutting-down, invalid …). `reachable` and `needed`
+    are the quorum's arithmetic where it matters."""
+
+    fate: Fate
+    result: Result | None = None
+    rule: str = ""
+    reason: str = ""
+    reachable: int = 0
+    needed: int = 0
+    voters: int = 0
+
+
+@attrs.frozen
+class Proposed:
+    outcomes: tuple[Outcome, ...]
+
+
+class Consistency(enum.StrEnum):
+    LINEARIZABLE = "linearizable"  # ReadIndex, or refused
+    VIEW = "view"  # ReadIndex for one election timeout, else local and marked stale
+    STALE = "stale"  # local at once
+
+
+@attrs.frozen
+class ListRecords:
+    """The objects of some tables (of `service_id` / `node_id` only, where given; `prefix` is of the id, for kv)."""
+
+    tables: tuple[str, ...]
+    consistency: Consistency = Consistency.VIEW
+    service_id: str = ""
+    node_id: str = ""
+    prefix: str = ""
+    timeout_s: float = 5.0
+
+
+@attrs.frozen
+class Records:
+    """`refused` is a sentence if the consistency could not be had."""
+
+    index: int
+    term: int
+    stale: bool
+    records: tuple[AnyRecord, ...]
+    refused: str = ""
+
+
+@attrs.frozen
+class GetKey:
+    key: str
+    consistency: Consistency = Consistency.LINEARIZABLE
+    timeout_s: float = 5.0
+
+
+@attrs.frozen
+class LogRange:
+    """Entries first..last of this node's own log, at most LOG_RANGE_MAX; what is compacted is missing."""
+
+    first: int
+    last: int
+
+
+@attrs.frozen
+class LogLine:
+    """`index`, `term`, `kind`, `text` (the decoded entry in one line), `bytes`, `committed` (on this node)."""
+
+    index: int
+    term: int
+    kind: str
+    text: str
+    bytes: int
+    committed: bool
+
+
+@attrs.frozen
+class LogLines:
+    lines: tuple[LogLine, ...]
+    first: int  # the first index that this node still holds
+    last: int
+    commit: int
+
+
+@attrs.frozen
+class Observe:
+    """Stream of Mark and Event: marks coalesced, at most 20 a second; events one by one from `after_seq` on (0: from
+    now; -1: all that the ring still holds). On overflow an event of kind `gap` names what was lost."""
+
+    after_seq: int = 0
+    marks: bool = True
+
+
+@attrs.frozen
+class Mark:
+    """Where a node stands, pushed on change. `truncated_from`: entries from here on were overwritten since the last mark."""
+
+    node_id: str
+    time: float
+    raft_role: str
+    term: int
+    leader_id: str
+    last: int
+    commit: int
+    applied: int
+    first: int
+    heard: tuple[str, ...]
+    holds_quorum: bool
+    timer_left_s: float | None
+    timer_total_s: float | None
+    truncated_from: int = 0
+
+
+@attrs.frozen
+class WatchRecords:
+    """Stream of RecordsChanged: first everything in these tables (`reset`), then changes as they are applied here.
+    Answered with local state; a slow reader gets a new `reset` instead of a queue."""
+
+    tables: tuple[str, ...]
+
+
+@attrs.frozen
+class RecordsChanged:
+    index: int
+    reset: bool
+    records: tuple[AnyRecord, ...]
+    removed: tuple[tuple[str, str], ...] = ()  # (table, id)
+
+
+@attrs.frozen
+class TaskOutput:
+    """Stream of OutputLines of one task that runs or ran on this node."""
+
+    task_id: str
+    follow: bool = False
+    tail: int = 1000  # lines
+
+
+@attrs.frozen
+class OutputLine:
+    time: float
+    stream: str  # stdout | stderr
+    text: str
+
+
+@attrs.frozen
+class OutputLines:
+    task_id: str
+    lines: tuple[OutputLine, ...]
+    missing: str = ""  # a sentence, if there is nothing (left) to show
+
+
+@attrs.frozen
+class SignalTask:
+    """Do this to a task that runs on this node: kill (SIGKILL of all its processes), stop (its stop signal, grace, kill),
+    pause, resume (SIGSTOP, SIGCONT of all its processes)."""
+
+    task_id: str
+    action: str
+
+
+@attrs.frozen
+class Done:
+    """Answer to calls that either happen or not. `refused` is a sentence, empty when done."""
+
+    text: str = ""
+    refused: str = ""
+
+
+@attrs.frozen
+class TransferLeadership:
+    """Hand leadership to the manager of this id; "" to the most advanced."""
+
+    target: str = ""
+
+
+@attrs.frozen
+class TakeSnapshot:
+    """Take a snapshot of this node's state now."""
+
+
+@attrs.frozen
+class LinkFault:
+    """What this node shall do to frames to and from `peer_id` (on all channels). `cut_out`, `cut_in`: silence in that
+    direction; a dial through a cut hangs. `until`: seconds since the epoch, enforced by the node itself; None: no limit."""
+
+    peer_id: str
+    cut_out: bool = False
+    cut_in: bool = False
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss: float = 0.0  # 0..1, of outgoing frames
+    until: float | None = None
+
+
+@attrs.frozen
+class SetLinkFaults:
+    """All link faults of this node from now on; replaces what was set before."""
+
+    faults: tuple[LinkFault, ...]
+
+
+@attrs.frozen
+class StopNode:
+    """Leave in order: hand over leadership, stop tasks (`tasks`), end with status 0."""
+
+    tasks: bool = True
+
+
+# ------------------------------------------------------------------------------------------------- asked of the host
+
+
+@attrs.frozen
+class GetHost:
+    """The machine's side of the cluster. Answered by HostReport."""
+
+
+class Power(enum.StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    KILLED = "killed"
+    STOPPED = "stopped"  # in order, by us
+    EXITED = "exited"  # by itself, see `text`
+    REFUSED = "refused"  # its directory is gone or damaged: see `text`
+
+
+@attrs.frozen
+class NodePower:
+    node_id: str
+    name: str
+    role: str
+    address: str
+    pid: int
+    power: Power
+    text: str = ""
+    since: float = 0.0
+
+
+@attrs.frozen
+class FaultReport:
+    """One fault that is in force, as shown and undone. `id` rises. `kind`: kill, pause, stop, partition, cut, link."""
+
+    id: int
+    kind: str
+    text: str
+    since: float
+    until: float | None
+    nodes: tuple[str, ...]
+
+
+@attrs.frozen
+class HostReport:
+    name: str
+    cluster_id: str
+    pid: int
+    nodes: tuple[NodePower, ...]
+    faults: tuple[FaultReport, ...]
+    links: Mapping[str, tuple[LinkFault, ...]]  # by the id of the node that enforces them
+    published: Mapping[str, str]  # "8080" -> "web: 5 tasks" or why it is not listening
+    directory: str
+
+
+@attrs.frozen
+class PowerNode:
+    """kill | stop | start | restart | pause | resume one node, by name. `for_s`: heal by itself after this many seconds.
+    Idempotent: asking for what already is answers Done."""
+
+    node: str
+    action: str
+    for_s: float | None = None
+
+
+@attrs.frozen
+class CutLinks:
+    """`partition`: groups of node names between which nothing passes. The host turns it into link faults."""
+
+    groups: tuple[tuple[str, ...], ...]
+    for_s: float | None = None
+
+
+@attrs.frozen
+class SetLink:
+    """One link, both directions unless `one_way`. `cut`, or a delay, jitter and loss."""
+
+    source: str
+    target: str
+    one_way: bool = False
+    cut: bool = False
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss: float = 0.0
+    for_s: float | None = None
+
+
+@attrs.frozen
+class Heal:
+    """End every fault (of these nodes, if any are named): links, pauses, kills."""
+
+    nodes: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Undo:
+    """End the last fault."""
+
+
+@attrs.frozen
+class ShutDown:
+    """`down`: stop everything, then the host itself."""
+
+
+Call = (
+    GetStatus
+    | Propose
+    | ListRecords
+    | GetKey
+    | LogRange
+    | Observe
+    | WatchRecords
+    | TaskOutput
+    | SignalTask
+    | TransferLeadership
+    | TakeSnapshot
+    | SetLinkFaults
+    | StopNode
+    | GetHost
+    | PowerNode
+    | CutLinks
+    | SetLink
+    | Heal
+    | Undo
+    | ShutDown
+)
+Answer = NodeReport | Proposed | Records | LogLines | Mark | Event | RecordsChanged | OutputLines | Done | HostReport
+
+STREAMS: tuple[type, ...] = (Observe, WatchRecords, TaskOutput)
+
+_READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, LogRange, Observe, WatchRecords, TaskOutput)
+ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
+    Peerage.ADMIN: (
+        *_READ,
+        Propose,
+        SignalTask,
+        TransferLeadership,
+        TakeSnapshot,
+        SetLinkFaults,
+        StopNode,
+        GetHost,
+        PowerNode,
+        CutLinks,
+        SetLink,
+        Heal,
+        Undo,
+        ShutDown,
+    ),
+    Peerage.OBSERVER: (*_READ, GetHost),
+    Peerage.HOST: (*_READ, SetLinkFaults, StopNode, Propose),
+    Peerage.MANAGER: (Propose, ListRecords, GetKey),
+    Peerage.WORKER: (),
+}
+"""Which call a certificate of each role may make. Managers may: they forward, once. A worker may not: it speaks through
+its agent session only."""
+
+CallData = Mapping[str, Any]
