@@ -77,4 +77,14 @@ class SessionEnded:
     leader_id: str = ""
 
 
+@attrs.frozen
+class Relay:
+    """Between managers only: a message of the session of `node_id`, on its way to the leader or back. The leader believes
+    the manager that relays, as it believes its certificate; a manager relays only what a node said under its own id."""
+
+    node_id: str
+    message: Register | Registered | Beat | StatusReport | ReportReceived | Assignment | SessionEnded
+
+
 DispatchMessage = Register | Registered | Beat | StatusReport | ReportReceived | Assignment | SessionEnded
+AgentMessage = DispatchMessage | Relay
