@@ -1,0 +1,141 @@
+"""The codec: what is written comes back, and whatever is not an object is refused with one sentence."""
+
+from __future__ import annotations
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmtui.objects import codec
+from swarmtui.objects.codec import MalformedObject
+from swarmtui.objects.dispatch import DispatchMessage
+from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import NodeBirth
+from swarmtui.objects.operations import Operation, Put, Result, Transaction
+from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task
+from swarmtui.objects.specs import GlobalMode, ServiceMode, ServiceSpec
+
+st.register_type_strategy(str, st.text(st.characters(exclude_categories=("Cs",)), max_size=8))
+st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))  # as JSON has them
+st.register_type_strategy(bytes, st.binary(max_size=8))
+
+UNIONS = {AnyRecord, Operation, ServiceMode, DispatchMessage}
+
+
+@pytest.mark.parametrize(
+    "cls", [AnyRecord, Operation, ServiceMode, DispatchMessage, Transaction, Result, NodeBirth], ids=codec._name
+)
+def test_what_is_written_comes_back(cls: type) -> None:
+    @given(st.from_type(cls))
+    def check(value: object) -> None:
+        assert codec.decode(codec.encode(value), cls) == value
+        assert codec.decode_json(codec.encode_json(value), cls) == value
+
+    check()
+
+
+def test_an_event_comes_back_with_its_free_data() -> None:
+    event = Event(1.5, "n1", 7, "election", "n1 leads", data={"votes": [1, 2], "cause": {"ms": 812}})
+    assert codec.decode(codec.encode(event), Event) == event
+
+
+def test_defaults_are_left_out_and_members_of_unions_are_named() -> None:
+    service = Service(id="s1", spec=ServiceSpec("web", mode=GlobalMode()))
+    assert codec.plain(service) == {
+        "id": "s1",
+        "spec": {"name": "web", "mode": {"is": "GlobalMode"}},
+        "is": "Service",
+    }
+
+
+def test_the_name_in_is_is_no_field_of_any_class() -> None:
+    for union in UNIONS:
+        for member in union.__args__:
+            assert codec.TAG not in {field.name for field in attrs.fields(member)}
+
+
+def test_unknown_keys_of_a_newer_version_are_ignored() -> None:
+    data = msgspec.msgpack.encode({"is": "KeyValue", "id": "color", "value": b"green", "shade": 7})
+    assert codec.decode(data, AnyRecord) == KeyValue(id="color", value=b"green")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "'operations' is missing"),
+        ({"operations": {}}, "list expected, not dict"),
+        ({"operations": "Put"}, r"not a Transaction.*operations"),
+        ({"operations": [{"key": "a", "value": b""}]}, r"'is' is missing \(at \$.operations\[0\]\)"),
+        ({"operations": [{"is": "Truncate"}]}, "'Truncate' is none of Advance, Create, Put"),
+        (
+            {"operations": [{"is": "Put", "key": 5, "value": b""}]},
+            r"str expected, not int \(at \$.operations\[0\].key\)",
+        ),
+        ({"operations": [{"is": "Put", "key": "a", "value": b"", "expected": True}]}, "expected"),
+        ({"operations": [{"is": "Put", "key": "a", "value": "?"}]}, "value"),
+        ({"operations": [], "serial": 1.0}, r"int expected, not float \(at \$.serial\)"),
+        ([], "not a Transaction"),
+        (None, "not a Transaction"),
+    ],
+)
+def test_a_fault_is_named_with_its_path(body: object, sentence: str) -> None:
+    with pytest.raises(MalformedObject, match=sentence):
+        codec.decode(msgspec.msgpack.encode(body), Transaction)
+
+
+def test_a_state_that_does_not_exist_is_refused() -> None:
+    task = codec.plain(Task(id="t", service_id="s", service_name="web"))
+    with pytest.raises(MalformedObject, match="7 is not a valid TaskState"):
+        codec.from_plain({**task, "desired_state": 7}, Task)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_an_object_or_refused(rubbish: bytes) -> None:
+    for cls in (Transaction, AnyRecord, DispatchMessage):
+        try:
+            codec.decode(rubbish, cls)
+        except MalformedObject:
+            continue
+
+
+@given(st.from_type(Transaction), st.data())
+def test_a_damaged_object_is_an_object_or_refused(transaction: Transaction, data: st.DataObject) -> None:
+    damaged = bytearray(codec.encode(transaction))
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        assert isinstance(codec.decode(bytes(damaged), Transaction), Transaction)
+    except MalformedObject:
+        return
+
+
+def test_deep_nesting_is_refused_and_does_not_end_the_process() -> None:
+    with pytest.raises(MalformedObject):
+        codec.decode(b"\x91" * 100_000 + b"\x90", Transaction)
+
+
+@pytest.mark.parametrize("put", [Put("\udcff", b""), Put("a", b"", expected=2**64)])
+def test_what_bytes_cannot_hold_is_refused_where_it_is_written(put: Put) -> None:
+    with pytest.raises(MalformedObject, match="Transaction cannot be written"):
+        codec.encode(Transaction((put,)))
+
+
+@given(st.lists(st.binary(max_size=20), max_size=5), st.floats(allow_nan=False))
+def test_the_transactions_of_an_entry_come_back(transactions: list[bytes], time: float) -> None:
+    assert codec.decode_transactions(codec.encode_transactions(transactions, time)) == (time, transactions)
+
+
+def test_every_cut_of_an_entry_is_refused() -> None:
+    whole = codec.encode_transactions([b"abc", b"defg"], 2.0)
+    for length in range(len(whole)):
+        if length in (9, 9 + 4 + 3):  # an entry with fewer transactions
+            continue
+        with pytest.raises(MalformedObject):
+            codec.decode_transactions(whole[:length])
+
+
+def test_a_newer_format_of_transactions_is_refused_with_both_numbers() -> None:
+    with pytest.raises(MalformedObject, match="format 9, this version reads 1"):
+        codec.decode_transactions(b"\x09" + bytes(8))
