@@ -8,6 +8,8 @@ after the leader confirmed its quorum after the session was opened.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import attrs
 
 from swarmtui.objects.records import NodeDescription, Task, TaskStatus
@@ -36,6 +38,9 @@ class Registered:
 
 @attrs.frozen
 class Beat:
+    """Agent to dispatcher: I am here. The dispatcher answers each with the same, so that an agent whose link is cut
+    (silence, never an end-of-file) notices it and tries another manager."""
+
     session: str
 
 
@@ -66,6 +71,7 @@ class Assignment:
     complete: bool
     tasks: tuple[Task, ...]
     removed: tuple[str, ...] = ()
+    addresses: Mapping[str, str] = {}  # of all services with a published port: "web" -> "127.0.0.1:8080"
 
 
 @attrs.frozen
