@@ -1,1 +1,27 @@
-"""agent: what every node runs: its session with the leader, its tasks, the executors."""
+"""agent: what every node runs, manager or worker: its session with the leader, its tasks, and the executor of them.
+
+Three processes and one rule. The *node* (trio) holds the session and decides; its *launcher*, a tiny single-threaded
+child made before any thread, is the parent of all tasks; a *task* is a real program in a session of its own. The rule:
+**no task outlives its node**, whatever kills it.
+
+How the rule holds, from the ordinary to the worst:
+
+- the task ends or is stopped: the launcher kills whatever it left behind, found by descent, by session and by the mark
+  `SWARMTUI_TASK=<cluster id>/<node id>/<task id>` in the environment (`launcher_trees`);
+- the node dies, however: the launcher reads end-of-file and kills all its descendants. It is a child subreaper, so those
+  that called setsid or forked twice have not left it (`launcher_process`);
+- the launcher dies: the kernel kills every direct child (PR_SET_PDEATHSIG, set in each, from the launcher's only thread:
+  the signal fires when the forking *thread* ends, which is why trio's worker threads must not fork tasks); the node reads
+  end-of-file, sweeps the rest by their mark and starts another launcher (`launcher`, `sweep`);
+- both die at once: the direct children die, the rest is swept at the next start of the node, by `up` and by `down`.
+
+What the node does with its tasks:
+
+- `agent` keeps a session with the leader through any manager, obeys its assignments (never one of a lower term or index
+  than it has obeyed), and reports states until they are acknowledged. With no leader and no quorum the tasks run on;
+- `task` is the life of one task: accepted, prepared, ready, started, running, ended. One nursery each;
+- `executor` says what a kind of task must be able to do; `process_executor` does it with processes. Containers may follow;
+- `output` reads what the launcher recorded, `templates` and `environment` render what the program is given.
+
+This room never decides what should run where, and imports nothing of the manager, the wire or the node.
+"""
