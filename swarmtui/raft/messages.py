@@ -58,8 +58,9 @@ class Append(Message):
 
 @attrs.define(kw_only=True)
 class AppendReply(Message):
-    """Accepted: `match` is the last index known to agree *and* be durable here. Rejected: `match` is 0 and the conflict is
-    described by the term of the entry at `previous_index` (0: none) and the first index where a search shall go on."""
+    """Accepted: `match` is the last index known to agree *and* be durable here, `previous_index` the last known to agree at
+    all. Rejected: `match` is 0, `previous_index` that of the Append, and `conflict_index` (of `conflict_term`) the last
+    entry here at which the logs can still agree."""
 
     session: int
     accepted: bool

@@ -16,12 +16,15 @@ class RaftOptions:
     hurry: bool = True  # a refused dial to the leader hurries an election (profile fast)
     hurry_rank_s: float = 0.002  # a node waits rank x this before its early pre-vote
     hurry_retries_s: tuple[float, ...] = (0.005, 0.010, 0.020, 0.040)
+    commit_notice_s: float = 0.003  # an idle follower hears of a commit this much later, unless an Append carries it
     append_bytes_max: int = 1024 * 1024  # entries of one Append
     inflight_messages_max: int = 256  # Appends a peer has not answered
     inflight_bytes_max: int = 8 * 1024 * 1024
     uncommitted_bytes_max: int = 64 * 1024 * 1024  # beyond, proposals are refused
     reads_waiting_max: int = 10_000
+    read_timeout_s: float = 1.0  # a read that the leader does not answer is refused
     snapshot_chunk_bytes: int = 256 * 1024
+    keep_entries: int = 500  # kept behind a snapshot in any case, for those who lag a little (swarmkit's number)
     keep_bytes_max: int = 64 * 1024 * 1024  # of log kept behind a snapshot for followers in contact
     transfer_timeout_s: float = 1.0
 

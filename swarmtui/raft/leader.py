@@ -1,0 +1,373 @@
+"""Leading: append what is proposed, commit what a majority holds durably, and stop when that majority is no longer heard.
+
+How entries reach each peer is in `replication.py`; here is what a leader decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from swarmtui.raft.configuration import InvalidConfiguration, decode_configuration
+from swarmtui.raft.effects import Accepted, ReadRefused, Refused, Role
+from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
+from swarmtui.raft.inputs import Proposed
+from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply, TimeoutNow
+from swarmtui.raft.progress import Progress
+from swarmtui.raft.reads import Read, ReadRounds
+from swarmtui.raft.replication import Replication
+
+if TYPE_CHECKING:
+    from swarmtui.raft.core import RaftCore
+
+NEVER = float("-inf")
+
+
+@attrs.define
+class Transfer:
+    """Handing over to `target`; ends by success, by losing the lead, or at `gives_up_at`."""
+
+    target: str
+    gives_up_at: float
+    asked: bool = False
+
+
+class Leader:
+    """`first_index` is the entry that this leader appended on election: from its commit on, all before is committed too.
+    `silent_since` is the moment from which silence counts: the election, or the last gap."""
+
+    kind = Role.LEADER
+
+    def __init__(self, core: RaftCore, votes: Mapping[str, bool]) -> None:
+        self.core = core
+        self.leader = core.node_id
+        self.since = self.silent_since = core.now
+        self.first_index = core.log.last + 1
+        self.replication = Replication(core)
+        self.reads = ReadRounds()
+        self.transfer: Transfer | None = None
+        self.heartbeat_at = core.now + core.options.heartbeat_s
+        self.contact_check_at = core.now + core.options.election_timeout_s
+        self.notice_at: float | None = None
+        self.notice_commit = 0
+        self.meet_members()
+        for peer, progress in self.progress.items():
+            progress.heard_at = core.now if votes.get(peer) else None
+        core.append([Entry(self.first_index, core.term, EntryKind.NOOP)])
+
+    @property
+    def progress(self) -> dict[str, Progress]:
+        return self.replication.progress
+
+    def meet_members(self) -> None:
+        """The configuration changed: know exactly its members."""
+        self.replication.meet(self.core.members.ids)
+
+    # ---- time ----
+
+    def deadline(self) -> float | None:
+        due = min(self.heartbeat_at, self.contact_check_at)
+        if self.notice_at is not None:
+            due = min(due, self.notice_at)
+        if self.transfer is not None:
+            due = min(due, self.transfer.gives_up_at)
+        oldest = self.core.log.oldest_write_at
+        return due if oldest is None else min(due, oldest + self.core.disk_patience_s)
+
+    def tick(self) -> None:
+        core, now = self.core, self.core.now
+        if now >= self.contact_check_at and not self._still_has_quorum():
+            return
+        if core.disk_is_stuck():
+            core.follow(core.term, "", f"own disk completed no write for {core.disk_patience_s * 1000:.0f} ms")
+            return
+        if self.transfer is not None and now >= self.transfer.gives_up_at:
+            core.narrate("transfer given up", target=core.name(self.transfer.target))
+            self.transfer = None
+        if now >= self.heartbeat_at:
+            self.heartbeat_at = now + core.options.heartbeat_s
+            if self.reads.waiting and self._may_read():
+                self.reads.begin(core.log.commit)  # whatever became of the round before
+            self.replication.heartbeat(self.reads.number)
+            self._confirm_reads()
+        if self.notice_at is not None and now >= self.notice_at:
+            self.notice_at = None
+            self.replication.notice(self.notice_commit, self.reads.number)
+            if core.log.commit > self.notice_commit:
+                self._plan_notice()
+
+    def quorum_heard_at(self) -> float:
+        """The latest moment since which a majority has been heard; ourselves always."""
+        heard: dict[str, float] = {self.core.node_id: self.core.now}
+        for peer, progress in self.progress.items():
+            heard_at = progress.heard_at
+            heard[peer] = self.silent_since if heard_at is None else max(heard_at, self.silent_since)
+        return self.core.members.quorum.agreed(heard, NEVER)
+
+    def contact_age(self) -> float | None:
+        """Seconds since the quorum was heard, while that protects us from being deposed."""
+        age = self.core.now - self.quorum_heard_at()
+        return age if age < self.core.options.election_timeout_s else None
+
+    def _still_has_quorum(self) -> bool:
+        core, patience = self.core, self.core.options.election_timeout_s
+        heard_at = self.quorum_heard_at()
+        if core.now - heard_at < patience:
+            self.contact_check_at = heard_at + patience
+            return True
+        heard, quorum = self.heard(), core.members.quorum
+        core.follow(
+            core.term,
+            "",
+            f"lost contact to a quorum: {len(heard)} of {len(core.members.voters)} voters heard within "
+            f"{patience * 1000:.0f} ms, {quorum.needed} needed",
+        )
+        return False
+
+    def heard(self) -> tuple[str, ...]:
+        """Voters that answered within an election timeout and whose connection is not known to be broken."""
+        core, progress = self.core, self.progress
+        oldest = core.now - core.options.election_timeout_s
+        return tuple(
+            id
+            for id in core.members.voters
+            if id == core.node_id
+            or (
+                (peer := progress.get(id)) is not None
+                and peer.connected
+                and peer.heard_at is not None
+                and peer.heard_at > oldest
+            )
+        )
+
+    def gap(self) -> None:
+        self.silent_since = self.core.now
+        self.contact_check_at = self.core.now + self.core.options.election_timeout_s
+
+    def end(self) -> None:
+        """No longer leading: every read that was not decided is refused."""
+        for read in self.reads.abandon():
+            self._refuse_read(read, "leadership was lost")
+
+    # ---- proposals ----
+
+    def propose(self, proposal: Proposed) -> None:
+        core = self.core
+        refusal = self._why_not(proposal)
+        if refusal:
+            core.emit(Refused(proposal.ticket, *refusal))
+            return
+        first, term, kind = core.log.last + 1, core.term, proposal.kind
+        core.append([Entry(first + i, term, kind, payload) for i, payload in enumerate(proposal.payloads)])
+        core.emit(Accepted(proposal.ticket, term, first))
+
+    def _why_not(self, proposal: Proposed) -> tuple[str, str] | None:
+        """The rule, with its operands, that forbids to append; nothing is appended then."""
+        core = self.core
+        if proposal.term != core.term:
+            return "wrong-term", f"proposed for term {proposal.term}, this node leads term {core.term}"
+        if self.transfer is not None:
+            return "transfer", f"leadership is being handed to {core.name(self.transfer.target)}"
+        waiting_bytes = core.log.bytes_behind(core.applied)
+        if waiting_bytes > core.options.uncommitted_bytes_max:
+            return "overload", f"{waiting_bytes} bytes wait, at most {core.options.uncommitted_bytes_max}"
+        if not proposal.payloads:
+            return "malformed", "nothing is proposed"
+        if max(map(len, proposal.payloads)) > ENTRY_BYTES_MAX:
+            return "malformed", f"an entry has at most {ENTRY_BYTES_MAX} bytes"
+        quorum = core.members.quorum
+        reachable = self.reachable_voters()
+        if not quorum.reached(reachable):
+            return "no-quorum", (
+                f"{len(reachable)} of {len(core.members.voters)} managers answer, {quorum.needed} are needed"
+            )
+        return self._why_no_change(proposal) if proposal.kind is EntryKind.CONFIGURATION else None
+
+    def _why_no_change(self, proposal: Proposed) -> tuple[str, str] | None:
+        """One change of members at a time, and none before an entry of this term is committed (dissertation errata)."""
+        core = self.core
+        if core.members.index > core.log.commit:
+            return "change-pending", f"the change at index {core.members.index} is not committed"
+        if core.log.commit < self.first_index:
+            return "too-early", f"index {self.first_index}, this leader's first, is not committed"
+        if len(proposal.payloads) != 1:
+            return "malformed", "one change of members at a time"
+        try:
+            decode_configuration(proposal.payloads[0])
+        except InvalidConfiguration as error:
+            return "malformed", str(error)
+        return None
+
+    def reachable_voters(self) -> set[str]:
+        """Voters not known to be silent: also those that a new leader has had no time to hear."""
+        core = self.core
+        oldest = core.now - core.options.election_timeout_s
+        reachable = {core.node_id}
+        for id in core.members.voters:
+            peer = self.progress.get(id)
+            if peer is not None and peer.connected:
+                heard_at = self.silent_since if peer.heard_at is None else max(peer.heard_at, self.silent_since)
+                if heard_at > oldest:
+                    reachable.add(id)
+        return reachable
+
+    # ---- commit ----
+
+    def written(self) -> None:
+        """Our own disk caught up: our own copy counts from now on."""
+        self.advance_commit()
+
+    def advance_commit(self) -> None:
+        """Commit what a majority holds durably, if it is of this term (paper 5.4.2: an older entry is never counted)."""
+        core, log = self.core, self.core.log
+        held = {peer: progress.match for peer, progress in self.progress.items()}
+        held[core.node_id] = log.durable
+        index = core.members.quorum.agreed(held, 0)
+        if index <= log.commit or log.term_at(index) != core.term:
+            return
+        core.commit_to(index)
+        if self.notice_at is None:
+            self._plan_notice()
+        if core.node_id not in core.members.voters and core.members.index <= index:
+            self.replication.notice(index, self.reads.number)
+            core.follow(core.term, "", "removed from the voters")
+
+    def _plan_notice(self) -> None:
+        """Followers that get no Append meanwhile shall hear of this commit by a message of its own."""
+        self.notice_at = self.core.now + self.core.options.commit_notice_s
+        self.notice_commit = self.core.log.commit
+
+    def needed_after(self) -> int:
+        """The last index that every peer in contact has, or will have by the snapshot that it gets."""
+        core = self.core
+        needed = core.log.last
+        for progress in self.progress.values():
+            heard_at = progress.heard_at
+            if progress.connected and heard_at is not None and core.now - heard_at < core.options.election_timeout_s:
+                needed = min(needed, progress.outgoing.mark.index if progress.outgoing else progress.match)
+        return needed
+
+    # ---- messages of the same term ----
+
+    def receive(self, message: AnyMessage) -> None:
+        if type(message) is AppendReply or type(message) is SnapshotReply:
+            self._on_reply(message)
+        elif type(message) is ReadRequest:
+            self._add_read(Read(message.ticket, message.source))
+
+    def _on_reply(self, message: AppendReply | SnapshotReply) -> None:
+        progress = self.progress.get(message.source)
+        if progress is None or message.session != progress.session:
+            return
+        progress.heard_at = self.core.now
+        progress.connected = True
+        round_is_news = message.round > progress.round
+        if round_is_news:
+            progress.round = min(message.round, self.reads.number)
+        if isinstance(message, AppendReply):
+            advanced = self.replication.on_append_reply(progress, message)
+        else:
+            advanced = self.replication.on_snapshot_reply(progress, message)
+        if advanced:
+            self.advance_commit()
+            if self.core.role is not self:
+                return
+            self._perhaps_hand_over()
+        if round_is_news:
+            self._confirm_reads()
+
+    def reachable(self, peer: str) -> None:
+        self.replication.reachable(peer)
+
+    def unreachable(self, peer: str) -> None:
+        self.replication.unreachable(peer)
+
+    # ---- reads ----
+
+    def ask_read(self, ticket: int) -> None:
+        self._add_read(Read(ticket))
+
+    def _add_read(self, read: Read) -> None:
+        if self.reads.size >= self.core.options.reads_waiting_max:
+            self._refuse_read(read, f"{self.reads.size} reads wait already")
+        else:
+            self.reads.add(read)
+
+    def _refuse_read(self, read: Read, reason: str) -> None:
+        if read.source:
+            self.core.refuse_read(read.source, read.ticket, reason)
+        else:
+            self.core.emit(ReadRefused(read.ticket, reason))
+
+    def _may_read(self) -> bool:
+        """Before its first own entry is committed a leader may not know all that is (etcd#7331)."""
+        return self.core.log.commit >= self.first_index
+
+    def _confirm_reads(self) -> None:
+        if not self.reads.asked:
+            return
+        core = self.core
+        rounds = {peer: progress.round for peer, progress in self.progress.items()}
+        rounds[core.node_id] = self.reads.number
+        for decided in self.reads.confirm(core.members.quorum.agreed(rounds, 0)):
+            for read in decided.reads:
+                if not read.source:
+                    core.read_when_applied(decided.index, read.ticket)
+                else:
+                    core.send(
+                        ReadReply(
+                            cluster=core.cluster,
+                            source=core.node_id,
+                            target=read.source,
+                            term=core.term,
+                            ticket=read.ticket,
+                            index=decided.index,
+                        )
+                    )
+
+    # ---- transfer ----
+
+    def begin_transfer(self, ticket: int, target: str) -> None:
+        """Bring the target up to date, then let it campaign; proposals are refused meanwhile."""
+        core = self.core
+        if self.transfer is not None:
+            rule = "transfer", f"leadership is being handed to {core.name(self.transfer.target)} already"
+        elif target == core.node_id:
+            rule = "transfer", "this node leads already"
+        elif not (chosen := self._heir(target)):
+            rule = "transfer", f"no voter {core.name(target) if target else ''} to hand over to is in contact"
+        else:
+            self.transfer = Transfer(chosen, core.now + core.options.transfer_timeout_s)
+            core.emit(Accepted(ticket, core.term, 0))
+            core.narrate("transfer begun", target=core.name(chosen))
+            self._perhaps_hand_over()
+            return
+        core.emit(Refused(ticket, *rule))
+
+    def _heir(self, target: str) -> str:
+        """The wanted voter, or the most advanced one, if it is in contact."""
+        in_contact = [id for id in self.heard() if id != self.core.node_id]
+        if target:
+            return target if target in in_contact else ""
+        return max(in_contact, key=lambda id: (self.progress[id].match, id), default="")
+
+    def _perhaps_hand_over(self) -> None:
+        transfer = self.transfer
+        if transfer is None or transfer.asked:
+            return
+        core = self.core
+        progress = self.progress.get(transfer.target)
+        if progress is not None and progress.match == core.log.last:
+            transfer.asked = True
+            core.send(TimeoutNow(cluster=core.cluster, source=core.node_id, target=transfer.target, term=core.term))
+
+    # ---- before each drain ----
+
+    def flush(self) -> None:
+        if self.reads.may_begin and self._may_read():
+            self.reads.begin(self.core.log.commit)
+            self.replication.heartbeat(self.reads.number)
+            self._confirm_reads()
+        self.replication.feed_peers(self.reads.number)

@@ -1,0 +1,69 @@
+"""Linearizable reads without a log entry: numbered rounds (dissertation 6.4).
+
+A read may be served once (1) an entry of the leader's own term is committed, (2) a majority has answered a message that
+left *after* the read was asked for, so that no newer leader existed then, and (3) the commit index of that moment is
+applied. All reads asked for since the last round share the next one. Rounds are numbered within a term and never reused,
+so a late answer to an old round can never confirm a later read (etcd#20418).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+
+@attrs.frozen
+class Read:
+    """`source` is the follower that asked, "" for this node; `ticket` is theirs."""
+
+    ticket: int
+    source: str = ""
+
+
+@attrs.frozen
+class Round:
+    number: int
+    index: int
+    reads: tuple[Read, ...]
+
+
+class ReadRounds:
+    """A leader's reads: `waiting` for a round to begin, or in `asked` for a majority to confirm theirs."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.waiting: list[Read] = []
+        self.asked: deque[Round] = deque()
+        self.size = 0
+
+    def add(self, read: Read) -> None:
+        self.waiting.append(read)
+        self.size += 1
+
+    @property
+    def may_begin(self) -> bool:
+        """One round at a time: reads that come meanwhile share the next."""
+        return bool(self.waiting) and not self.asked
+
+    def begin(self, commit: int) -> None:
+        """Number a new round for all that wait; the caller sends the number to everybody."""
+        self.number += 1
+        self.asked.append(Round(self.number, commit, tuple(self.waiting)))
+        self.waiting.clear()
+
+    def confirm(self, number: int) -> list[Round]:
+        """The rounds that are decided now that a majority has confirmed `number`."""
+        done = []
+        while self.asked and self.asked[0].number <= number:
+            done.append(self.asked.popleft())
+            self.size -= len(done[-1].reads)
+        return done
+
+    def abandon(self) -> list[Read]:
+        """Every read that is not decided, to be refused."""
+        reads = [read for asked in self.asked for read in asked.reads] + self.waiting
+        self.asked.clear()
+        self.waiting = []
+        self.size = 0
+        return reads

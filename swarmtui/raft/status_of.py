@@ -1,0 +1,61 @@
+"""The status of a core, read off without changing anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmtui.raft.follower import Follower
+from swarmtui.raft.leader import Leader
+from swarmtui.raft.status import PeerStatus, Status
+
+if TYPE_CHECKING:
+    from swarmtui.raft.core import RaftCore
+
+
+def status_of(core: RaftCore, now: float) -> Status:
+    """`now` may be later than the last input."""
+    role, log = core.role, core.log
+    core.now = now
+    leads = isinstance(role, Leader)
+    heard = _heard(core)
+    timer = None if isinstance(role, Leader) else role.timer
+    return Status(
+        node=core.node_id,
+        role=role.kind,
+        term=core.term,
+        vote=core.vote,
+        leader=role.leader,
+        first=log.first,
+        last=log.last,
+        durable=log.durable,
+        commit=log.commit,
+        applied=core.applied,
+        snapshot=core.snapshot.index if core.snapshot else 0,
+        configuration=core.members.current,
+        configuration_index=core.members.index,
+        heard=heard,
+        holds_quorum=leads and core.members.quorum.reached(heard),
+        timer_left_s=None if timer is None else max(0.0, timer.expires_at - now),
+        timer_total_s=None if timer is None else timer.total_s,
+        leader_since=role.since if isinstance(role, Leader) else None,
+        peers={
+            peer: PeerStatus(
+                state=progress.state.value,
+                match=progress.match,
+                next=progress.next,
+                in_flight=len(progress.in_flight),
+                heard_s=None if progress.heard_at is None else now - progress.heard_at,
+            )
+            for peer, progress in core.progress.items()
+        },
+    )
+
+
+def _heard(core: RaftCore) -> tuple[str, ...]:
+    role = core.role
+    if isinstance(role, Leader):
+        return role.heard()
+    heard = {core.node_id} if core.is_voter else set()
+    if isinstance(role, Follower) and role.contact_age() is not None:
+        heard.add(role.leader)
+    return tuple(sorted(heard))

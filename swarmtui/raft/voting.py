@@ -1,0 +1,83 @@
+"""Who gets this node's vote.
+
+The rule that protects a living leader comes first, for pre-votes and votes alike: whoever has heard its leader within an
+election timeout, or leads and has heard a quorum, refuses and does not even look at the term. So a node that was cut off
+cannot depose a leader on its return. Only the leader's own wish (a transfer) is exempt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmtui.raft.messages import VoteReply, VoteRequest
+
+if TYPE_CHECKING:
+    from swarmtui.raft.core import RaftCore
+
+
+def answer_vote_request(core: RaftCore, request: VoteRequest) -> None:
+    age = core.role.contact_age()
+    if age is not None and not request.transfer:
+        heard = "leads with a quorum" if core.role.leader == core.node_id else f"hears {core.name(core.role.leader)}"
+        _refuse(core, request, f"{core.name(core.node_id)} {heard}, {age * 1000:.0f} ms ago")
+    elif request.pre:
+        _answer_pre_vote(core, request)
+    else:
+        _answer_vote(core, request)
+
+
+def _answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
+    """Would I vote so? The answer binds nothing, resets nothing and changes no term."""
+    could_vote = request.term > core.term or (request.term == core.term and core.vote in ("", request.source))
+    if not could_vote:
+        _refuse(core, request, f"term {request.term} is not new, mine is {core.term}")
+    elif not core.log.is_up_to_date(request.last_term, request.last_index):
+        _refuse(core, request, _why_behind(core, request))
+    else:
+        core.narrate("pre-vote granted", to=core.name(request.source), asked=request.term)
+        core.send(_grant(core, request))
+
+
+def _answer_vote(core: RaftCore, request: VoteRequest) -> None:
+    if request.term > core.term:
+        core.follow(request.term, "", f"saw term {request.term} of candidate {core.name(request.source)}")
+    if request.term < core.term:
+        _refuse(core, request, f"term {request.term} is over, mine is {core.term}")
+    elif core.vote not in ("", request.source):
+        _refuse(core, request, f"voted for {core.name(core.vote)} in term {core.term}")
+    elif not core.log.is_up_to_date(request.last_term, request.last_index):
+        _refuse(core, request, _why_behind(core, request))
+    else:
+        core.vote_for(request.source, _grant(core, request))
+
+
+def _why_behind(core: RaftCore, request: VoteRequest) -> str:
+    return f"its log ends at {request.last_index}/t{request.last_term}, mine at {core.log.last}/t{core.log.last_term}"
+
+
+def _grant(core: RaftCore, request: VoteRequest) -> VoteReply:
+    return VoteReply(
+        cluster=core.cluster,
+        source=core.node_id,
+        target=request.source,
+        term=request.term,
+        granted=True,
+        pre=request.pre,
+    )
+
+
+def _refuse(core: RaftCore, request: VoteRequest, reason: str) -> None:
+    core.narrate(
+        "pre-vote refused to" if request.pre else "vote refused to", to=core.name(request.source), reason=reason
+    )
+    core.send(
+        VoteReply(
+            cluster=core.cluster,
+            source=core.node_id,
+            target=request.source,
+            term=core.term,
+            granted=False,
+            pre=request.pre,
+            reason=reason,
+        )
+    )
