@@ -1,0 +1,66 @@
+"""Which transactions may share an entry of the log.
+
+An object's version is the index of the entry that wrote it, so two transactions of one entry never write the same object:
+the next one that does begins a new entry. `require` only reads, and two that read the same object may stand together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from swarmtui.objects.operations import Advance, Create, Put, Remove, Transaction, Update
+from swarmtui.objects.records import KeyValue, Task
+
+KV = KeyValue.TABLE
+TASK = Task.TABLE
+ENTRY_TRANSACTIONS_MAX = 10_000
+LENGTH_BYTES = 4  # before each transaction of an entry
+
+
+def written(transaction: Transaction) -> Iterator[tuple[str, str]]:
+    """The objects that it may write, as (table, id)."""
+    for operation in transaction.operations:
+        if isinstance(operation, Put):
+            yield KV, operation.key
+        elif isinstance(operation, Advance):
+            yield TASK, operation.task_id
+        elif isinstance(operation, Create | Update):
+            yield operation.record.TABLE, operation.record.id
+        elif isinstance(operation, Remove):
+            yield operation.table, operation.id
+
+
+class Batcher:
+    """One entry that is being filled."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._count = 0
+        self._written: set[tuple[str, str]] = set()
+
+    def add(self, encoded: bytes, transaction: Transaction) -> bool:
+        """Takes the transaction into this entry, or answers False: it must go into the next. An empty entry takes any."""
+        objects = list(written(transaction))
+        size = self._bytes + len(encoded) + LENGTH_BYTES
+        full = size > self._bytes_max or self._count >= ENTRY_TRANSACTIONS_MAX
+        if self._count and (full or not self._written.isdisjoint(objects)):
+            return False
+        self._bytes = size
+        self._count += 1
+        self._written.update(objects)
+        return True
+
+
+def split(transactions: Sequence[tuple[bytes, Transaction]], bytes_max: int) -> list[list[tuple[bytes, Transaction]]]:
+    """The transactions in their order, as the entries they may form: no object written twice in one, none above
+    `bytes_max` unless a single transaction is."""
+    entries: list[list[tuple[bytes, Transaction]]] = []
+    batcher: Batcher | None = None
+    for encoded, transaction in transactions:
+        if batcher is None or not batcher.add(encoded, transaction):
+            batcher = Batcher(bytes_max)
+            batcher.add(encoded, transaction)
+            entries.append([])
+        entries[-1].append((encoded, transaction))
+    return entries

@@ -1,0 +1,164 @@
+"""The whole store as bytes and back.
+
+A snapshot is a sequence of blocks, `length u32 | msgpack [section, body]`: first the head (format, index, term, feature
+level, client sessions), then blocks of each table, last the end with the count of objects, so that a snapshot that was
+cut off is never taken for a whole one. Chunks of the stream may be cut anywhere: the reader does not rely on them.
+
+Rows of `kv` are arrays [key, version, created_at, updated_at, value], other records maps as `objects.codec` writes them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import attrs
+import msgspec
+
+from swarmtui.objects import codec
+from swarmtui.objects.records import TABLES
+from swarmtui.store.tables import KV
+
+SNAPSHOT_FORMAT = 1
+BLOCK_BYTES = 256 * 1024  # aimed at
+BLOCK_BYTES_MAX = 16 * 1024 * 1024  # believed
+RECORDS_A_BLOCK = 64
+ROW_OVERHEAD_BYTES = 48
+
+_LENGTH = struct.Struct(">I")
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class MalformedSnapshot(Exception):
+    """No snapshot of a store, or one of a newer version."""
+
+
+@attrs.frozen
+class Frozen:
+    """The store as it was at `index`. Never changes, so any thread may read it. `tables` are rows by table and id;
+    `sessions` is the section of client sessions, empty in this version."""
+
+    index: int
+    term: int
+    feature_level: int
+    tables: Mapping[str, Mapping[str, Any]]
+    sessions: tuple[Any, ...] = ()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The snapshot, a few hundred KiB at a time."""
+        head = {
+            "format": SNAPSHOT_FORMAT,
+            "index": self.index,
+            "term": self.term,
+            "feature_level": self.feature_level,
+            "sessions": list(self.sessions),
+        }
+        yield _block("head", head)
+        count = 0
+        for name, rows in self.tables.items():
+            count += len(rows)
+            for body in _key_blocks(rows) if name == KV else _record_blocks(rows):
+                yield _block(name, body)
+        yield _block("end", count)
+
+
+def _block(section: str, body: Any) -> bytes:
+    data = _pack([section, body])
+    return _LENGTH.pack(len(data)) + data
+
+
+def _record_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
+    records = iter(rows.values())
+    while body := [codec.plain(record) for record in islice(records, RECORDS_A_BLOCK)]:
+        yield body
+
+
+def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
+    body: list[Any] = []
+    size = 0
+    for key, row in rows.items():
+        body.append((key, *row))
+        size += len(key) + len(row[3]) + ROW_OVERHEAD_BYTES
+        if size >= BLOCK_BYTES:
+            yield body
+            body, size = [], 0
+    if body:
+        yield body
+
+
+def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
+    """What `Frozen.chunks` wrote. Pure: may run in any thread. Raises MalformedSnapshot."""
+    blocks = _blocks(chunks)
+    head = _head(next(blocks, None))
+    tables: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
+    count = 0
+    for section, body in blocks:
+        if section == "end":
+            if body != count or next(blocks, None) is not None:
+                raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
+            return attrs.evolve(head, tables=tables)
+        if section not in tables or not isinstance(body, list):
+            raise MalformedSnapshot(f"a block of section {section!r}")
+        count += len(body)
+        try:
+            _read_rows(tables[section], section, body)
+        except (codec.MalformedObject, TypeError, ValueError) as error:
+            raise MalformedSnapshot(f"in table {section}: {error}") from None
+    raise MalformedSnapshot(f"the snapshot ends after {count} objects without its end block")
+
+
+def _head(block: tuple[Any, Any] | None) -> Frozen:
+    if block is None or block[0] != "head" or not isinstance(block[1], dict):
+        raise MalformedSnapshot("the first block is no head")
+    head = block[1]
+    if head.get("format") != SNAPSHOT_FORMAT:
+        raise MalformedSnapshot(f"snapshot format {head.get('format')}, this version reads {SNAPSHOT_FORMAT}")
+    try:
+        index, term, level = (int(head[name]) for name in ("index", "term", "feature_level"))
+        sessions = tuple(head["sessions"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedSnapshot(f"a head without {error}") from None
+    return Frozen(index, term, level, {}, sessions)
+
+
+def _read_rows(rows: dict[str, Any], section: str, body: list[Any]) -> None:
+    if section == KV:
+        for key, version, created_at, updated_at, value in body:
+            if type(key) is not str or type(version) is not int or type(value) is not bytes:
+                raise TypeError(f"the row of key {key!r} is of the wrong types")
+            rows[key] = (version, float(created_at), float(updated_at), value)
+    else:
+        cls = TABLES[section]
+        for plain in body:
+            record = codec.from_plain(plain, cls)
+            rows[record.id] = record
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[Any, Any]]:
+    buffer = bytearray()
+    for chunk in chunks:
+        buffer += chunk
+        position = 0
+        while len(buffer) - position >= _LENGTH.size:
+            length = _LENGTH.unpack_from(buffer, position)[0]
+            if length > BLOCK_BYTES_MAX:
+                raise MalformedSnapshot(f"a block of {length} bytes, at most {BLOCK_BYTES_MAX}")
+            start = position + _LENGTH.size
+            if len(buffer) - start < length:
+                break
+            position = start + length
+            yield _unpack_block(bytes(buffer[start:position]))
+        del buffer[:position]
+    if buffer:
+        raise MalformedSnapshot(f"{len(buffer)} bytes left over at the end")
+
+
+def _unpack_block(data: bytes) -> tuple[Any, Any]:
+    try:
+        section, body = _unpack(data)
+    except Exception as error:
+        raise MalformedSnapshot(f"a block cannot be read: {error}") from None
+    return section, body

@@ -1,0 +1,251 @@
+"""The tables of the store: records by id, and the indexes that answer what managers ask.
+
+A table changes in one way: `write(before, after)`, where None means absent. That is its own undo, `write(after, before)`,
+which is all that a refused transaction needs to leave nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from typing import Any, Generic, TypeVar, cast
+
+from swarmtui.objects.records import Cluster, Config, KeyValue, Node, Record, Secret, Service, Task
+from swarmtui.objects.states import TaskState
+
+R = TypeVar("R", bound=Record)
+
+KV = KeyValue.TABLE
+
+
+class Table(Generic[R]):
+    """Records by id. `rows` is what a snapshot copies."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get(self, id: str) -> R | None:
+        return self.rows.get(id)
+
+    def all(self) -> list[R]:
+        return list(self.rows.values())
+
+    def write(self, before: R | None, after: R | None) -> None:
+        """Puts `after` in the place of `before`, which must be what is here."""
+        if after is not None:
+            self.rows[after.id] = after
+        elif before is not None:
+            del self.rows[before.id]
+
+    def clash(self, record: R) -> str | None:
+        """A sentence if `record` cannot stand beside the others here, such as a name that is taken."""
+        return None
+
+    def load(self, rows: Mapping[str, Any]) -> None:
+        """Fills an empty table."""
+        for record in rows.values():
+            self.write(None, record)
+
+
+class NamedTable(Table[R]):
+    """Names are unique here, whatever the case of their letters."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._ids: dict[str, str] = {}
+
+    def by_name(self, name: str) -> R | None:
+        id = self._ids.get(name.lower())
+        return None if id is None else self.get(id)
+
+    def write(self, before: R | None, after: R | None) -> None:
+        super().write(before, after)
+        if before is not None:
+            del self._ids[_name(before).lower()]
+        if after is not None:
+            self._ids[_name(after).lower()] = after.id
+
+    def clash(self, record: R) -> str | None:
+        other = self._ids.get(_name(record).lower())
+        if other is None or other == record.id:
+            return None
+        return f"{record.TABLE} {_name(record)} already exists (id {other})"
+
+
+def _name(record: Record) -> str:
+    return cast("Service | Secret | Config", record).name
+
+
+class ServiceTable(NamedTable[Service]):
+    """Services publish ports, and a port is published by one service only. Docker accepts the second service and then
+    never starts it; here the second is refused, as EXISTS, in the words of Docker's allocator."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._publishers: dict[tuple[int, str], str] = {}  # (published port, protocol) -> service id
+
+    def write(self, before: Service | None, after: Service | None) -> None:
+        super().write(before, after)
+        if before is not None:
+            for port in before.spec.endpoint_spec.ports:
+                self._publishers.pop((port.published_port, port.protocol), None)
+        if after is not None:
+            for port in after.spec.endpoint_spec.ports:
+                self._publishers[port.published_port, port.protocol] = after.id
+
+    def clash(self, record: Service) -> str | None:
+        for port in record.spec.endpoint_spec.ports:
+            other = self._publishers.get((port.published_port, port.protocol))
+            if other is not None and other != record.id:
+                name = self.rows[other].name
+                return (
+                    f"port '{port.published_port}' is already in use by service '{name}' ({other}) as an ingress port"
+                )
+        return super().clash(record)
+
+
+class Index(Generic[R]):
+    """Records grouped by something of theirs."""
+
+    def __init__(self) -> None:
+        self._groups: dict[Hashable, dict[str, R]] = {}
+
+    def add(self, group: Hashable, record: R) -> None:
+        self._groups.setdefault(group, {})[record.id] = record
+
+    def drop(self, group: Hashable, id: str) -> None:
+        members = self._groups[group]
+        del members[id]
+        if not members:
+            del self._groups[group]
+
+    def group(self, group: Hashable) -> dict[str, R]:
+        return self._groups.get(group, {})
+
+
+class TaskTable(Table[Task]):
+    """Tasks, also by service, slot, node, observed and desired state."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._by_service: Index[Task] = Index()
+        self._by_slot: Index[Task] = Index()
+        self._by_node: Index[Task] = Index()
+        self._by_observed: Index[Task] = Index()
+        self._by_desired: Index[Task] = Index()
+
+    def _groups(self, task: Task) -> Iterator[tuple[Index[Task], Hashable]]:
+        yield self._by_service, task.service_id
+        yield self._by_slot, (task.service_id, task.slot)
+        yield self._by_node, task.node_id
+        yield self._by_observed, task.status.state
+        yield self._by_desired, task.desired_state
+
+    def write(self, before: Task | None, after: Task | None) -> None:
+        super().write(before, after)
+        if before is not None:
+            for index, group in self._groups(before):
+                index.drop(group, before.id)
+        if after is not None:
+            for index, group in self._groups(after):
+                index.add(group, after)
+
+    def find(
+        self,
+        service_id: str | None = None,
+        node_id: str | None = None,
+        slot: int | None = None,
+        observed: TaskState | None = None,
+        desired: TaskState | None = None,
+    ) -> list[Task]:
+        """The tasks that agree with everything that is not None, found through the smallest index."""
+        candidates: list[dict[str, Task]] = []
+        if service_id is not None:
+            by_slot = slot is not None
+            candidates.append(
+                self._by_slot.group((service_id, slot)) if by_slot else self._by_service.group(service_id)
+            )
+        if node_id is not None:
+            candidates.append(self._by_node.group(node_id))
+        if observed is not None:
+            candidates.append(self._by_observed.group(observed))
+        if desired is not None:
+            candidates.append(self._by_desired.group(desired))
+        return [
+            task
+            for task in min(candidates, key=len, default=self.rows).values()
+            if (service_id is None or task.service_id == service_id)
+            and (node_id is None or task.node_id == node_id)
+            and (slot is None or task.slot == slot)
+            and (observed is None or task.status.state is observed)
+            and (desired is None or task.desired_state is desired)
+        ]
+
+
+KeyRow = tuple[int, float, float, bytes]
+"""A row of `kv`: version, created_at, updated_at, value."""
+
+
+class KeyTable(Table[KeyValue]):
+    """Keys of applications: there may be a million. A row is a tuple of plain values, which the garbage collector stops
+    looking at after its first pass, and becomes a KeyValue when somebody reads it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.rows: dict[str, KeyRow] = {}
+
+    def get(self, id: str) -> KeyValue | None:
+        row = self.rows.get(id)
+        return None if row is None else key_value(id, row)
+
+    def all(self) -> list[KeyValue]:
+        return [key_value(key, row) for key, row in self.rows.items()]
+
+    def write(self, before: KeyValue | None, after: KeyValue | None) -> None:
+        if after is not None:
+            self.rows[after.id] = key_row(after)
+        elif before is not None:
+            del self.rows[before.id]
+
+    def load(self, rows: Mapping[str, Any]) -> None:
+        self.rows = dict(rows)
+
+    def with_prefix(self, prefix: str) -> list[KeyValue]:
+        return [key_value(key, self.rows[key]) for key in sorted(key for key in self.rows if key.startswith(prefix))]
+
+
+def key_row(pair: KeyValue) -> KeyRow:
+    return (pair.version, pair.created_at, pair.updated_at, pair.value)
+
+
+def key_value(key: str, row: KeyRow) -> KeyValue:
+    version, created_at, updated_at, value = row
+    return KeyValue(
+        id=key, version=version, spec_version=version, created_at=created_at, updated_at=updated_at, value=value
+    )
+
+
+class Tables:
+    """Every table of the store, by name."""
+
+    def __init__(self) -> None:
+        self.node: Table[Node] = Table(Node.TABLE)
+        self.service = ServiceTable(Service.TABLE)
+        self.task = TaskTable(Task.TABLE)
+        self.secret: NamedTable[Secret] = NamedTable(Secret.TABLE)
+        self.config: NamedTable[Config] = NamedTable(Config.TABLE)
+        self.cluster: Table[Cluster] = Table(Cluster.TABLE)
+        self.kv = KeyTable(KV)
+        every: tuple[Table[Any], ...] = (
+            self.node,
+            self.service,
+            self.task,
+            self.secret,
+            self.config,
+            self.cluster,
+            self.kv,
+        )
+        self.by_name: dict[str, Table[Any]] = {table.name: table for table in every}

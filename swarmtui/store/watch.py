@@ -1,0 +1,162 @@
+"""The stream of changes: from any index that is still remembered, bounded, and honest when it is not.
+
+Changes are published when their whole entry is applied, so whoever is woken sees a store that agrees with them. The last
+ones are remembered (`History`), so that a watcher can begin at the index of what it read. A watcher that cannot follow,
+or begins too far back, or sees a snapshot replace the store, takes a `Resync` once instead of changes: read everything
+again, in the same step, and go on taking.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from typing import Any
+
+import attrs
+
+from swarmtui.objects.records import Record
+from swarmtui.store.tables import key_value
+
+WATCH_CHANGES_MAX = 10_000  # waiting in one watch
+HISTORY_CHANGES_MAX = 8_192
+HISTORY_BYTES_MAX = 8 * 1024 * 1024  # of values of `kv` kept alive by the history
+
+
+@attrs.define
+class Change:
+    """One object was written by the entry at `index`: created (`before` is None), replaced, or removed (`after` is None)."""
+
+    index: int
+    table: str
+    before: Record | None
+    after: Record | None
+
+    @property
+    def id(self) -> str:
+        known = self.after or self.before
+        return known.id if known is not None else ""
+
+
+@attrs.frozen
+class Resync:
+    """Changes up to `index` were missed: `reason` says why. Read the store again."""
+
+    index: int
+    reason: str
+
+
+RawChange = tuple[str, Any, Any, Any]
+"""(table, key, before, after), as apply notes it: before and after are records, or rows of `kv` with their key (else None).
+Becomes a Change only when somebody takes it."""
+
+
+def _change(index: int, raw: RawChange) -> Change:
+    table, key, before, after = raw
+    if key is not None:
+        before = None if before is None else key_value(key, before)
+        after = None if after is None else key_value(key, after)
+    return Change(index, table, before, after)
+
+
+class Watch:
+    """One reader's queue."""
+
+    def __init__(
+        self, close: Callable[[Watch], None], tables: Collection[str] | None, limit: int = WATCH_CHANGES_MAX
+    ) -> None:
+        self._wake: Callable[[], None] = _nobody
+        self._close = close
+        self._tables = None if tables is None else frozenset(tables)
+        self._limit = limit
+        self._waiting: list[tuple[int, RawChange]] = []
+        self._resync: Resync | None = None
+        self._roused = False  # `wake` was called since the last `take`
+
+    def __len__(self) -> int:
+        """Changes waiting."""
+        return len(self._waiting)
+
+    @property
+    def wake(self) -> Callable[[], None]:
+        """Called when the queue becomes non-empty, once until the next `take`; at once when set on one that is not empty."""
+        return self._wake
+
+    @wake.setter
+    def wake(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        if self._roused:
+            wake()
+
+    def take(self) -> list[Change] | Resync:
+        """What has changed since the last time, in order; an empty list if nothing has."""
+        self._roused = False
+        if self._resync is not None:
+            missed, self._resync = self._resync, None
+            return missed
+        waiting, self._waiting = self._waiting, []
+        return [_change(index, raw) for index, raw in waiting]
+
+    def close(self) -> None:
+        """Nothing more is queued here."""
+        self._close(self)
+        self._waiting = []
+
+    def offer(self, index: int, changes: list[RawChange]) -> None:
+        if self._resync is not None:
+            self._resync = Resync(index, self._resync.reason)
+            return
+        tables = self._tables
+        if tables is None:
+            self._waiting.extend([(index, raw) for raw in changes])
+        else:
+            self._waiting.extend([(index, raw) for raw in changes if raw[0] in tables])
+        if len(self._waiting) > self._limit:
+            self.miss(index, f"{len(self._waiting)} changes waited, at most {self._limit} can")
+        elif self._waiting:
+            self._rouse()
+
+    def miss(self, index: int, reason: str) -> None:
+        """From here on only a Resync helps."""
+        self._waiting = []
+        self._resync = Resync(index, reason)
+        self._rouse()
+
+    def _rouse(self) -> None:
+        if not self._roused:
+            self._roused = True
+            self._wake()
+
+
+def _nobody() -> None:
+    """The wake of a watch whose owner only ever polls."""
+
+
+class History:
+    """The last changes, so that a watch can begin in the past."""
+
+    def __init__(self) -> None:
+        self._entries: deque[tuple[int, list[RawChange], int]] = deque()
+        self._changes = 0
+        self._bytes = 0
+        self.begins_after = 0  # every change of a later index is remembered
+
+    def add(self, index: int, changes: list[RawChange]) -> None:
+        size = sum([len(raw[3][3]) for raw in changes if raw[1] is not None and raw[3] is not None])
+        self._entries.append((index, changes, size))
+        self._changes += len(changes)
+        self._bytes += size
+        while self._changes > HISTORY_CHANGES_MAX or self._bytes > HISTORY_BYTES_MAX:
+            self.begins_after, forgotten, size = self._entries.popleft()
+            self._changes -= len(forgotten)
+            self._bytes -= size
+
+    def since(self, after: int) -> list[tuple[int, list[RawChange]]] | None:
+        """The changes of every index above `after`; None if some are forgotten."""
+        if after < self.begins_after:
+            return None
+        return [(index, changes) for index, changes, _ in self._entries if index > after]
+
+    def restart(self, index: int) -> None:
+        self._entries.clear()
+        self._changes = self._bytes = 0
+        self.begins_after = index
