@@ -51,9 +51,9 @@ class Trio:
             now=self.now,
         )
 
-    def feed(self, id: str, input: Input) -> None:
+    def feed(self, id: str, event: Input) -> None:
         """Feed one node and carry out everything that follows, to the end."""
-        self.cores[id].feed(input, self.now)
+        self.cores[id].feed(event, self.now)
         self.settle()
 
     def settle(self) -> None:
@@ -103,11 +103,11 @@ class Trio:
         return self.leader
 
 
-@pytest.fixture()
+@pytest.fixture
 def trio() -> Trio:
     return Trio()
 
 
-@pytest.fixture()
+@pytest.fixture
 def make_cluster() -> Callable[..., Trio]:
     return Trio
