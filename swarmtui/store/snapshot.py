@@ -18,7 +18,8 @@ import attrs
 import msgspec
 
 from swarmtui.objects import codec
-from swarmtui.objects.records import TABLES
+from swarmtui.objects.records import TABLES, Record
+from swarmtui.store.shards import FrozenShards, Shards
 from swarmtui.store.tables import KV
 
 SNAPSHOT_FORMAT = 1
@@ -79,7 +80,7 @@ def _record_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
 def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
     body: list[Any] = []
     size = 0
-    for key, row in rows.items():
+    for key, row in rows.rows() if isinstance(rows, FrozenShards) else rows.items():
         body.append((key, *row))
         size += len(key) + len(row[3]) + ROW_OVERHEAD_BYTES
         if size >= BLOCK_BYTES:
@@ -93,18 +94,23 @@ def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     """What `Frozen.chunks` wrote. Pure: may run in any thread. Raises MalformedSnapshot."""
     blocks = _blocks(chunks)
     head = _head(next(blocks, None))
-    tables: dict[str, dict[str, Any]] = {name: {} for name in TABLES}
+    tables: dict[str, Any] = {name: {} for name in TABLES}
+    tables[KV] = keys = Shards()
     count = 0
     for section, body in blocks:
         if section == "end":
             if body != count or next(blocks, None) is not None:
                 raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
+            tables[KV] = keys.freeze()
             return attrs.evolve(head, tables=tables)
         if section not in tables or not isinstance(body, list):
             raise MalformedSnapshot(f"a block of section {section!r}")
         count += len(body)
         try:
-            _read_rows(tables[section], section, body)
+            if section == KV:
+                _read_keys(keys, body)
+            else:
+                _read_records(tables[section], TABLES[section], body)
         except (codec.MalformedObject, TypeError, ValueError) as error:
             raise MalformedSnapshot(f"in table {section}: {error}") from None
     raise MalformedSnapshot(f"the snapshot ends after {count} objects without its end block")
@@ -124,17 +130,17 @@ def _head(block: tuple[Any, Any] | None) -> Frozen:
     return Frozen(index, term, level, {}, sessions)
 
 
-def _read_rows(rows: dict[str, Any], section: str, body: list[Any]) -> None:
-    if section == KV:
-        for key, version, created_at, updated_at, value in body:
-            if type(key) is not str or type(version) is not int or type(value) is not bytes:
-                raise TypeError(f"the row of key {key!r} is of the wrong types")
-            rows[key] = (version, float(created_at), float(updated_at), value)
-    else:
-        cls = TABLES[section]
-        for plain in body:
-            record = codec.from_plain(plain, cls)
-            rows[record.id] = record
+def _read_keys(keys: Shards, body: list[Any]) -> None:
+    for key, version, created_at, updated_at, value in body:
+        if type(key) is not str or type(version) is not int or type(value) is not bytes:
+            raise TypeError(f"the row of key {key!r} is of the wrong types")
+        keys.put(key, (version, float(created_at), float(updated_at), value))
+
+
+def _read_records(rows: dict[str, Any], cls: type[Record], body: list[Any]) -> None:
+    for plain in body:
+        record = codec.from_plain(plain, cls)
+        rows[record.id] = record
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[Any, Any]]:

@@ -12,7 +12,7 @@ from swarmtui.objects import codec
 from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
-from swarmtui.store.judge import judge
+from swarmtui.store.judge import judge, put_conflict
 from swarmtui.store.snapshot import Frozen, read_snapshot
 from swarmtui.store.tables import KV, KeyRow, NamedTable, Tables
 from swarmtui.store.watch import WATCH_CHANGES_MAX, History, RawChange, Watch
@@ -77,13 +77,9 @@ class Store:
             return Result(Verdict.INVALID, index, f"not a Transaction: {error}")
         put = _one_put(body)
         if put is not None:
-            key, value = put
-            before = self._tables.kv.rows.get(key)
-            if before is None or before[0] != index:
-                after: KeyRow = (index, time if before is None else before[1], time, value)
-                self._tables.kv.rows[key] = after
-                changes.append((KV, key, before, after))
-                return done
+            result = self._put(put, index, time, done, changes)
+            if result is not None:
+                return result
         try:
             transaction: Transaction = codec.from_plain(body, Transaction)
         except codec.MalformedObject as error:
@@ -91,6 +87,23 @@ class Store:
         result, written = judge(self._tables, transaction, index, time)
         changes.extend(written)
         return result
+
+    def _put(
+        self, put: tuple[str, bytes, int | None], index: int, time: float, done: Result, changes: list[RawChange]
+    ) -> Result | None:
+        """`judge` of a transaction that is one Put, without the objects in between. None: take the long way."""
+        key, value, expected = put
+        keys = self._tables.kv.shards
+        before: KeyRow | None = keys.get(key)
+        found = 0 if before is None else before[0]
+        if found == index:
+            return None
+        if expected is not None and found != expected:
+            return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
+        after: KeyRow = (index, time if before is None else before[1], time, value)
+        keys.put(key, after)
+        changes.append((KV, key, before, after))
+        return done
 
     # ---- reading
 
@@ -152,8 +165,8 @@ class Store:
     # ---- the whole
 
     def freeze(self) -> Frozen:
-        """The store as it is now, for a snapshot: copies of dictionaries, no object is touched."""
-        tables = {name: table.rows.copy() for name, table in self._tables.by_name.items()}
+        """The store as it is now, for a snapshot: no object is touched, and of `kv` not even the dictionaries."""
+        tables = {name: table.freeze() for name, table in self._tables.by_name.items()}
         return Frozen(self.index, self.term, self.feature_level, tables)
 
     def restore(self, chunks: Iterable[bytes]) -> None:
@@ -181,8 +194,8 @@ class Store:
         return sha.hexdigest()
 
 
-def _one_put(body: Any) -> tuple[str, bytes] | None:
-    """The key and value of a transaction that is one unconditional Put and nothing else, as most are. Anything else takes
+def _one_put(body: Any) -> tuple[str, bytes, int | None] | None:
+    """Key, value and expected version of a transaction that is one Put and nothing else, as most are. Anything else takes
     the long way, which answers the same (tests/store holds one against the other)."""
     if type(body) is not dict or len(body) != 1:
         return None
@@ -190,9 +203,9 @@ def _one_put(body: Any) -> tuple[str, bytes] | None:
     if type(operations) is not list or len(operations) != 1:
         return None
     operation = operations[0]
-    if type(operation) is not dict or len(operation) != 3 or operation.get("is") != "Put":
+    if type(operation) is not dict or operation.get("is") != "Put":
         return None
-    key, value = operation.get("key"), operation.get("value")
-    if type(key) is not str or type(value) is not bytes:
+    key, value, expected = operation.get("key"), operation.get("value"), operation.get("expected")
+    if type(key) is not str or type(value) is not bytes or (expected is not None and type(expected) is not int):
         return None
-    return key, value
+    return key, value, expected

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from swarmtui.objects.records import Cluster, Config, KeyValue, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
+from swarmtui.store.shards import FrozenShards, Shards
 
 R = TypeVar("R", bound=Record)
 
@@ -18,7 +19,7 @@ KV = KeyValue.TABLE
 
 
 class Table(Generic[R]):
-    """Records by id. `rows` is what a snapshot copies."""
+    """Records by id."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -44,8 +45,12 @@ class Table(Generic[R]):
         """A sentence if `record` cannot stand beside the others here, such as a name that is taken."""
         return None
 
+    def freeze(self) -> Mapping[str, Any]:
+        """The rows as they are now; they never change again."""
+        return self.rows.copy()
+
     def load(self, rows: Mapping[str, Any]) -> None:
-        """Fills an empty table."""
+        """Fills an empty table with what was frozen or read."""
         for record in rows.values():
             self.write(None, record)
 
@@ -195,26 +200,37 @@ class KeyTable(Table[KeyValue]):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.rows: dict[str, KeyRow] = {}
+        self.shards = Shards()
+
+    def __len__(self) -> int:
+        return self.shards.length
 
     def get(self, id: str) -> KeyValue | None:
-        row = self.rows.get(id)
+        row = self.shards.get(id)
         return None if row is None else key_value(id, row)
 
     def all(self) -> list[KeyValue]:
-        return [key_value(key, row) for key, row in self.rows.items()]
+        return [key_value(key, self.shards.get(key)) for key in self.shards]
 
     def write(self, before: KeyValue | None, after: KeyValue | None) -> None:
         if after is not None:
-            self.rows[after.id] = key_row(after)
+            self.shards.put(after.id, key_row(after))
         elif before is not None:
-            del self.rows[before.id]
+            self.shards.remove(before.id)
+
+    def freeze(self) -> FrozenShards:
+        return self.shards.freeze()
 
     def load(self, rows: Mapping[str, Any]) -> None:
-        self.rows = dict(rows)
+        if isinstance(rows, FrozenShards):
+            self.shards = Shards(rows)
+        else:
+            for key, row in rows.items():
+                self.shards.put(key, row)
 
     def with_prefix(self, prefix: str) -> list[KeyValue]:
-        return [key_value(key, self.rows[key]) for key in sorted(key for key in self.rows if key.startswith(prefix))]
+        wanted = sorted([key for key in self.shards if key.startswith(prefix)])
+        return [key_value(key, self.shards.get(key)) for key in wanted]
 
 
 def key_row(pair: KeyValue) -> KeyRow:
