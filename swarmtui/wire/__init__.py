@@ -1,5 +1,22 @@
 """wire: bytes between nodes, and between clients and nodes.
 
-Frames, the codec, TLS with the cluster's own authority, connections with prioritised channels, link faults, and the
-client protocol (`calls`). This room moves messages and refuses bad ones; it never decides what a message means.
+What it is
+    certificates  who somebody is: the cluster's own authority, and TLS 1.3 contexts that check both sides
+    channels      the five lanes of a connection, their priorities and limits, and which role may speak on which
+    frames        a length, a format, a channel, a body; nothing else is ever read from a socket
+    codec         every message as a small msgpack head by cattrs, and one raw blob where bytes are only passed on
+    connection    one TLS stream: a bounded queue a channel, one writer that coalesces, one reader that parses all it got
+    listener,dial how connections begin; a refusal says why, and a dial tells *refused* from every other failure
+    faults        links broken on purpose: silence, delay and loss between certified nodes
+    rpc           calls and streams over a connection
+    calls         the client protocol: what may be asked, and by whom
+
+Its contract
+    A message arrives whole, once and in order within its channel, or the connection ends. `send_soon` never waits. Every
+    queue, frame, answer and wait has a named limit; input beyond it closes that connection, and only that, with a reason.
+    Who speaks is what the certificate says, never what the message says.
+
+What it never does
+    It decides nothing about a message's meaning, keeps no state beyond a connection and retries nothing: what was handed
+    over and not delivered is lost, and the rooms above are made for that.
 """
