@@ -93,11 +93,14 @@ class NodeReport:
 
 @attrs.frozen
 class Propose:
-    """Let these transactions be judged, each alone. A follower forwards once to the leader."""
+    """Let these transactions be judged, each alone. A follower forwards once to the leader. `encoded` are the same
+    transactions as bytes, in the same order; it is filled when a Propose is read from the wire, so that the log and a
+    forward use these bytes and nobody encodes them again."""
 
     transactions: tuple[Transaction, ...]
     timeout_s: float = 10.0
     forwarded: bool = False
+    encoded: tuple[bytes, ...] = attrs.field(default=(), eq=False, repr=False)
 
 
 @attrs.frozen

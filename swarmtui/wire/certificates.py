@@ -98,12 +98,11 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
             )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
         )
         return Certificate(_pem(builder.sign(issuer_key, hashes.SHA256())), _key_pem(key))
 
@@ -262,7 +261,8 @@ def identity_of(peer_certificate: Mapping[str, Any] | None) -> Identity:
         if len(fields.get(key, ())) != 1:
             raise NotCertified(f"the certificate's subject has {len(fields.get(key, ()))} {key}, one is needed")
         values.append(fields[key][0])
-    return _identity(*values, fields.get("pseudonym", [""])[0])
+    cluster, role, node_id = values
+    return _identity(cluster, role, node_id, fields.get("pseudonym", [""])[0])
 
 
 def _identity(cluster: str, role: str, node_id: str, name: str) -> Identity:

@@ -1,0 +1,208 @@
+"""Messages to frame bodies and back: a small head by cattrs, and one raw blob where bytes are only passed on.
+
+    head length u32 | head | blob        head: msgpack [class name, fields], or [class name, fields, class name, fields]
+                                         where a message carries another (a Request its call, a Reply its answer)
+
+The blob holds what this room never looks into: the entries of an Append in their own byte form, a snapshot's bytes, the
+transactions of a proposal. They are joined once by whoever made them and cost the codec nothing by the entry.
+
+A class must be listed in `_FORMS` or one of the unions it is made of; reading is strict (a number where a text belongs is
+refused, never converted) because the core and the store believe what they are given.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, get_args
+
+import attrs
+import msgspec
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from swarmtui.objects import codec as objects_codec
+from swarmtui.objects.codec import MalformedObject, converter
+from swarmtui.objects.dispatch import AgentMessage
+from swarmtui.objects.operations import Transaction
+from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
+from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
+from swarmtui.wire.calls import Answer, Call, Propose
+from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
+
+Message = AnyMessage | AgentMessage | Request | Reply | Ended | Failed | Cancel | More | Hello | Goodbye
+
+_HEAD_LENGTH = struct.Struct(">I")
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class MalformedMessage(Exception):
+    """Bytes that are no message this version reads, or a message that no bytes can hold."""
+
+
+@attrs.frozen
+class _Form:
+    """How one class goes into a head and a blob: `write(message) -> fields, blob`, `read(fields, blob) -> message`."""
+
+    write: Callable[[Any], tuple[Any, bytes]]
+    read: Callable[[Any, bytes], Any]
+
+
+def _plain(cls: type) -> _Form:
+    """All in the head."""
+    write = converter.get_unstructure_hook(cls)
+    read = converter.get_structure_hook(cls)
+
+    def read_fields(fields: Any, blob: bytes) -> Any:
+        if blob:
+            raise MalformedMessage(f"{cls.__name__} with {len(blob)} bytes too many")
+        return read(fields, cls)
+
+    return _Form(lambda message: (write(message), b""), read_fields)
+
+
+def _hooks_without(cls: type, *names: str) -> tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]:
+    """cattrs' hooks of a class whose fields `names` are not written, and are read as they are."""
+    omitted: dict[str, Any] = {name: override(omit=True) for name in names}
+    passed: dict[str, Any] = {name: override(struct_hook=lambda value, _: value) for name in names}
+    write: Any = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **omitted)
+    read: Any = make_dict_structure_fn(cls, converter, **passed)
+    return write, read
+
+
+def _with_blob(cls: type, field: str, pack: Callable[[Any], bytes], unpack: Callable[[bytes], Any]) -> _Form:
+    """All in the head but one field, which is the blob."""
+    write, read = _hooks_without(cls, field)
+
+    def read_fields(fields: Any, blob: bytes) -> Any:
+        fields[field] = unpack(blob)
+        return read(fields, cls)
+
+    return _Form(lambda message: (write(message), pack(getattr(message, field))), read_fields)
+
+
+# ---------------------------------------------------------------------------------------------------------- proposals
+
+
+def _propose() -> _Form:
+    """The transactions in their own byte form, which whoever receives them keeps (`encoded`): a leader's log and a
+    forwarding follower use the very same bytes again."""
+    write, read = _hooks_without(Propose, "transactions", "encoded")
+
+    def write_fields(call: Propose) -> tuple[Any, bytes]:
+        encoded = call.encoded or tuple(objects_codec.encode(transaction) for transaction in call.transactions)
+        parts: list[bytes] = []
+        for one in encoded:
+            parts.append(_HEAD_LENGTH.pack(len(one)))
+            parts.append(one)
+        return write(call), b"".join(parts)
+
+    def read_fields(fields: Any, blob: bytes) -> Propose:
+        encoded: list[bytes] = []
+        position, end = 0, len(blob)
+        while position < end:
+            start = position + _HEAD_LENGTH.size
+            if start > end:
+                raise MalformedMessage(f"Propose with {end - position} bytes left over")
+            position = start + _HEAD_LENGTH.unpack_from(blob, position)[0]
+            if position > end:
+                raise MalformedMessage(f"Propose whose last transaction ends {position - end} bytes behind it")
+            encoded.append(blob[start:position])
+        fields["encoded"] = tuple(encoded)
+        fields["transactions"] = tuple([objects_codec.decode(one, Transaction) for one in encoded])
+        call: Propose = read(fields, Propose)
+        return call
+
+    return _Form(write_fields, read_fields)
+
+
+# --------------------------------------------------------------------------------------------------------- the tables
+
+_SPECIAL: dict[type, Callable[[], _Form]] = {
+    Append: lambda: _with_blob(Append, "entries", encode_entries, decode_entries),
+    SnapshotChunk: lambda: _with_blob(SnapshotChunk, "data", bytes, bytes),
+    Propose: _propose,
+}
+
+CALLS: dict[str, type] = {cls.__name__: cls for cls in get_args(Call)}
+ANSWERS: dict[str, type] = {cls.__name__: cls for cls in get_args(Answer)}
+_BARE: dict[str, type] = {
+    cls.__name__: cls
+    for cls in (*get_args(AnyMessage), *get_args(AgentMessage), Hello, Goodbye, Ended, Failed, Cancel, More)
+}
+_forms: dict[type, _Form] = {}
+
+
+def _form(cls: type) -> _Form:
+    form = _forms.get(cls)
+    if form is None:  # at the first use: starting to listen shall not cost the making of eighty hooks
+        form = _forms[cls] = _SPECIAL[cls]() if cls in _SPECIAL else _plain(cls)
+    return form
+
+
+def encode_message(message: Message) -> bytes:
+    """A frame's body. Raises MalformedMessage for what bytes cannot hold."""
+    cls = message.__class__
+    try:
+        if isinstance(message, Request):
+            name = message.call.__class__.__name__
+            fields, blob = _form(CALLS[name]).write(message.call)
+            head = _pack(("Request", message.id, name, fields))
+        elif isinstance(message, Reply):
+            name = message.answer.__class__.__name__
+            fields, blob = _form(ANSWERS[name]).write(message.answer)
+            head = _pack(("Reply", (message.id, message.more), name, fields))
+        else:
+            name = cls.__name__
+            fields, blob = _form(_BARE[name]).write(message)
+            head = _pack((name, fields))
+    except KeyError:
+        raise MalformedMessage(f"{cls.__name__} is no message of the wire, or carries none") from None
+    except (OverflowError, UnicodeError, TypeError, MalformedObject) as error:
+        raise MalformedMessage(f"{cls.__name__} cannot be written: {error}") from None
+    return b"".join((_HEAD_LENGTH.pack(len(head)), head, blob))
+
+
+def decode_message(body: bytes) -> Message:
+    """The message that `encode_message` wrote. Raises MalformedMessage, and nothing else, for any bytes."""
+    try:
+        stop = 4 + _HEAD_LENGTH.unpack_from(body)[0]
+        if stop > len(body):
+            raise MalformedMessage(f"a head that ends {stop - len(body)} bytes behind its frame")
+        head = _unpack(body[4:stop])
+        return _read(head, body[stop:])
+    except MalformedMessage:
+        raise
+    except (MalformedObject, MalformedEntry) as error:
+        raise MalformedMessage(str(error)) from None
+    except Exception as error:  # cattrs and msgspec raise what their hooks raise: any of it means these bytes are bad
+        raise MalformedMessage(_explain(body, error)) from None
+
+
+def _read(head: Any, blob: bytes) -> Message:
+    name = head[0]
+    if name == "Request":
+        _, id, called, fields = head
+        return Request(_number(id), _form(CALLS[called]).read(fields, blob))
+    if name == "Reply":
+        _, (id, more), answered, fields = head
+        return Reply(_number(id), _form(ANSWERS[answered]).read(fields, blob), bool(more))
+    _, fields = head
+    message: Message = _form(_BARE[name]).read(fields, blob)
+    return message
+
+
+def _number(id: Any) -> int:
+    if type(id) is not int:
+        raise MalformedMessage("a call's id is a number")
+    return id
+
+
+def _explain(body: bytes, error: Exception) -> str:
+    try:
+        head = _unpack(body[4 : 4 + _HEAD_LENGTH.unpack_from(body)[0]])
+        name = head[2] if head[0] in ("Request", "Reply") else head[0]
+        what = f"not a message {name!r}"[:60]
+    except Exception:
+        what = "not a message"
+    return f"{what}: {type(error).__name__} {error}"[:300]

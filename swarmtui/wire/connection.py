@@ -1,0 +1,474 @@
+"""One connection: two certified ends, prioritised channels, everything bounded.
+
+The whole picture: `send_soon` encodes a message and puts the frame into its channel's queue; the writer, the only task
+that writes to the stream, takes all that waits, highest channel first, and sends it in one piece (a send through TLS costs
+more than the encoding of ten messages, so under load frames share one). The reader takes what the stream has and hands
+out every whole message in it. A link fault acts on frames as they are queued and written, and on all that is received.
+
+A connection ends once, for one reason (`ended`): a side said goodbye, the stream broke, or the other side sent what it
+must not. From then on `send_soon` answers False and iteration stops. While the link is cut the end is not noticed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Protocol, get_args
+
+import attrs
+import trio
+
+from swarmtui.objects.dispatch import AgentMessage, Register, Relay
+from swarmtui.raft.messages import AnyMessage
+from swarmtui.raft.messages import Message as RaftMessage
+from swarmtui.wire.calls import PROTOCOL_VERSION, Peerage
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.channels import QUEUES, Channel, may_speak
+from swarmtui.wire.codec import MalformedMessage, Message, decode_message, encode_message
+from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.frames import FRAME_BYTES_MAX, BadFrame, FrameReader, encode_frame
+from swarmtui.wire.messages import Envelope, Goodbye, Hello
+
+SEND_BYTES_MAX = 128 * 1024  # coalesced into one send; what is urgent waits behind at most this much
+RECEIVE_BYTES_MAX = 16 * 1024  # TLS gives at most one record at a time
+GOODBYE_TIMEOUT_S = 0.5  # to write what waits and the farewell
+LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would reset, and the reason would never arrive
+REASON_LENGTH_MAX = 300  # characters
+
+_CHANNELS: tuple[Channel, ...] = tuple(Channel)
+_ENVELOPES: frozenset[type] = frozenset(get_args(Envelope))
+_CARRIES: tuple[frozenset[type], ...] = (
+    frozenset({Hello, Goodbye}),
+    frozenset(get_args(AnyMessage)),
+    _ENVELOPES,
+    frozenset(get_args(AgentMessage)),
+    _ENVELOPES,
+    _ENVELOPES,
+)
+"""Which messages each channel is for, by its number."""
+
+
+class ConnectionEnded(Exception):
+    """Nothing can be sent any more; the text says why."""
+
+
+@attrs.frozen
+class Refusal:
+    """Input that was refused: whose, where from, and why. `peer` is None for somebody without a valid certificate."""
+
+    peer: Identity | None
+    address: str
+    rule: (
+        str  # not-tls, no-certificate, wrong-cluster, bad-frame, bad-message, channel, forged-sender, call, too-many …
+    )
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.peer or 'a stranger'} at {self.address} refused ({self.rule}): {self.reason}"
+
+
+class Stream(Protocol):
+    """The part of a trio stream that is used here: an SSLStream, or one of memory in tests."""
+
+    async def send_all(self, data: bytes) -> None: ...
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
+    async def aclose(self) -> None: ...
+
+
+@attrs.define
+class Statistics:
+    """Counters of one connection, from its beginning. `frames_refused`: full queues; `frames_lost`: link faults."""
+
+    frames_sent: int = 0
+    bytes_sent: int = 0
+    sends: int = 0
+    frames_received: int = 0
+    bytes_received: int = 0
+    receives: int = 0
+    frames_waiting: int = 0
+    bytes_waiting: int = 0
+    frames_refused: int = 0
+    frames_lost: int = 0
+
+
+@attrs.define(eq=False)
+class _Queue:
+    channel: Channel
+    frames_max: int
+    bytes_max: int
+    frames: deque[bytes] = attrs.field(factory=deque)
+    frames_waiting: int = 0  # delayed ones included
+    bytes_waiting: int = 0
+    room: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def has_room(self, size: int) -> bool:
+        """One frame always fits: a long one must not wait for ever."""
+        return not self.frames_waiting or (
+            self.frames_waiting < self.frames_max and self.bytes_waiting + size <= self.bytes_max
+        )
+
+    def taken(self, size: int) -> None:
+        self.frames_waiting -= 1
+        self.bytes_waiting -= size
+        self.room.unpark_all()
+
+
+class Connection:
+    """Use as `async with connection: async for channel, message in connection: ...`. One task iterates; any may send."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        local: Identity,
+        identity: Identity,
+        *,
+        address: str = "",
+        faults: LinkFaults | None = None,
+        on_refused: Callable[[Refusal], None] | None = None,
+    ) -> None:
+        self.local = local
+        self.identity = identity
+        self.address = address
+        self.ended: str | None = None
+        """Why the connection ended; None while it stands."""
+        self._stream = stream
+        self._faults = faults if identity.is_node and local.is_node else None
+        self._on_refused = on_refused
+        self._readable = may_speak(identity.role, local.role)
+        self._queues = [_Queue(channel, QUEUES[channel].frames_max, QUEUES[channel].bytes_max) for channel in Channel]
+        self._delayed: deque[tuple[float, _Queue, bytes]] = deque()
+        self._reader = FrameReader(FRAME_BYTES_MAX)
+        self._received: deque[tuple[Channel, Message]] = deque()
+        self._statistics = Statistics()
+        self._work = trio.lowlevel.ParkingLot()
+        self._closing = False
+        self._written = trio.Event()  # the writer is done for good
+        self._over = trio.Event()
+        self._greeted = False
+        self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._nursery: trio.Nursery | None = None
+
+    def __repr__(self) -> str:
+        return f"<connection to {self.identity}{'' if self.ended is None else ', ended: ' + self.ended}>"
+
+    # --------------------------------------------------------------------------------------------------- its lifetime
+
+    async def __aenter__(self) -> Connection:
+        self._nursery_manager = trio.open_nursery()
+        self._nursery = await self._nursery_manager.__aenter__()
+        self._nursery.start_soon(self._write)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Says goodbye, closes, and waits for the writer. An exception of the body passes through as it is."""
+        manager, nursery = self._nursery_manager, self._nursery
+        assert manager is not None
+        assert nursery is not None
+        await self.aclose()
+        nursery.cancel_scope.cancel()
+        if isinstance(error, Exception):
+            await manager.__aexit__(None, None, None)
+            return False
+        return bool(await manager.__aexit__(kind, error, trace))
+
+    async def aclose(self, reason: str = "closed") -> None:
+        """End the connection: what waits is written, if the other side takes it soon, and the reason with it."""
+        if not self._closing and self.ended is None:
+            self._queue(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX]), last=True)
+            self._closing = True
+            self._work.unpark_all()
+            if self._nursery is not None:
+                with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE_TIMEOUT_S):
+                    await self._written.wait()
+        self._end(reason)
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(self._stream)  # type: ignore[arg-type]
+
+    def _end(self, reason: str) -> None:
+        if self.ended is None:
+            self.ended = reason
+            self._over.set()
+            self._work.unpark_all()
+            for queue in self._queues:
+                queue.room.unpark_all()
+
+    async def _broke(self, reason: str) -> None:
+        """The stream is broken. If the link is cut, that is not noticed before the cut is over."""
+        if self._faults is not None and self.ended is None and not self._closing:
+            with trio.CancelScope() as waiting:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._cancel_when_over, waiting)
+                    await self._faults.wait_hears(self.identity.node_id)
+                    nursery.cancel_scope.cancel()
+        self._end(reason)
+
+    async def _cancel_when_over(self, scope: trio.CancelScope) -> None:
+        await self._over.wait()
+        scope.cancel()
+
+    async def greet(self) -> None:
+        """Before anything else, and before `async with`: say hello and wait for the other side's, which it says only if
+        it admits us. Raises ConnectionEnded with the reason."""
+        try:
+            await self._stream.send_all(self._frame(Channel.CONTROL, Hello()))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionEnded(_why(error)) from None
+        while not self._greeted:
+            await self._fill()
+            if self.ended is not None:
+                raise ConnectionEnded(self.ended)
+
+    async def turn_away(self, reason: str) -> None:
+        """Instead of `greet`: say why not, and end."""
+        try:
+            await self._stream.send_all(self._frame(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX])))
+            await self._linger()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._end("the other side hung up")
+        self._end(reason)
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    def send_soon(self, channel: Channel, message: Message) -> bool:
+        """Queue a message and return at once. False, and the message is gone, when the channel's queue is full or the
+        connection has ended. Raises MalformedMessage for a message that cannot be written."""
+        return self._queue(channel, message)
+
+    async def send(self, channel: Channel, message: Message) -> None:
+        """Queue a message as soon as its channel has room. Raises ConnectionEnded."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        frame = self._frame(channel, message)
+        queue = self._queues[channel]
+        while self.ended is None and not self._closing and not queue.has_room(len(frame)):
+            await queue.room.park()
+        if self.ended is not None or self._closing:
+            raise ConnectionEnded(self.ended or "closing")
+        self._put(queue, frame)
+
+    def _queue(self, channel: Channel, message: Message, *, last: bool = False) -> bool:
+        if self.ended is not None or self._closing:
+            return False
+        frame = self._frame(channel, message)
+        queue = self._queues[-1] if last else self._queues[channel]
+        if not queue.has_room(len(frame)) and not last:
+            self._statistics.frames_refused += 1
+            return False
+        self._put(queue, frame)
+        return True
+
+    def _frame(self, channel: Channel, message: Message) -> bytes:
+        body = encode_message(message)
+        if len(body) > FRAME_BYTES_MAX:
+            raise MalformedMessage(f"{type(message).__name__} of {len(body)} bytes, at most {FRAME_BYTES_MAX} are sent")
+        return encode_frame(channel, body)
+
+    def _put(self, queue: _Queue, frame: bytes) -> None:
+        due = 0.0
+        if self._faults is not None and (fault := self._faults.of(self.identity)) is not None:
+            delay_s = self._faults.delay_s(fault)
+            if delay_s is None:
+                self._statistics.frames_lost += 1
+                return
+            due = trio.current_time() + delay_s if delay_s else 0.0
+        queue.frames_waiting += 1
+        queue.bytes_waiting += len(frame)
+        if due or self._delayed:  # never before what was sent earlier
+            due = max(due, self._delayed[-1][0] if self._delayed else due)
+            self._delayed.append((due, queue, frame))
+        else:
+            queue.frames.append(frame)
+        self._work.unpark_all()
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                if frames := self._take():
+                    data = b"".join(frames)
+                    await self._stream.send_all(data)
+                    self._statistics.frames_sent += len(frames)
+                    self._statistics.bytes_sent += len(data)
+                    self._statistics.sends += 1
+                elif self._closing or self.ended is not None:
+                    return
+                elif self._delayed:
+                    with trio.move_on_at(self._delayed[0][0]):
+                        await self._work.park()
+                else:
+                    await self._work.park()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            await self._broke(_why(error))
+        finally:
+            self._written.set()
+
+    def _take(self) -> list[bytes]:
+        """All that may be sent now, highest channel first, up to SEND_BYTES_MAX (or one frame that is longer)."""
+        if self._delayed:
+            now = trio.current_time()
+            while self._delayed and self._delayed[0][0] <= now:
+                _, queue, frame = self._delayed.popleft()
+                queue.frames.append(frame)
+        frames: list[bytes] = []
+        size = 0
+        cut = self._faults is not None and (fault := self._faults.of(self.identity)) is not None and fault.cut_out
+        for queue in self._queues:
+            while queue.frames and (not frames or size + len(queue.frames[0]) <= SEND_BYTES_MAX):
+                frame = queue.frames.popleft()
+                queue.taken(len(frame))
+                if cut:
+                    self._statistics.frames_lost += 1
+                    continue
+                frames.append(frame)
+                size += len(frame)
+            if queue.frames:
+                break
+        return frames
+
+    # ------------------------------------------------------------------------------------------------------ receiving
+
+    def __aiter__(self) -> Connection:
+        return self
+
+    async def __anext__(self) -> tuple[Channel, Message]:
+        while not self._received:
+            if self.ended is not None:
+                raise StopAsyncIteration
+            await self._fill()
+        return self._received.popleft()
+
+    async def receive(self) -> list[tuple[Channel, Message]]:
+        """All messages that have arrived, at least one; none once the connection has ended."""
+        while not self._received and self.ended is None:
+            await self._fill()
+        messages = list(self._received)
+        self._received.clear()
+        return messages
+
+    async def _fill(self) -> None:
+        """Take in what the stream has, wait for it if need be, and read every whole message of it."""
+        try:
+            data = await self._stream.receive_some(RECEIVE_BYTES_MAX)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            await self._broke(_why(error))
+            return
+        if not data:
+            await self._broke("the other side hung up")
+            return
+        self._statistics.receives += 1
+        self._statistics.bytes_received += len(data)
+        self._reader.feed(data)
+        self._received.extend(await self._parse())
+
+    async def _parse(self) -> list[tuple[Channel, Message]]:
+        """Every message whose frame is whole. A bad one ends the connection, after those before it."""
+        messages: list[tuple[Channel, Message]] = []
+        cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
+        try:
+            while (frame := self._reader.next_frame()) is not None:
+                self._statistics.frames_received += 1
+                if cut:
+                    self._statistics.frames_lost += 1
+                    continue
+                channel, body = self._channel(frame[0]), frame[1]
+                message = decode_message(body)
+                if type(message) not in _CARRIES[channel]:
+                    raise MalformedMessage(f"{type(message).__name__} on the {channel.name.lower()} channel")
+                if isinstance(message, Goodbye):
+                    self._end(message.reason[:REASON_LENGTH_MAX])
+                    break
+                if isinstance(message, Hello):
+                    self._greeted = True
+                    if message.protocol != PROTOCOL_VERSION:
+                        raise MalformedMessage(f"protocol {message.protocol}, this version speaks {PROTOCOL_VERSION}")
+                elif self._is_its_own(message):
+                    messages.append((channel, message))
+        except BadFrame as error:
+            await self._refuse("bad-frame", str(error))
+        except MalformedMessage as error:
+            await self._refuse("bad-message", str(error))
+        except _WrongChannel as error:
+            await self._refuse("channel", str(error))
+        return messages
+
+    def _channel(self, number: int) -> Channel:
+        if number >= len(_CHANNELS):
+            raise BadFrame(f"channel {number} does not exist")
+        channel = _CHANNELS[number]
+        if channel not in self._readable:
+            raise _WrongChannel(f"a {self.identity.role} may not speak on the {channel.name.lower()} channel")
+        return channel
+
+    def _is_its_own(self, message: Message) -> bool:
+        """Whether the sender may say this in its own name. What is forged is dropped and told, and changes nothing."""
+        peer = self.identity
+        if isinstance(message, RaftMessage):
+            if message.source == peer.node_id:
+                return True
+            said = message.source
+        elif isinstance(message, Register):
+            if message.node_id == peer.node_id:
+                return True
+            said = message.node_id
+        elif isinstance(message, Relay):
+            if peer.role is Peerage.MANAGER:
+                return True
+            said = f"a relay for {message.node_id}"
+        else:
+            return True
+        self._tell(Refusal(peer, self.address, "forged-sender", f"{peer} ({peer.node_id}) speaks as {said}"))
+        return False
+
+    async def _refuse(self, rule: str, reason: str) -> None:
+        self._tell(Refusal(self.identity, self.address, rule, reason))
+        if self._nursery is None or self.ended is not None:
+            self._end(reason)
+            return
+        self._queue(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX]), last=True)
+        self._closing = True
+        self._work.unpark_all()
+        with trio.move_on_after(GOODBYE_TIMEOUT_S):
+            await self._written.wait()
+        await self._linger()
+        self._end(reason)
+
+    async def _linger(self) -> None:
+        with trio.move_on_after(LINGER_TIMEOUT_S):
+            try:
+                while await self._stream.receive_some(RECEIVE_BYTES_MAX):
+                    continue
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+
+    def _tell(self, refusal: Refusal) -> None:
+        if self._on_refused is not None:
+            self._on_refused(refusal)
+
+    # --------------------------------------------------------------------------------------------------------- status
+
+    def statistics(self) -> Statistics:
+        """Counters up to now."""
+        return attrs.evolve(
+            self._statistics,
+            frames_waiting=sum(queue.frames_waiting for queue in self._queues),
+            bytes_waiting=sum(queue.bytes_waiting for queue in self._queues),
+        )
+
+
+class _WrongChannel(Exception):
+    pass
+
+
+def _why(error: BaseException) -> str:
+    """The oldest cause in a sentence: trio wraps what the system said."""
+    if isinstance(error, trio.ClosedResourceError):
+        return "closed here"
+    cause = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(cause)
+    if "EOF" in text or not text:
+        return "the other side hung up"
+    return f"the connection broke: {text}"

@@ -1,0 +1,354 @@
+"""Calls over a connection: one answer each, or a stream of them.
+
+`Caller` and `Responder` are two ends that never read the connection themselves: whoever iterates over it hands them their
+messages (`take`), so that on a connection between managers both live beside Raft. `answer_calls` and `Caller.run` are that
+loop for connections that carry nothing else.
+
+A stream's items are paid for: the caller gives the responder room for so many and gives more as it consumes, so a slow
+reader holds up its own stream and nobody else's, and nothing piles up at either end. The table `ALLOWED` is looked at
+before a call is looked at any further.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import TracebackType
+
+import attrs
+import trio
+
+from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, TaskOutput
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.channels import Channel
+from swarmtui.wire.codec import MalformedMessage, Message
+from swarmtui.wire.connection import Connection, ConnectionEnded, Refusal
+from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
+
+CALL_TIMEOUT_S = 5.0
+STREAM_ITEMS_MAX = 64  # on their way or waiting, a stream
+REQUESTS_MAX = 2048  # under way, a connection
+
+log = logging.getLogger("swarmtui.wire")
+
+
+class CallFailed(Exception):
+    """No answer. What that means for what was asked, the subclass says."""
+
+
+class NotSent(CallFailed):
+    """The call never left: certainly nothing happened."""
+
+
+class Broken(CallFailed):
+    """The connection ended, or the time was over, after the call was sent: it may have happened or may happen yet."""
+
+
+class CallRefused(CallFailed):
+    """The other side did not do it. `rule` is a short fixed name."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason
+
+
+class CallRejected(Exception):
+    """Raised by whoever answers calls, to refuse one by name: arrives as CallRefused."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+        self.reason = reason
+
+
+# ---------------------------------------------------------------------------------------------------------- the caller
+
+
+class Caller:
+    """The asking end. Calls may be made by any number of tasks at once."""
+
+    def __init__(self, connection: Connection, channel: Channel = Channel.CLIENT) -> None:
+        self.connection = connection
+        self._channel = channel
+        self._last_id = 0
+        self._waiting: dict[int, _Waiting | AnswerStream] = {}
+
+    async def call(self, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
+        """The answer. Raises NotSent, Broken, CallRefused."""
+        waiting = _Waiting()
+        with trio.move_on_after(timeout_s):
+            id = await self._ask(call, waiting)
+            try:
+                await waiting.done.wait()
+            finally:
+                if self._waiting.pop(id, None) is not None and not waiting.done.is_set():
+                    self.connection.send_soon(self._channel, Cancel(id))
+        if waiting.answer is not None:
+            return waiting.answer
+        if waiting.failure is not None:
+            raise waiting.failure
+        raise (Broken if waiting.sent else NotSent)(f"no answer in {timeout_s:g} s")
+
+    def stream(self, call: Call) -> AnswerStream:
+        """The answers, as they come: `async with caller.stream(call) as answers: async for answer in answers`."""
+        return AnswerStream(self, call)
+
+    def take(self, message: Message) -> bool:
+        """Hand over a message of the connection. True if it was an answer to something asked here."""
+        if isinstance(message, Reply):
+            if (waiting := self._waiting.get(message.id)) is not None:
+                waiting.take(message.answer)
+        elif isinstance(message, Failed):
+            if (waiting := self._waiting.pop(message.id, None)) is not None:
+                waiting.fail(CallRefused(message.rule, message.reason))
+        elif isinstance(message, Ended):
+            if (waiting := self._waiting.pop(message.id, None)) is not None:
+                waiting.fail(None)
+        else:
+            return False
+        return True
+
+    def lose(self, reason: str) -> None:
+        """The connection has ended: nothing more will be answered."""
+        waiting, self._waiting = list(self._waiting.values()), {}
+        for one in waiting:
+            one.fail(Broken(reason))
+
+    async def run(self) -> None:
+        """Read the connection until it ends, where it carries answers only."""
+        try:
+            async for _, message in self.connection:
+                self.take(message)
+        finally:
+            self.lose(self.connection.ended or "closed here")
+
+    async def _ask(self, call: Call, waiting: _Waiting | AnswerStream) -> int:
+        self._last_id += 1
+        id = self._last_id
+        try:
+            await self.connection.send(self._channel, Request(id, call))
+        except ConnectionEnded as error:
+            raise NotSent(str(error)) from None
+        except MalformedMessage as error:
+            raise CallRefused("invalid", str(error)) from None
+        self._waiting[id] = waiting
+        waiting.sent = True
+        return id
+
+    def _give_room(self, id: int, count: int) -> None:
+        self.connection.send_soon(self._channel, More(id, count))
+
+    def _cancel(self, id: int) -> None:
+        if self._waiting.pop(id, None) is not None:
+            self.connection.send_soon(self._channel, Cancel(id))
+
+
+@attrs.define(eq=False)
+class _Waiting:
+    """One call that is under way."""
+
+    done: trio.Event = attrs.field(factory=trio.Event)
+    sent: bool = False
+    answer: Answer | None = None
+    failure: CallFailed | None = None
+
+    def take(self, answer: Answer) -> None:
+        self.answer = answer
+        self.done.set()
+
+    def fail(self, failure: CallFailed | None) -> None:
+        self.failure = failure or CallRefused("protocol", "a stream's end was answered to a call")
+        self.done.set()
+
+
+class AnswerStream:
+    """The answers to a stream call. Iteration ends with the stream; raises NotSent, Broken, CallRefused."""
+
+    def __init__(self, caller: Caller, call: Call) -> None:
+        self.sent = False
+        self._caller = caller
+        self._call = call
+        self._id = 0
+        self._items: deque[Answer] = deque()
+        self._consumed = 0
+        self._over = False
+        self._failure: CallFailed | None = None
+        self._arrived = trio.lowlevel.ParkingLot()
+
+    async def __aenter__(self) -> AnswerStream:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """No more answers are wanted."""
+        self._over = True
+        self._items.clear()
+        if self._id:
+            self._caller._cancel(self._id)
+        self._arrived.unpark_all()
+
+    def __aiter__(self) -> AnswerStream:
+        return self
+
+    async def __anext__(self) -> Answer:
+        if not self._id and not self._over:
+            self._id = await self._caller._ask(self._call, self)
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._items:
+            if self._failure is not None:
+                raise self._failure
+            if self._over:
+                raise StopAsyncIteration
+            await self._arrived.park()
+        self._consumed += 1
+        if self._consumed >= STREAM_ITEMS_MAX // 2 and not self._over:
+            self._caller._give_room(self._id, self._consumed)
+            self._consumed = 0
+        return self._items.popleft()
+
+    def take(self, answer: Answer) -> None:
+        if not self._over:
+            self._items.append(answer)
+            self._arrived.unpark_all()
+        if len(self._items) > STREAM_ITEMS_MAX:
+            self.close()
+            self._failure = Broken("the other side sent more than there was room for")
+
+    def fail(self, failure: CallFailed | None) -> None:
+        self._over = True
+        self._failure = failure
+        self._arrived.unpark_all()
+
+
+# ------------------------------------------------------------------------------------------------------- the responder
+
+Answering = Callable[[Call, Identity], "Awaitable[Answer] | AsyncIterator[Answer]"]
+"""Answers one call of a certified caller: an awaitable, or for the calls of `STREAMS` an async iterator. May raise
+CallRejected; anything else that it raises is a fault of this program, is logged, and costs this one call only."""
+
+
+class Responder:
+    """The answering end. Every call runs as a task of `nursery`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        answer: Answering,
+        nursery: trio.Nursery,
+        *,
+        allowed: Mapping[Peerage, tuple[type, ...]] = ALLOWED,
+        on_refused: Callable[[Refusal], None] | None = None,
+    ) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._nursery = nursery
+        self._allowed = frozenset(allowed[connection.identity.role])
+        self._on_refused = on_refused
+        self._running: dict[int, _Running] = {}
+
+    def take(self, message: Message, channel: Channel = Channel.CLIENT) -> bool:
+        """Hand over a message of the connection. True if it was a call or belonged to one."""
+        if isinstance(message, Request):
+            self._begin(message, channel)
+        elif isinstance(message, Cancel):
+            if (running := self._running.get(message.id)) is not None:
+                running.scope.cancel()
+        elif isinstance(message, More):
+            if (running := self._running.get(message.id)) is not None:
+                running.give(message.count)
+        else:
+            return False
+        return True
+
+    def _begin(self, request: Request, channel: Channel) -> None:
+        peer, name = self._connection.identity, type(request.call).__name__
+        if type(request.call) not in self._allowed:
+            reason = f"a certificate of role {peer.role} may not make the call {name}"
+            if self._on_refused is not None:
+                self._on_refused(Refusal(peer, self._connection.address, "call", reason))
+            self._fail(request.id, channel, "forbidden", reason)
+        elif request.id in self._running:
+            self._fail(request.id, channel, "protocol", f"call {request.id} is under way already")
+        elif len(self._running) >= REQUESTS_MAX:
+            self._fail(request.id, channel, "overload", f"{REQUESTS_MAX} calls of this connection are under way")
+        else:
+            running = self._running[request.id] = _Running()
+            self._nursery.start_soon(self._run, request, channel, running)
+
+    async def _run(self, request: Request, channel: Channel, running: _Running) -> None:
+        id, call = request.id, request.call
+        try:
+            with running.scope:
+                if isinstance(call, STREAMS):
+                    await self._stream(id, call, channel, running)
+                else:
+                    answered = self._answer(call, self._connection.identity)
+                    assert isinstance(answered, Awaitable)
+                    await self._connection.send(channel, Reply(id, await answered))
+        except CallRejected as error:
+            self._fail(id, channel, error.rule, error.reason)
+        except ConnectionEnded:
+            return  # nobody is left to answer
+        except MalformedMessage as error:
+            self._fail(id, channel, "too-large", str(error))
+        except Exception as error:
+            log.exception("answering %s", type(call).__name__)
+            self._fail(id, channel, "internal", f"{type(call).__name__} failed: {type(error).__name__}: {error}")
+        finally:
+            self._running.pop(id, None)
+
+    async def _stream(self, id: int, call: Call, channel: Channel, running: _Running) -> None:
+        answers = self._answer(call, self._connection.identity)
+        assert isinstance(answers, AsyncIterator)
+        lane = Channel.OUTPUT if isinstance(call, TaskOutput) and channel is Channel.CLIENT else channel
+        try:
+            async for answer in answers:
+                await running.wait_room()
+                await self._connection.send(lane, Reply(id, answer, more=True))
+            await self._connection.send(lane, Ended(id))
+        finally:
+            close = getattr(answers, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _fail(self, id: int, channel: Channel, rule: str, reason: str) -> None:
+        self._connection.send_soon(channel, Failed(id, rule, reason))
+
+
+@attrs.define(eq=False)
+class _Running:
+    """One call that is being answered; `room` is what a stream may still send."""
+
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    room: int = STREAM_ITEMS_MAX
+    given: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def give(self, count: int) -> None:
+        self.room = min(self.room + max(0, count), STREAM_ITEMS_MAX)
+        self.given.unpark_all()
+
+    async def wait_room(self) -> None:
+        while self.room <= 0:
+            await self.given.park()
+        self.room -= 1
+
+
+async def answer_calls(
+    connection: Connection,
+    answer: Answering,
+    *,
+    allowed: Mapping[Peerage, tuple[type, ...]] = ALLOWED,
+    on_refused: Callable[[Refusal], None] | None = None,
+) -> None:
+    """Answer every call of a connection that carries nothing else, until it ends."""
+    async with trio.open_nursery() as nursery:
+        responder = Responder(connection, answer, nursery, allowed=allowed, on_refused=on_refused)
+        async for channel, message in connection:
+            responder.take(message, channel)
+        nursery.cancel_scope.cancel()
