@@ -168,12 +168,13 @@ class Connection:
         manager, nursery = self._nursery_manager, self._nursery
         assert manager is not None
         assert nursery is not None
-        await self.aclose()
-        nursery.cancel_scope.cancel()
-        if isinstance(error, Exception):
-            await manager.__aexit__(None, None, None)
-            return False
-        return bool(await manager.__aexit__(kind, error, trace))
+        passing = isinstance(error, Exception)
+        try:
+            await self.aclose()
+        finally:
+            nursery.cancel_scope.cancel()
+            handled = await (manager.__aexit__(None, None, None) if passing else manager.__aexit__(kind, error, trace))
+        return bool(handled) and not passing
 
     async def aclose(self, reason: str = "closed") -> None:
         """End the connection: what waits is written, if the other side takes it soon, and the reason with it."""

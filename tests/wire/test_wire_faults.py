@@ -1,0 +1,156 @@
+"""Broken links: silence and never an end, delay that keeps the order, loss; all of it for nodes only."""
+
+import time
+
+import pytest
+import trio
+import trio.testing
+
+from swarmtui.objects.dispatch import Beat
+from swarmtui.wire.calls import GetStatus, LinkFault, Peerage
+from swarmtui.wire.channels import Channel
+from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.messages import Request
+from tests.wire.conftest import N1, N2, identity, memory_pair, tls_pair
+
+MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
+
+
+def beats(messages) -> list[str]:
+    return [message.session for _, message in messages]
+
+
+async def test_a_cut_is_silence_in_that_direction_only():
+    faults = LinkFaults()
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    left._faults = faults
+    async with left, right:
+        faults.set([LinkFault(N2, cut_out=True)])
+        assert left.send_soon(Channel.AGENT, Beat("lost"))
+        right.send_soon(Channel.AGENT, Beat("back"))
+        assert beats(await left.receive()) == ["back"]
+        faults.set([LinkFault(N2, cut_in=True)])
+        right.send_soon(Channel.AGENT, Beat("unheard"))
+        left.send_soon(Channel.AGENT, Beat("heard"))
+        assert beats(await right.receive()) == ["heard"]
+        with trio.move_on_after(0.05) as waiting:
+            await left.receive()
+        assert waiting.cancelled_caught
+        faults.set([])
+        right.send_soon(Channel.AGENT, Beat("again"))
+        assert beats(await left.receive()) == ["again"]
+        assert left.statistics().frames_lost == 2
+
+
+async def test_what_waits_when_the_link_is_cut_is_lost_too():
+    faults = LinkFaults()
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    left._faults = faults
+    left.send_soon(Channel.AGENT, Beat("before"))
+    faults.set([LinkFault(N2, cut_out=True)])
+    async with left, right:
+        await trio.testing.wait_all_tasks_blocked()
+        faults.set([])
+        left.send_soon(Channel.AGENT, Beat("after"))
+        assert beats(await right.receive()) == ["after"]
+
+
+async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
+    n1, n2 = certified.credentials(Peerage.MANAGER, N1), certified.credentials(Peerage.MANAGER, N2)
+    faults = LinkFaults()
+    async with tls_pair(n1, n2) as (left, right):
+        left._faults = faults
+        faults.set([LinkFault(N2, cut_in=True)])
+        await trio.aclose_forcefully(right._stream.transport_stream)
+        with trio.move_on_after(0.1) as waiting:
+            await left.receive()
+        assert waiting.cancelled_caught
+        for _ in range(3):
+            assert left.send_soon(Channel.AGENT, Beat("into the dark"))
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        assert left.ended is None
+        faults.set([])
+        with trio.fail_after(5):
+            assert [message async for message in left] == []
+        assert left.ended is not None
+
+
+async def test_a_farewell_does_not_pass_a_cut():
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    left._faults = LinkFaults([LinkFault(N2, cut_out=True, cut_in=True)])
+    right._faults = LinkFaults([LinkFault(N1, cut_out=True, cut_in=True)])
+    async with right:
+        async with left:
+            await left.aclose("secret")
+        with trio.move_on_after(0.05) as waiting:
+            await right.receive()
+        assert waiting.cancelled_caught
+        assert right.ended is None
+
+
+async def test_a_time_limit_is_enforced_here():
+    clock = [100.0]
+    faults = LinkFaults([LinkFault(N2, cut_out=True, until=110.0)], wall=lambda: clock[0])
+    assert not faults.reaches(N2)
+    assert faults.hears(N2)
+    assert len(faults.current()) == 1
+    clock[0] = 110.0
+    assert faults.reaches(N2)
+    assert faults.current() == ()
+
+
+async def test_who_waits_for_a_link_wakes_at_its_time_limit_and_when_it_is_healed():
+    faults = LinkFaults([LinkFault(N2, cut_in=True, until=time.time() + 0.05)])
+    with trio.fail_after(5):
+        await faults.wait_hears(N2)
+    faults.set([LinkFault(N2, cut_in=True)])
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(faults.wait_reaches, N2)
+        await trio.testing.wait_all_tasks_blocked()
+        faults.set([])
+
+
+async def test_delay_keeps_the_order_and_lets_other_links_alone(autojump_clock):
+    draws = iter([1.0, 0.0, 0.5, 0.9])
+    faults = LinkFaults([LinkFault(N2, delay_ms=200, jitter_ms=100)], draw=lambda: next(draws))
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    left._faults = faults
+    async with left, right:
+        started = trio.current_time()
+        for number in range(3):
+            left.send_soon(Channel.AGENT, Beat(str(number)))
+        faults.set([])
+        left.send_soon(Channel.AGENT, Beat("3"))
+        received: list[str] = []
+        while len(received) < 4:
+            received += beats(await right.receive())
+        assert received == ["0", "1", "2", "3"]
+        assert trio.current_time() - started == pytest.approx(0.3)
+
+
+async def test_loss_is_of_outgoing_frames():
+    draws = iter([0.1, 0.9, 0.05, 0.5, 0.0])
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    left._faults = LinkFaults([LinkFault(N2, loss=0.2)], draw=lambda: next(draws))
+    async with left, right:
+        for number in range(4):
+            assert left.send_soon(Channel.AGENT, Beat(str(number)))
+        received: list[str] = []
+        while len(received) < 2:
+            received += beats(await right.receive())
+        assert received == ["1", "3"]
+
+
+@pytest.mark.parametrize("role", [Peerage.ADMIN, Peerage.OBSERVER, Peerage.HOST])
+async def test_those_who_heal_are_never_cut_off(role):
+    everywhere = LinkFaults([LinkFault(str(role), cut_in=True, cut_out=True), LinkFault(N1, cut_in=True, cut_out=True)])
+    left, right = memory_pair(identity(role), MANAGER_1, faults=everywhere)
+    async with left, right:
+        left.send_soon(Channel.CLIENT, Request(1, GetStatus()))
+        assert await right.receive() == [(Channel.CLIENT, Request(1, GetStatus()))]
+
+
+def test_numbers_that_cannot_be_are_refused():
+    for bad in (LinkFault(N1, loss=1.5), LinkFault(N1, delay_ms=-1), LinkFault(N1, jitter_ms=float("nan"))):
+        with pytest.raises(ValueError, match=r"loss|delay"):
+            LinkFaults([bad])
