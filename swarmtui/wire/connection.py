@@ -36,6 +36,8 @@ RECEIVE_BYTES_MAX = 16 * 1024  # TLS gives at most one record at a time
 GOODBYE_TIMEOUT_S = 0.5  # to write what waits and the farewell
 LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would reset, and the reason would never arrive
 REASON_LENGTH_MAX = 300  # characters
+RETRANSMIT_S = 0.2  # what a lossy link costs a channel that must not lose anything, as TCP would
+TORN = "frames were lost while the link was cut"
 
 _CHANNELS: tuple[Channel, ...] = tuple(Channel)
 _ENVELOPES: frozenset[type] = frozenset(get_args(Envelope))
@@ -144,6 +146,7 @@ class Connection:
         self._statistics = Statistics()
         self._work = trio.lowlevel.ParkingLot()
         self._closing = False
+        self._torn = False  # a cut swallowed a frame of a channel that must not lose any
         self._written = trio.Event()  # the writer is done for good
         self._over = trio.Event()
         self._greeted = False
@@ -271,8 +274,10 @@ class Connection:
         due = 0.0
         if self._faults is not None and (fault := self._faults.of(self.identity)) is not None:
             delay_s = self._faults.delay_s(fault)
+            if delay_s is None and not fault.cut_out and queue.channel is not Channel.RAFT:
+                delay_s = RETRANSMIT_S
             if delay_s is None:
-                self._statistics.frames_lost += 1
+                self._lose(queue.channel)
                 return
             due = trio.current_time() + delay_s if delay_s else 0.0
         queue.frames_waiting += 1
@@ -283,6 +288,19 @@ class Connection:
         else:
             queue.frames.append(frame)
         self._work.unpark_all()
+
+    def _lose(self, channel: int) -> None:
+        """A fault swallowed a frame. Raft is made for that; every other channel promises all or the connection's end,
+        which comes as soon as the link carries anything again."""
+        self._statistics.frames_lost += 1
+        if channel not in (Channel.RAFT, Channel.CONTROL):
+            self._torn = True
+
+    def _end_if_torn(self) -> None:
+        if self._torn and not self._closing and self.ended is None:
+            self._queue(Channel.CONTROL, Goodbye(TORN), last=True)
+            self._closing = True
+            self._work.unpark_all()
 
     async def _write(self) -> None:
         try:
@@ -315,12 +333,14 @@ class Connection:
         frames: list[bytes] = []
         size = 0
         cut = self._faults is not None and (fault := self._faults.of(self.identity)) is not None and fault.cut_out
+        if not cut:
+            self._end_if_torn()
         for queue in self._queues:
             while queue.frames and (not frames or size + len(queue.frames[0]) <= SEND_BYTES_MAX):
                 frame = queue.frames.popleft()
                 queue.taken(len(frame))
                 if cut:
-                    self._statistics.frames_lost += 1
+                    self._lose(queue.channel)
                     continue
                 frames.append(frame)
                 size += len(frame)
@@ -367,11 +387,13 @@ class Connection:
         """Every message whose frame is whole. A bad one ends the connection, after those before it."""
         messages: list[tuple[Channel, Message]] = []
         cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
+        if not cut:
+            self._end_if_torn()
         try:
             while (frame := self._reader.next_frame()) is not None:
                 self._statistics.frames_received += 1
                 if cut:
-                    self._statistics.frames_lost += 1
+                    self._lose(frame[0])
                     continue
                 channel, body = self._channel(frame[0]), frame[1]
                 message = decode_message(body)

@@ -7,13 +7,24 @@ import trio
 import trio.testing
 
 from swarmtui.objects.dispatch import Beat
+from swarmtui.raft.messages import ReadReply
 from swarmtui.wire.calls import GetStatus, LinkFault, Peerage
 from swarmtui.wire.channels import Channel
+from swarmtui.wire.connection import RETRANSMIT_S, TORN
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.messages import Request
 from tests.wire.conftest import N1, N2, identity, memory_pair, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
+
+
+def word(source: str, target: str, text: str) -> ReadReply:
+    """A message that may get lost: only Raft's may."""
+    return ReadReply(cluster="c", source=source, target=target, term=1, ticket=1, index=1, reason=text)
+
+
+def words(messages) -> list[str]:
+    return [message.reason for _, message in messages]
 
 
 def beats(messages) -> list[str]:
@@ -26,19 +37,19 @@ async def test_a_cut_is_silence_in_that_direction_only():
     left._faults = faults
     async with left, right:
         faults.set([LinkFault(N2, cut_out=True)])
-        assert left.send_soon(Channel.AGENT, Beat("lost"))
-        right.send_soon(Channel.AGENT, Beat("back"))
-        assert beats(await left.receive()) == ["back"]
+        assert left.send_soon(Channel.RAFT, word(N1, N2, "lost"))
+        right.send_soon(Channel.RAFT, word(N2, N1, "back"))
+        assert words(await left.receive()) == ["back"]
         faults.set([LinkFault(N2, cut_in=True)])
-        right.send_soon(Channel.AGENT, Beat("unheard"))
-        left.send_soon(Channel.AGENT, Beat("heard"))
-        assert beats(await right.receive()) == ["heard"]
+        right.send_soon(Channel.RAFT, word(N2, N1, "unheard"))
+        left.send_soon(Channel.RAFT, word(N1, N2, "heard"))
+        assert words(await right.receive()) == ["heard"]
         with trio.move_on_after(0.05) as waiting:
             await left.receive()
         assert waiting.cancelled_caught
         faults.set([])
-        right.send_soon(Channel.AGENT, Beat("again"))
-        assert beats(await left.receive()) == ["again"]
+        right.send_soon(Channel.RAFT, word(N2, N1, "again"))
+        assert words(await left.receive()) == ["again"]
         assert left.statistics().frames_lost == 2
 
 
@@ -46,13 +57,13 @@ async def test_what_waits_when_the_link_is_cut_is_lost_too():
     faults = LinkFaults()
     left, right = memory_pair(MANAGER_1, MANAGER_2)
     left._faults = faults
-    left.send_soon(Channel.AGENT, Beat("before"))
+    left.send_soon(Channel.RAFT, word(N1, N2, "before"))
     faults.set([LinkFault(N2, cut_out=True)])
     async with left, right:
         await trio.testing.wait_all_tasks_blocked()
         faults.set([])
-        left.send_soon(Channel.AGENT, Beat("after"))
-        assert beats(await right.receive()) == ["after"]
+        left.send_soon(Channel.RAFT, word(N1, N2, "after"))
+        assert words(await right.receive()) == ["after"]
 
 
 async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
@@ -134,10 +145,10 @@ async def test_loss_is_of_outgoing_frames():
     left._faults = LinkFaults([LinkFault(N2, loss=0.2)], draw=lambda: next(draws))
     async with left, right:
         for number in range(4):
-            assert left.send_soon(Channel.AGENT, Beat(str(number)))
+            assert left.send_soon(Channel.RAFT, word(N1, N2, str(number)))
         received: list[str] = []
         while len(received) < 2:
-            received += beats(await right.receive())
+            received += words(await right.receive())
         assert received == ["1", "3"]
 
 
@@ -154,3 +165,26 @@ def test_numbers_that_cannot_be_are_refused():
     for bad in (LinkFault(N1, loss=1.5), LinkFault(N1, delay_ms=-1), LinkFault(N1, jitter_ms=float("nan"))):
         with pytest.raises(ValueError, match=r"loss|delay"):
             LinkFaults([bad])
+
+
+async def test_a_channel_that_promises_everything_ends_when_a_cut_swallowed_something():
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    faults = left._faults = LinkFaults([LinkFault(N2, cut_out=True)])
+    async with left, right:
+        assert left.send_soon(Channel.AGENT, Beat("swallowed"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert left.ended is None
+        faults.set([])
+        left.send_soon(Channel.RAFT, word(N1, N2, "the link carries again"))
+        assert words(await right.receive()) == ["the link carries again"]
+        assert await right.receive() == []
+        assert right.ended == TORN
+
+
+async def test_loss_delays_what_must_not_be_lost(autojump_clock):
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    left._faults = LinkFaults([LinkFault(N2, loss=1.0)])
+    async with left, right:
+        left.send_soon(Channel.AGENT, Beat("late"))
+        assert beats(await right.receive()) == ["late"]
+        assert trio.current_time() >= RETRANSMIT_S
