@@ -1,0 +1,394 @@
+"""The application: the one timer, the keys, and the way from a key to a command and back to the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from swarmtui.console.backend import Answer, Backend
+from swarmtui.console.clock import Clock
+from swarmtui.console.cluster_screen import OUTPUT, WIDE, ClusterScreen
+from swarmtui.console.feed import Buffer
+from swarmtui.console.help_text import help_lines
+from swarmtui.console.keys import KEYS
+from swarmtui.console.modals.confirm import Confirm
+from swarmtui.console.modals.partition import Partition
+from swarmtui.console.modals.text import TextPage
+from swarmtui.console.model.fold import Model
+from swarmtui.console.model.log_book import LogBook
+from swarmtui.console.model.observations import LogSeen, Observation
+from swarmtui.console.model.output_book import OutputBook
+from swarmtui.console.model.picture import Picture
+from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
+from swarmtui.console.panes.command_line import CommandLine
+from swarmtui.console.theming import DEFAULT_THEME, VARIABLE_DEFAULTS, Themes, load_themes
+from swarmtui.console.view import View
+from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import Manifest
+
+PAINT_INTERVAL_S = 0.1
+ECHO_SECONDS = 8.0
+LISTENED_MAX = 30  # tasks whose output is followed at once
+
+
+class Held:
+    """The view as it was when it was held."""
+
+    def __init__(self, picture: Picture, model: Model) -> None:
+        self.picture = picture
+        self.log: LogBook = model.log.copy()
+        self.events: deque[Event] = model.events.events.copy()
+        self.output: OutputBook = model.output.copy()
+        self.count = model.events.count
+
+
+class ConsoleApp(App[int]):
+    """One cluster on one screen. `paint_interval_s` None: nothing is painted but by `paint()` (tests)."""
+
+    CSS_PATH = "console.tcss"
+    TITLE = "swarmtui"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012  (typed so by Textual)
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(key.key, key.action, key.help or key.bar, id=key.id, show=False, key_display=key.shown)
+            for key in KEYS
+        ),
+        Binding("ctrl+c", "leave_hint", "leave", show=False, system=True),
+        Binding("0", "pane(0)", "the nodes", id="pane.nodes", show=False),
+    ]
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        backend: Backend,
+        *,
+        watch: bool = False,
+        now: Callable[[], float] | None = None,
+        paint_interval_s: float | None = PAINT_INTERVAL_S,
+        themes: Themes | None = None,
+        ascii_only: bool | None = None,
+        utc: bool = False,
+    ) -> None:
+        self._themes = themes if themes is not None else load_themes()
+        super().__init__()
+        self.now = now or Clock().now
+        self.model = Model(manifest)
+        self.backend = backend
+        self.watch_only = watch
+        self.utc = utc
+        self.speaks_ascii = ascii_only if ascii_only is not None else needs_ascii()
+        self.buffer = Buffer()
+        self.cluster = ClusterScreen()
+        self._paint_interval_s = paint_interval_s
+        self._held: Held | None = None
+        self._echo: tuple[str, str, float] = ("", "echo", 0.0)
+        self._painted = False
+
+    # ------------------------------------------------------------------------------------------------ coming, going
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(VARIABLE_DEFAULTS)
+
+    def on_mount(self) -> None:
+        for theme in self._themes.themes:
+            self.register_theme(theme)
+        if DEFAULT_THEME in self._themes.names:
+            self.theme = DEFAULT_THEME
+        for problem in self._themes.problems:
+            self.notify(problem, severity="warning", title="Theme left out")
+        self.set_class(self.speaks_ascii, "-ascii")
+        self.push_screen(self.cluster)
+        self._restore_terminal_on_signals()
+        self.backend.start(self.observe)
+        self.call_after_refresh(self.paint)
+        if self._paint_interval_s is not None:
+            self.set_interval(self._paint_interval_s, self.paint)
+
+    def _restore_terminal_on_signals(self) -> None:
+        """Textual leaves the alternate screen on when it is killed politely; we leave in order instead."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self._leave_on_signal, number)
+            except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, as in some tests
+                return
+
+    def _leave_on_signal(self, number: int) -> None:
+        self.exit(return_code=128 + number)
+
+    async def on_unmount(self) -> None:
+        await self.backend.stop()
+
+    # ----------------------------------------------------------------------------------------------------- painting
+
+    def observe(self, observation: Observation) -> None:
+        """The backend's sink: keep it until the next tick."""
+        self.buffer.put(observation, self.now())
+        if self._held is not None and isinstance(observation, LogSeen):
+            self._held.log.answer(observation.node, observation.lines)
+
+    def paint(self) -> None:
+        """One tick: fold what has come, picture it, show it, ask for what is missing on the screen."""
+        if not self.cluster.is_mounted:
+            return
+        self.buffer.drain(self.model)
+        self.cluster.show(self.view())
+        for node, first, last in self.cluster.log_grid.missing() if self.cluster.log_grid.display else ():
+            self.backend.ask_log(node, first, last)
+
+    def view(self) -> View:
+        """The moment to show: now, or the one that is held."""
+        now = self.now()
+        held = self._held
+        echo, ink, since = self._echo
+        if now - since > ECHO_SECONDS:
+            echo = ""
+        if held is not None:
+            picture, log, events, output = held.picture, held.log, held.events, held.output
+            behind, held_at = self.model.events.count - held.count, held.picture.now
+        else:
+            model = self.model
+            picture, log, events, output = model.picture(now), model.log, model.events.events, model.output
+            behind, held_at = 0, None
+        return View(
+            picture=picture,
+            log=log,
+            events=events,
+            output=output,
+            now=held_at if held_at is not None else now,
+            held_at=held_at,
+            behind=behind,
+            watch=self.watch_only,
+            ascii=self.speaks_ascii,
+            utc=self.utc,
+            echo=echo,
+            echo_ink=ink,
+        )
+
+    def live_picture(self) -> Picture:
+        """How the cluster stands now, whatever is held: what every order is judged by."""
+        self.buffer.drain(self.model)
+        return self.model.picture(self.now())
+
+    def echo(self, line: str, ink: str = "echo") -> None:
+        """Show the command line that was run."""
+        self._echo = (line, ink, self.now())
+        self.paint()
+
+    # ------------------------------------------------------------------------------------------------------- orders
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if self.watch_only and action in ("order", "partition", "command"):
+            return False
+        if action in _CLUSTER_ACTIONS and not isinstance(self.screen, ClusterScreen):
+            return False  # a question is open: keys are its
+        return super().check_action(action, parameters)
+
+    def action_order(self, action: str) -> None:
+        """A change key was pressed."""
+        order = order_for(action, self.cluster.target, self.live_picture())
+        if isinstance(order, Pointless):
+            self.notify(order.reason)
+        else:
+            self.carry_out(order)
+
+    def action_partition(self) -> None:
+        target = self.cluster.target
+        if target is None or target.kind != "node":
+            self.notify("choose a node first: the cut goes between it and the others")
+            return
+
+        def cut(order: Order | None) -> None:
+            if order is not None:
+                self.carry_out(order)
+
+        self.push_screen(Partition(self.live_picture(), target.name), cut)
+
+    @work(group="orders", exit_on_error=False)
+    async def carry_out(self, order: Order, *, typed: bool = False) -> None:
+        """Ask if it must be asked, show the command line, run it, and say how it ended."""
+        picture = self.live_picture()
+        question = question_for(order, loss_of(order, self.model, picture), picture)
+        if question is not None and not await self.push_screen_wait(Confirm(question)):
+            return
+        self.echo(order.line)
+        answer = await self.backend.run(order.words)
+        self._tell(order, answer, typed)
+
+    def _tell(self, order: Order, answer: Answer, typed: bool) -> None:
+        failed = answer.exit_code != 0
+        self.echo(order.line, "bad" if failed else "good")
+        if failed:
+            text = answer.error or "\n".join(answer.lines[-3:]) or f"exit code {answer.exit_code}"
+            self.notify(text, severity="error", title=order.line, timeout=10)
+        elif typed and len(answer.lines) > 1:
+            self.push_screen(TextPage(order.line, answer.lines, ascii_only=self.speaks_ascii))
+        elif answer.lines and typed:
+            self.notify(answer.lines[0], title=order.line)
+        if answer.error and not failed:
+            self.notify(answer.error, severity="warning", title=order.line)
+
+    # ---------------------------------------------------------------------------------------------------- looking
+
+    def action_pane(self, number: int) -> None:
+        self.cluster.pick(number)
+
+    def action_hold(self) -> None:
+        """Hold the view, or let it go on."""
+        self._held = None if self._held is not None else Held(self.live_picture(), self.model)
+        self.paint()
+
+    def action_output(self) -> None:
+        """Show what the target prints."""
+        self.listen_to(self.cluster.target)
+
+    def listen_to(self, target: Target | None) -> None:
+        if target is None:
+            return
+        tasks = [
+            task
+            for task in self.live_picture().tasks
+            if task.node
+            and (
+                (target.kind == "task" and target.id in (task.id, "") and target.name == task.name)
+                or (target.kind == "service" and task.service == target.name and not task.past)
+                or (target.kind == "node" and task.node == target.name and not task.past)
+            )
+        ][:LISTENED_MAX]
+        output = self.model.output
+        output.begin(target.name)
+        for task in tasks:
+            output.label(
+                task.id, f"{task.name}@{task.node}" if task.node not in task.name else task.name, task.letter, task.ink
+            )
+        if self._held is not None:
+            self._held.output = output
+        self.backend.listen([(task.node, task.id) for task in tasks])
+        self.cluster.pick(OUTPUT)
+
+    def action_past(self) -> None:
+        self.cluster.task_list.toggle_past()
+
+    def action_theme(self) -> None:
+        """The next theme; files are read anew, so an edited theme shows itself, and a broken one says why it does not."""
+        self._themes = load_themes()
+        for problem in self._themes.problems:
+            self.notify(problem, severity="warning", title="Theme left out")
+        names = self._themes.names
+        if not names:
+            return
+        after = names.index(self.theme) + 1 if self.theme in names else 0
+        self.use_theme(names[after % len(names)])
+
+    def use_theme(self, name: str) -> None:
+        """Switch to this theme, or say what there is."""
+        theme = next((theme for theme in self._themes.themes if theme.name == name), None)
+        if theme is None:
+            self.notify(f"no theme {name}; there are {', '.join(self._themes.names)}", severity="warning")
+            return
+        self.register_theme(theme)
+        if self.theme == name:
+            self.refresh_css(animate=False)
+        self.theme = name
+        self.echo(f"theme {name}")
+
+    def action_help(self) -> None:
+        self.push_screen(TextPage("Keys and signs", help_lines(watch=self.watch_only), ascii_only=self.speaks_ascii))
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+    def action_leave_hint(self) -> None:
+        self.notify("q leaves; the cluster keeps running")
+
+    def action_step_back(self) -> None:
+        """Esc: put away the filter, then the banner, then go back to the nodes."""
+        pane = self.cluster.active_pane
+        if pane.filter:
+            pane.set_filter("")
+        elif not self.cluster.banner.dismiss():
+            self.cluster.nodes.focus()
+        self.paint()
+
+    # -------------------------------------------------------------------------------------------------------- typing
+
+    def action_command(self) -> None:
+        self.cluster.command_line.open(":", "", self.backend.suggestions())
+
+    def action_filter(self) -> None:
+        self.cluster.command_line.open("/", self.cluster.active_pane.filter)
+
+    def on_command_line_filtered(self, message: CommandLine.Filtered) -> None:
+        self.cluster.panes[self.cluster.active].set_filter(message.words)
+
+    def on_command_line_left(self, message: CommandLine.Left) -> None:
+        if message.sign == "/":
+            self.cluster.panes[self.cluster.active].focus()
+        else:
+            self.cluster.nodes.focus()
+        self.paint()
+
+    def on_command_line_entered(self, message: CommandLine.Entered) -> None:
+        try:
+            words = shlex.split(message.text)
+        except ValueError as error:
+            self.notify(f"{message.text}: {error}", severity="error")
+            return
+        if words and words[0] == "swarmtui":
+            words = words[1:]
+        if words and not self._own_words(words):
+            self.carry_out(Order(tuple(words)), typed=True)
+
+    def _own_words(self, words: list[str]) -> bool:
+        """The few words that concern the console alone; True if these were some."""
+        match words:
+            case ["q" | "quit" | "exit" | "leave"]:
+                self.action_leave()
+            case ["theme", name]:
+                self._themes = load_themes()
+                self.use_theme(name)
+            case ["theme"]:
+                self.action_theme()
+            case ["help"]:
+                self.action_help()
+            case ["events"]:
+                self.cluster.pick(5)
+            case ["logs" | "log", *flags, name] if all(flag in ("-f", "--follow") for flag in flags):
+                self.listen_to(target_named(name, self.live_picture()))
+            case _:
+                return False
+        return True
+
+
+_CLUSTER_ACTIONS = frozenset(
+    {"order", "partition", "pane", "hold", "output", "past", "filter", "command", "step_back", "help", "leave", "theme"}
+)
+
+
+def target_named(name: str, picture: Picture) -> Target | None:
+    """The node, service or task of this name."""
+    if picture.node(name) is not None:
+        return Target("node", name)
+    if (service := picture.service(name)) is not None:
+        return Target("service", name, service.id)
+    task = next((task for task in picture.tasks if name in (task.name, task.id)), None)
+    return Target("task", task.name, task.id) if task is not None else None
+
+
+def needs_ascii() -> bool:
+    """Whether the terminal cannot be trusted with more than ASCII."""
+    if os.environ.get("SWARMTUI_ASCII"):
+        return True
+    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
+    return not encoding.startswith("utf")

@@ -1,0 +1,168 @@
+"""The Cluster screen: status on top, the nodes, what came of the last fault, the panes, and which key next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from swarmtui.console.model.picture import Sight
+from swarmtui.console.orders import Target
+from swarmtui.console.panes.banner import BannerLine
+from swarmtui.console.panes.command_line import CommandLine
+from swarmtui.console.panes.event_stream import EventStream
+from swarmtui.console.panes.key_bar import KeyBar
+from swarmtui.console.panes.line_widget import LineWidget
+from swarmtui.console.panes.list_pane import ListPane
+from swarmtui.console.panes.log_grid import LogGrid
+from swarmtui.console.panes.node_strip import NodeStrip
+from swarmtui.console.panes.output_view import OutputView
+from swarmtui.console.panes.service_list import ServiceList
+from swarmtui.console.panes.status_line import StatusLine
+from swarmtui.console.panes.tab_row import TabRow
+from swarmtui.console.panes.task_list import TaskList
+from swarmtui.console.panes.too_small import HEIGHT_MIN, WIDTH_MIN, TooSmall
+from swarmtui.console.view import View
+
+WIDE = 150
+RAFT, SERVICES, TASKS, OUTPUT, EVENTS = 1, 2, 3, 4, 5
+
+
+class ClusterScreen(Screen[None]):
+    """Knows where everything stands; what anything means is said elsewhere."""
+
+    AUTO_FOCUS: ClassVar[str | None] = "#nodes"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = RAFT
+        self.status = StatusLine(id="status")
+        self.nodes = NodeStrip(id="nodes")
+        self.banner = BannerLine(id="banner")
+        self.tabs = TabRow(id="tabs")
+        self.log_grid = LogGrid(id="raft")
+        self.service_list = ServiceList(id="services")
+        self.task_list = TaskList(id="tasks")
+        self.output_view = OutputView(id="output")
+        self.event_stream = EventStream(id="events")
+        self.key_bar = KeyBar(id="keys")
+        self.command_line = CommandLine(id="command")
+        self.too_small = TooSmall(id="small")
+        self.panes: dict[int, ListPane] = {
+            RAFT: self.log_grid,
+            SERVICES: self.service_list,
+            TASKS: self.task_list,
+            OUTPUT: self.output_view,
+            EVENTS: self.event_stream,
+        }
+        self._lower = EVENTS  # which of output and events is shown on a wide screen
+        self._view: View | None = None
+
+    def compose(self) -> ComposeResult:
+        yield self.status
+        yield self.nodes
+        yield self.banner
+        yield self.tabs
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield self.log_grid
+            with Vertical(id="right"):
+                yield self.service_list
+                yield self.task_list
+                yield self.output_view
+                yield self.event_stream
+        yield self.too_small
+        yield self.key_bar
+        yield self.command_line
+
+    # ------------------------------------------------------------------------------------------------------ showing
+
+    def show(self, view: View) -> None:
+        """Paint this view: every widget in sight once, and of it only the lines that changed."""
+        self._view = view
+        self.set_class(view.picture.sight is Sight.STALE, "-stale")
+        self.key_bar.target = self.target
+        self.tabs.details = self.panes[self.active].detail()
+        for widget in self.line_widgets:
+            widget.show(view)
+
+    @property
+    def line_widgets(self) -> tuple[LineWidget, ...]:
+        return (self.status, self.nodes, self.banner, *self.panes.values(), self.tabs, self.key_bar, self.too_small)
+
+    def show_again(self) -> None:
+        """Paint the last view once more: something about how it is shown has changed."""
+        if self._view is not None:
+            self.show(self._view)
+
+    def on_mount(self) -> None:
+        self._arrange()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width < WIDTH_MIN or event.size.height < HEIGHT_MIN, "-tiny")
+        self._arrange()
+        self.call_after_refresh(self.show_again)
+
+    @property
+    def is_wide(self) -> bool:
+        return self.app.size.width >= WIDE
+
+    def _arrange(self) -> None:
+        """Show the panes that belong on a screen of this width."""
+        wide = self.is_wide
+        if self.active in (OUTPUT, EVENTS):
+            self._lower = self.active
+        shown = {RAFT, SERVICES, TASKS, self._lower} if wide else {self.active}
+        for number, pane in self.panes.items():
+            pane.set_class(number in shown, "-shown")
+            pane.titled = wide
+        left, right = self.query_one("#left"), self.query_one("#right")
+        left.display = wide or self.active == RAFT
+        right.display = wide or self.active != RAFT
+        services = len(self._view.picture.services) if self._view is not None else 3
+        self.service_list.styles.height = min(12, services + 3) if wide else "1fr"
+        self.key_bar.shows_echo = wide
+        self.tabs.active = self.active
+        right.styles.width = max(60, self.app.size.width * 2 // 5) if wide else "1fr"
+
+    def pick(self, number: int, *, focus: bool = True) -> None:
+        """Show this pane and go there; 0 is the node strip."""
+        if number:
+            self.active = number
+        self._arrange()
+        if focus:
+            (self.panes[number] if number else self.nodes).focus()
+        self.call_after_refresh(self.show_again)
+
+    @property
+    def active_pane(self) -> ListPane:
+        """The pane that has the focus, else the one shown."""
+        for pane in self.panes.values():
+            if pane.has_focus:
+                return pane
+        return self.panes[self.active]
+
+    @property
+    def target(self) -> Target | None:
+        """What a change key acts upon: the chosen service or task while their pane has the focus, else the chosen node."""
+        if self.task_list.has_focus and (task := self.task_list.chosen()) is not None:
+            return Target("task", task.name, task.id)
+        if self.service_list.has_focus and (service := self.service_list.chosen()) is not None:
+            return Target("service", service.name, service.id)
+        return Target("node", self.nodes.chosen) if self.nodes.chosen else None
+
+    def on_descendant_focus(self) -> None:
+        for number, pane in self.panes.items():
+            if pane.has_focus and number != self.active:
+                self.active = number
+                self.tabs.active = number
+        self.call_after_refresh(self.show_again)
+
+    def on_node_strip_chosen(self) -> None:
+        self.show_again()
+
+    def on_tab_row_picked(self, message: TabRow.Picked) -> None:
+        self.pick(message.number)

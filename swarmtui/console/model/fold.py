@@ -1,0 +1,439 @@
+"""The fold itself: observations in, pictures out.
+
+`Model` holds what was heard and judges nothing until a picture is asked for, but for two things that cannot wait: lanes
+(they are history) and incidents (their figures are taken from the observation that carries them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmtui.console.model import faults, incident, quorum, services
+from swarmtui.console.model.event_book import EventBook
+from swarmtui.console.model.incident import Incident
+from swarmtui.console.model.log_book import LogBook
+from swarmtui.console.model.node_book import SILENT_AFTER_S, LinkState, NodeKnowledge
+from swarmtui.console.model.observations import (
+    EventSeen,
+    HostSeen,
+    LogSeen,
+    MarkSeen,
+    NodeLinked,
+    NodeLost,
+    Observation,
+    OutputSeen,
+    RecordsSeen,
+)
+from swarmtui.console.model.output_book import OutputBook
+from swarmtui.console.model.picture import Leadership, NodeRow, Picture, Sight
+from swarmtui.console.model.quorum import Loss, Quorum
+from swarmtui.console.model.services import ServiceRow, TaskRow
+from swarmtui.console.model.standing import Standing
+from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import Manifest
+from swarmtui.objects.records import Node, Record, Service, Task
+from swarmtui.wire.calls import FaultReport, HostReport, Power, RecordsChanged
+
+PATHS_MAX = 5000  # tasks whose path of states is remembered
+VERSION_WORDS = ("protocol version", "version mismatch")
+
+
+class Model:
+    """What the console knows of one cluster."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.nodes: dict[str, NodeKnowledge] = {
+            node.name: NodeKnowledge(
+                id=node.id, name=node.name, role=node.role, address=node.address, availability=node.availability
+            )
+            for node in manifest.nodes
+        }
+        self.names: dict[str, str] = {node.id: node.name for node in manifest.nodes}
+        self.log = LogBook()
+        self.events = EventBook()
+        self.output = OutputBook()
+        self.incident: Incident | None = None
+        self.host: HostReport | None = None
+        self.host_reason = "not asked yet"
+        self._tables: dict[str, dict[str, Record]] = {"node": {}, "service": {}, "task": {}, "cluster": {}}
+        self._paths: dict[str, str] = {}
+        self._rows_cache: tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]] | None = None
+        self._dead_cached: frozenset[str] = frozenset()
+        self._known_faults: dict[int, FaultReport] = {}
+        self._ended: set[str] = set()
+        self._voters: tuple[str, ...] = tuple(node.name for node in manifest.managers)
+
+    # ------------------------------------------------------------------------------------------------------- fold
+
+    def fold(self, observation: Observation, now: float) -> None:
+        """Take in one observation that arrived at `now`."""
+        match observation:
+            case MarkSeen(node, mark):
+                if (known := self._node(node)) is not None:
+                    known.marked(mark, now)
+                    if known.is_manager:
+                        self.log.mark(
+                            known.name,
+                            first=mark.first,
+                            last=mark.last,
+                            commit=mark.commit,
+                            truncated_from=mark.truncated_from,
+                        )
+                    self._after_mark(known, mark.time, now)
+            case EventSeen(event):
+                self.events.add(event, now)
+                self._after_event(event)
+            case RecordsSeen(_, change):
+                self._records(change, now)
+            case NodeLinked(node, report):
+                if (known := self._node(node)) is not None:
+                    known.linked(report, now)
+                    if known.is_manager:
+                        self.log.mark(known.name, first=report.first, last=report.last, commit=report.commit)
+                    self._after_mark(known, now, now)
+            case NodeLost(node, reason, refused):
+                if (known := self._node(node)) is not None:
+                    known.lost(reason, refused, now)
+                    self._note_lane(known, now)
+            case HostSeen(report, reason):
+                self._host(report, reason, now)
+            case LogSeen(node, lines):
+                self.log.answer(node, lines)
+            case OutputSeen(_, lines):
+                self.output.add(lines)
+
+    def _node(self, name: str) -> NodeKnowledge | None:
+        return self.nodes.get(name) or self.nodes.get(self.names.get(name, ""))
+
+    def _after_mark(self, node: NodeKnowledge, moment: float, now: float) -> None:
+        mark = node.mark
+        assert mark is not None
+        if node.voters:
+            self._voters = tuple(name for _, name in node.voters)
+        self._note_lane(node, now)
+        if self.incident is not None and mark.raft_role == "leader" and mark.holds_quorum:
+            self.incident.led(node.name, mark.term, node.leader_since or moment)
+            self.incident.wrote(mark.term, mark.commit, moment)
+
+    def _note_lane(self, node: NodeKnowledge, now: float) -> None:
+        node.lane.note(now, node.standing(now, self._newest_quorum_term(now)), node.term)
+
+    def _after_event(self, event: Event) -> None:
+        if self.incident is None:
+            return
+        if event.kind == "election" and event.data.get("role") == "leader":
+            self.incident.led(event.node, event.term, event.time)
+        elif event.kind == "raft" and event.data.get("milestone") == "leading":
+            self.incident.wrote(event.term, event.index, event.time)
+
+    def _records(self, change: RecordsChanged, now: float) -> None:
+        if change.reset:
+            for table in self._tables.values():
+                table.clear()
+        for record in change.records:
+            if record.TABLE not in self._tables:
+                continue
+            self._tables[record.TABLE][record.id] = record
+            if isinstance(record, Task):
+                self._walked(record)
+            elif isinstance(record, Node) and (known := self.nodes.get(self.names.get(record.id, ""))) is not None:
+                known.availability, known.stored = record.spec.availability, record.status.state
+        for table_name, record_id in change.removed:
+            self._tables.get(table_name, {}).pop(record_id, None)
+        self._rows_cache = None
+        if self.incident is not None:
+            self.incident.runs(self._rows(now)[0], self._dead(now))
+
+    def _walked(self, task: Task) -> None:
+        letter = services.path_letter(task.status.state)
+        path = self._paths.get(task.id, "")
+        if not path.endswith(letter):
+            self._paths[task.id] = path + letter
+            if len(self._paths) > PATHS_MAX:
+                del self._paths[next(iter(self._paths))]
+
+    def _host(self, report: HostReport | None, reason: str, now: float) -> None:
+        before = self.host
+        self.host, self.host_reason = report, reason
+        if report is None:
+            return
+        for power in report.nodes:
+            if (known := self._node(power.name)) is not None:
+                known.powered(power, now)
+                self._note_lane(known, now)
+        self._faults(report, before is None, now)
+        self._endings(report, before is None, now)
+
+    def _faults(self, report: HostReport, first: bool, now: float) -> None:
+        """Faults that are new open an incident, unless the console has just come and finds them standing."""
+        current = {fault.id: fault for fault in report.faults}
+        new = [fault for fault_id, fault in current.items() if fault_id not in self._known_faults]
+        self._known_faults = current
+        for fault in sorted(new, key=lambda fault: fault.id):
+            if not first or now - fault.since < 1.0:
+                verb, loses_tasks = incident.VERBS.get(fault.kind, (fault.kind, False))
+                hit = self._cut_off(now) if fault.kind == "partition" else fault.nodes
+                self.open_incident(fault.since, verb, hit or fault.nodes, loses_tasks, now)
+
+    def _endings(self, report: HostReport, first: bool, now: float) -> None:
+        """A node that ended by itself is an incident too; nobody ordered it."""
+        ended = {power.name for power in report.nodes if power.power is Power.EXITED}
+        fresh = ended - self._ended
+        self._ended = ended
+        if not first:
+            for power in report.nodes:
+                if power.name in fresh:
+                    self.open_incident(power.since or now, "ended by itself", (power.name,), True, now)
+
+    def _cut_off(self, now: float) -> tuple[str, ...]:
+        """The managers and workers on the smaller side of a partition."""
+        pairs = self._cut_pairs(now)
+        names = list(self.nodes)
+        sides = [tuple(other for other in names if frozenset((name, other)) not in pairs) for name in names]
+        return min(sides, key=len, default=())
+
+    def open_incident(
+        self, began: float, verb: str, nodes: tuple[str, ...], loses_tasks: bool, now: float, subject: str = ""
+    ) -> None:
+        """Something broke at `began`: from here on figures are measured. Steps close together are one incident."""
+        current = self.incident
+        tasks = self._rows(now)[0]
+        slots = incident.lost_slots(tasks, nodes) if loses_tasks else {}
+        if current is not None and current.verb == verb and abs(began - current.began) < incident.SAME_STEP_S:
+            current.nodes = tuple(dict.fromkeys((*current.nodes, *nodes)))
+            current.slots.update(slots)
+            return
+        leading = self._quorum_leader(now) or self._last_leader()
+        self.incident = Incident(
+            began=began,
+            verb=verb,
+            nodes=nodes,
+            quorum_before=self.quorum(now),
+            leader_before=leading.name if leading else "",
+            term_before=leading.term if leading else 0,
+            commit_before=max((log.commit for log in self.log.nodes.values()), default=0),
+            slots=slots,
+            loses_tasks=loses_tasks,
+            subject=subject,
+        )
+
+    # ------------------------------------------------------------------------------------------------------ judge
+
+    def _fresh(self, node: NodeKnowledge, now: float) -> bool:
+        return node.standing(now, 0).answers
+
+    def _quorum_leader(self, now: float) -> NodeKnowledge | None:
+        """The living leader of the newest term that hears a quorum."""
+        leaders = [
+            node
+            for node in self.nodes.values()
+            if node.mark is not None
+            and node.mark.raft_role == "leader"
+            and node.mark.holds_quorum
+            and self._fresh(node, now)
+        ]
+        return max(leaders, key=lambda node: node.term, default=None)
+
+    def _last_leader(self) -> NodeKnowledge | None:
+        """Who was heard leading last, dead or alive."""
+        leaders = [node for node in self.nodes.values() if node.mark is not None and node.mark.raft_role == "leader"]
+        return max(leaders, key=lambda node: node.term, default=None)
+
+    def _newest_quorum_term(self, now: float) -> int:
+        return max(
+            (
+                node.mark.term
+                for node in self.nodes.values()
+                if node.mark is not None
+                and node.mark.raft_role == "leader"
+                and node.mark.holds_quorum
+                and node.heard_at is not None
+                and now - node.heard_at <= SILENT_AFTER_S
+            ),
+            default=0,
+        )
+
+    def quorum(self, now: float) -> Quorum:
+        """The arithmetic of this moment: the leader's own hearing, less those that are known to be gone by now."""
+        voters = self._voters
+        gone = {name for name in voters if (node := self.nodes.get(name)) and self._is_gone(node, now)}
+        leader = self._quorum_leader(now)
+        answering = [name for name in voters if (node := self.nodes.get(name)) and self._fresh(node, now)]
+        if leader is not None and leader.mark is not None:
+            heard = {self.names.get(node_id, node_id) for node_id in leader.mark.heard} | {leader.name}
+            up = len([name for name in voters if name in heard and name not in gone])
+            return Quorum(len(voters), up, held=up >= quorum.needed_for(len(voters)))
+        pairs = self._cut_pairs(now)
+        return Quorum(len(voters), quorum.largest_side(answering, pairs), held=False, known=bool(answering))
+
+    def _is_gone(self, node: NodeKnowledge, now: float) -> bool:
+        standing = node.standing(now, 0)
+        return standing.is_dead or standing is Standing.PAUSED
+
+    def _dead(self, now: float) -> frozenset[str]:
+        return frozenset(node.name for node in self.nodes.values() if node.standing(now, 0).is_dead)
+
+    def _cut_pairs(self, now: float) -> set[frozenset[str]]:
+        if self.host is None:
+            return set()
+        by_id = faults.cut_pairs(self.host.links, now)
+        return {frozenset(self.names.get(node_id, node_id) for node_id in pair) for pair in by_id}
+
+    def loss(
+        self, now: float, *, gone: Iterable[str] = (), sides: Iterable[Iterable[str]] = (), tasks: Iterable[str] = ()
+    ) -> Loss:
+        """What it would cost if these nodes went away, or were parted into these sides, or these tasks (ids) ended."""
+        before = self.quorum(now)
+        lost_nodes, lost_tasks = set(gone), set(tasks)
+        standing = {name for name in self._voters if (node := self.nodes.get(name)) and not self._is_gone(node, now)}
+        after = quorum.quorum_without(before, len(lost_nodes & standing))
+        groups = faults.sides_of(sides, self.nodes)
+        if groups:
+            after = quorum.quorum_of_sides(before, [len(standing.intersection(group)) for group in groups])
+        last = []
+        task_rows, service_rows = self._rows(now)
+        for service in service_rows:
+            running = [task for task in task_rows if task.service == service.name and task.is_running]
+            left = [task for task in running if task.node not in lost_nodes and task.id not in lost_tasks]
+            if running and not left:
+                last.append(f"{service.name}: {len(running)} of {service.wanted} running becomes 0")
+        return Loss(before, after, tuple(last))
+
+    def _rows(self, now: float) -> tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]]:
+        dead = self._dead(now)
+        if self._rows_cache is None or dead != self._dead_cached:
+            stored = sorted(
+                (r for r in self._tables["service"].values() if isinstance(r, Service)), key=lambda s: s.name
+            )
+            letters = services.letters_of(service.name for service in stored)
+            marks = {s.id: (letters[s.name], position % services.SERVICE_INKS) for position, s in enumerate(stored)}
+            tasks = services.task_rows(
+                (r for r in self._tables["task"].values() if isinstance(r, Task)), marks, self.names, dead, self._paths
+            )
+            self._rows_cache = tasks, services.service_rows(stored, tasks, marks)
+            self._dead_cached = dead
+        return self._rows_cache
+
+    # ---------------------------------------------------------------------------------------------------- picture
+
+    def picture(self, now: float) -> Picture:
+        """Everything the panes draw, as of now."""
+        for node in self.nodes.values():
+            self._note_lane(node, now)
+        judged = self.quorum(now)
+        leader = self._quorum_leader(now)
+        task_rows, service_rows = self._rows(now)
+        banner = None
+        leadership = self._leadership(leader, now)
+        if self.incident is not None:
+            self.incident.runs(task_rows, self._dead(now))
+            self.incident.close(now)
+            if now - self.incident.began < incident.SHOWN_FOR_S:
+                banner = self.incident.banner(now, judged, leadership)
+        sight, since, reason = self._sight(now)
+        cut_off = self._far_side(now)
+        return Picture(
+            now=now,
+            name=self.manifest.name,
+            sight=sight,
+            sight_since=since,
+            sight_reason=reason,
+            quorum=judged,
+            leadership=leadership,
+            nodes=tuple(self._node_row(node, task_rows, cut_off, now) for node in self._ordered()),
+            services=service_rows,
+            tasks=task_rows,
+            faults=faults.fault_rows(self.host.faults) if self.host is not None else (),
+            host_answers=self.host is not None,
+            host_reason=self.host_reason,
+            banner=banner,
+            events_seen=self.events.count,
+            event_rate=self.events.rate(now),
+            published=self.host.published if self.host is not None else {},
+        )
+
+    def _ordered(self) -> list[NodeKnowledge]:
+        return sorted(self.nodes.values(), key=lambda node: (not node.is_manager, len(node.name), node.name))
+
+    def _leadership(self, leader: NodeKnowledge | None, now: float) -> Leadership:
+        claims = tuple(
+            (node.name, node.term)
+            for node in self.nodes.values()
+            if node is not leader
+            and node.mark is not None
+            and node.mark.raft_role == "leader"
+            and self._fresh(node, now)
+        )
+        if leader is None:
+            return Leadership(term=max((node.term for node in self.nodes.values()), default=0), claims=claims)
+        return Leadership(leader.name, leader.term, leader.leader_since, claims)
+
+    def _far_side(self, now: float) -> frozenset[str]:
+        """The nodes that link faults part from the leader or, with no leader, from the largest side."""
+        pairs = self._cut_pairs(now)
+        if not pairs:
+            return frozenset()
+        names = [name for name, node in self.nodes.items() if node.is_manager] or list(self.nodes)
+        leader = self._quorum_leader(now)
+        centre = (
+            leader.name
+            if leader is not None
+            else max(names, key=lambda name: sum(1 for other in names if frozenset((name, other)) not in pairs))
+        )
+        return frozenset(name for name in self.nodes if frozenset((name, centre)) in pairs)
+
+    def _node_row(
+        self, node: NodeKnowledge, tasks: tuple[TaskRow, ...], cut_off: frozenset[str], now: float
+    ) -> NodeRow:
+        standing = node.standing(now, self._newest_quorum_term(now))
+        mark = node.mark
+        return NodeRow(
+            id=node.id,
+            name=node.name,
+            is_manager=node.is_manager,
+            standing=standing,
+            term=node.term,
+            commit=mark.commit if mark else 0,
+            applied=mark.applied if mark else 0,
+            first=mark.first if mark else 0,
+            last=mark.last if mark else 0,
+            hears=len(mark.heard) if mark else 0,
+            timer=node.timer(now) if standing.answers else None,
+            availability=node.availability,
+            cut_off=node.name in cut_off,
+            since=self._stands_since(node, standing),
+            reason=self._why(node, standing),
+            address=node.address,
+            pid=node.pid,
+            tasks=tuple(task for task in tasks if task.node == node.name and not task.past),
+            lane=node.lane,
+        )
+
+    @staticmethod
+    def _stands_since(node: NodeKnowledge, standing: Standing) -> float | None:
+        if standing in (Standing.SILENT, Standing.DOWN):
+            return node.link_since if node.link is not LinkState.LINKED else node.heard_at
+        if node.power is not None and (standing.is_dead or standing is Standing.PAUSED):
+            return node.power.since or None
+        return None
+
+    @staticmethod
+    def _why(node: NodeKnowledge, standing: Standing) -> str:
+        if node.disk:
+            return node.disk
+        if standing.is_dead and node.power is not None and node.power.text:
+            return node.power.text
+        return node.link_reason
+
+    def _sight(self, now: float) -> tuple[Sight, float | None, str]:
+        """Live while any node answers; connecting until the first has; else stale since the last was heard."""
+        heard = [node.heard_at for node in self.nodes.values() if node.heard_at is not None]
+        reasons = [node.link_reason for node in self.nodes.values() if node.link_reason]
+        if any(self._fresh(node, now) for node in self.nodes.values()):
+            return Sight.LIVE, None, ""
+        if any(words in reason for reason in reasons for words in VERSION_WORDS):
+            return Sight.MISMATCH, None, next(r for r in reasons if any(words in r for words in VERSION_WORDS))
+        if not heard:
+            return Sight.CONNECTING, None, reasons[0] if reasons else ""
+        return Sight.STALE, max(heard), reasons[0] if reasons else ""

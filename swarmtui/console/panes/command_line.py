@@ -1,0 +1,112 @@
+"""The line at the bottom where commands and filters are typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.suggester import SuggestFromList
+from textual.widgets import Input, Label
+
+HISTORY_MAX = 200
+
+
+class CommandLine(Horizontal):
+    """`:` takes a command of the command line, `/` words to filter by. Enter does it, esc leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "leave", show=False, priority=True),
+        Binding("up", "older", "the command before", show=False, priority=True),
+        Binding("down", "newer", "the command after", show=False, priority=True),
+    ]
+
+    class Entered(Message):
+        """A command was typed."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Filtered(Message):
+        """The filter changed, or was finished (`done`)."""
+
+        def __init__(self, words: str, done: bool) -> None:
+            super().__init__()
+            self.words = words
+            self.done = done
+
+    class Left(Message):
+        """Nothing is typed any more."""
+
+        def __init__(self, sign: str) -> None:
+            super().__init__()
+            self.sign = sign
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.sign = ":"
+        self.history: list[str] = []
+        self._at = 0
+
+    def compose(self) -> ComposeResult:
+        yield Label(":", id="sign")
+        line = Input(id="typed", compact=True, select_on_focus=False)
+        line.cursor_blink = False
+        yield line
+
+    def open(self, sign: str, text: str, suggestions: Sequence[str] = ()) -> None:
+        """Begin to type after `:` or `/`, with this text there already."""
+        self.sign = sign
+        self.display = True
+        self.query_one("#sign", Label).update(sign)
+        line = self.query_one("#typed", Input)
+        line.suggester = SuggestFromList(suggestions, case_sensitive=True) if suggestions else None
+        line.placeholder = "status, kill n1, service scale web=3 …" if sign == ":" else "words that a row must hold"
+        with self.prevent(Input.Changed):
+            line.value = text
+        line.cursor_position = len(text)
+        self._at = len(self.history)
+        line.focus()
+
+    def close(self) -> None:
+        self.display = False
+        self.post_message(self.Left(self.sign))
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.sign == "/" and self.display:
+            self.post_message(self.Filtered(event.value, done=False))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        text = event.value.strip()
+        if self.sign == "/":
+            self.post_message(self.Filtered(text, done=True))
+        elif text:
+            if not self.history or self.history[-1] != text:
+                self.history = [*self.history, text][-HISTORY_MAX:]
+            self.post_message(self.Entered(text))
+        self.close()
+
+    def action_leave(self) -> None:
+        if self.sign == "/":
+            self.post_message(self.Filtered("", done=True))
+        self.close()
+
+    def action_older(self) -> None:
+        self._recall(-1)
+
+    def action_newer(self) -> None:
+        self._recall(1)
+
+    def _recall(self, step: int) -> None:
+        if self.sign != ":" or not self.history:
+            return
+        self._at = min(len(self.history), max(0, self._at + step))
+        line = self.query_one("#typed", Input)
+        line.value = self.history[self._at] if self._at < len(self.history) else ""
+        line.cursor_position = len(line.value)

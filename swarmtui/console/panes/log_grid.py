@@ -1,0 +1,164 @@
+"""The replicated log, newest first: one column for each manager, with the term that this very node holds.
+
+A cell is filled when the node itself knows the entry to be committed, so that one sees a commit travel a heartbeat later.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from swarmtui.console.model.log_book import Cell, LogBook, LogRow
+from swarmtui.console.model.standing import Standing
+from swarmtui.console.panes.ink import Line, Pen, Span, one_line, term_ink
+from swarmtui.console.panes.list_pane import ListPane, matches
+from swarmtui.console.view import View
+
+COMMAND_WIDTH_MIN = 14
+FILTER_DEPTH = 1000  # rows that a filter looks through
+
+
+class LogGrid(ListPane):
+    """The rows of the replicated log. Follows the newest entry until somebody scrolls."""
+
+    NUMBER: ClassVar[str] = "1"
+    TITLE: ClassVar[str] = "Raft"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._book: LogBook | None = None
+        self._managers: tuple[str, ...] = ()
+        self._voters: tuple[str, ...] = ()
+        self._answering: tuple[str, ...] = ()
+        self._leader = ""
+        self._top_index = 0  # index of the first row while not following
+        self._found: list[LogRow] = []
+        self._rows: dict[int, LogRow] = {}
+
+    def load(self, view: View) -> int:
+        picture = view.picture
+        self._book = view.log
+        self._managers = tuple(node.name for node in picture.managers)
+        self._answering = tuple(node.name for node in picture.managers if node.standing.answers)
+        self._voters = self._managers
+        leading = picture.leadership.name
+        self._leader = leading or next((n.name for n in picture.managers if n.standing is Standing.LEADER), "")
+        self._rows = {}
+        last, first = view.log.last, view.log.first
+        if self.filter:
+            rows = view.log.rows(self._managers, self._voters, self._leader, last, FILTER_DEPTH)
+            self._found = [
+                row for row in rows if matches(self.filter, row.text, row.kind, f"t{row.term}", str(row.index))
+            ]
+            return len(self._found)
+        if not self.following:  # the window stays on its entries while newer ones come
+            self.top = max(0, last - self._top_index)
+        return max(0, last - first + 1) if last else 0
+
+    def _settle(self) -> None:
+        super()._settle()
+        if self._book is not None:
+            if self.following:
+                self._top_index = self._book.last
+            else:
+                self._top_index = self._book.last - self.top
+            if not self.filter and self.window:
+                rows = self._book.rows(
+                    self._managers, self._voters, self._leader, self._book.last - self.top, self.window
+                )
+                self._rows = {row.index: row for row in rows}
+
+    def _scroll(self, rows: int) -> None:
+        super()._scroll(rows)
+        if self._book is not None:
+            self._top_index = self._book.last - self.top
+
+    def missing(self) -> list[tuple[str, int, int]]:
+        """The ranges to ask for, so that what is in sight can be shown: (node, first, last)."""
+        if self._book is None or not self.window or not self.count:
+            return []
+        if self.filter:
+            return self._book.missing(self._answering, self._book.last, min(FILTER_DEPTH, 200))
+        return self._book.missing(self._answering, self._book.last - self.top, self.window)
+
+    def detail(self) -> list[Span]:
+        if self.following and not self.filter:
+            return [(" newest first ", "quiet")]
+        return super().detail()
+
+    def empty(self) -> str:
+        return "no entries yet"
+
+    # ------------------------------------------------------------------------------------------------------- draw
+
+    def _cell_width(self, width: int) -> tuple[int, int]:
+        """Cells of a node's field and between fields, as roomy as the width allows."""
+        count = max(1, len(self._managers))
+        digits = max([1, *(len(str(cell.term)) for row in self._rows.values() for cell in row.cells if cell.term)])
+        wish = max(3, digits + 2, min(5, max((len(name) for name in self._managers), default=2)))
+        for cell, gap in ((wish, 1), (max(3, digits), 1), (max(3, digits), 0)):
+            if width - _FIXED - count * (cell + gap) >= COMMAND_WIDTH_MIN:
+                return cell, gap
+        return max(2, digits), 0
+
+    def _widths(self, width: int) -> tuple[int, int, int]:
+        cell, gap = self._cell_width(width)
+        command = max(COMMAND_WIDTH_MIN, width - _FIXED - len(self._managers) * (cell + gap))
+        return min(command, 90), cell, gap
+
+    def header(self, width: int) -> Line:
+        command, cell, gap = self._widths(width)
+        pen = Pen(width).number("index", _INDEX, "quiet").skip().field("term", _TERM, "quiet").skip()
+        pen.field("entry", command, "quiet").skip()
+        for name in self._managers:
+            pen.write(name[:cell].center(cell), "quiet" if name != self._leader else "leader").skip(gap)
+        return pen.skip().field("state", _STATE, "quiet").line()
+
+    def row(self, position: int, width: int) -> Line:
+        if self.filter:
+            row = self._found[position]
+        else:
+            assert self._book is not None
+            found = self._rows.get(self._book.last - position)
+            if found is None:
+                return ()
+            row = found
+        return log_line(row, width, *self._widths(width))
+
+
+_INDEX, _TERM, _STATE = 7, 4, 13
+_FIXED = _INDEX + 1 + _TERM + 1 + 1 + 1 + _STATE
+
+
+def log_line(row: LogRow, width: int, command: int, cell: int, gap: int) -> Line:
+    """One index across all nodes."""
+    pen = Pen(width).number(str(row.index), _INDEX, "" if row.committed else "quiet").skip()
+    if row.term is None:
+        pen.field("", _TERM)
+    else:
+        pen.field(f"t{row.term}", _TERM, term_ink(row.term))
+    pen.skip().field(
+        one_line(row.text) if row.text else "…" if row.term is None else row.kind,
+        command,
+        "" if row.committed else "quiet",
+    ).skip()
+    for place in row.cells:
+        pen.spans([cell_span(place, cell), (" " * gap, "")])
+    pen.skip()
+    if row.note:
+        return pen.field(row.note, pen.room, "bad").line()
+    state = f"{'committed' if row.committed else 'waiting'} {row.holders}/{row.voters}"
+    return pen.write(state, "quiet" if row.committed else "warn").line()
+
+
+def cell_span(place: Cell, width: int) -> Span:
+    """Filled: committed here. Bare digits: appended here. A dot: not here. A block: compacted into a snapshot."""
+    if place.state == "absent":
+        return "·".center(width), "faint"
+    if place.state == "compacted":
+        return "▤".center(width), "quiet"
+    if place.term is None:
+        return "…".center(width), "quiet"
+    text = str(place.term).center(width)
+    if place.committed:
+        return text, term_ink(place.term, cell=True)
+    return text, term_ink(place.term)
