@@ -1,0 +1,7 @@
+"""The host as a program; see `main`."""
+
+import sys
+
+from swarmtui.host.main import main
+
+sys.exit(main(sys.argv[1:]))

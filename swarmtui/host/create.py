@@ -1,0 +1,276 @@
+"""A cluster is born: everything that its first start needs, made in one step that happened or did not.
+
+    .swarmtui.new/   written whole and synced      --rename-->   .swarmtui/
+
+Whoever creates holds a lock on the directory around it, so two `up` at once make one cluster, and a `.swarmtui.new` that
+is found under the lock is the leftover of a crash. Every manager gets the same genesis: the voters as the configuration
+entry at index 1. Only static checks are made here; the services of the file are created through the client, once there
+is a leader.
+
+A manager's directory is made here and never again: a voter that forgot its vote could make two leaders. A worker's may be.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import os
+import random
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import time as wall_time
+from typing import Any
+
+from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
+from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
+from swarmtui.objects.cluster_file import ClusterFile
+from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
+from swarmtui.objects.identifiers import new_id
+from swarmtui.objects.manifest import MANIFEST_FORMAT, Manifest, NodeBirth, NodeEntry
+from swarmtui.objects.states import NodeRole
+from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.wire.calls import Peerage
+from swarmtui.wire.certificates import Authority, create_authority, needs_renewal
+
+NODE_PORTS = range(10_000, 20_000)  # below the tasks' ports and below what systems give to outgoing connections
+PORT_DRAWS_MAX = 2_000
+OUTSIDERS = (Peerage.ADMIN, Peerage.OBSERVER, Peerage.HOST)  # who has a certificate without being a node
+
+Step = Callable[[str], None]
+"""Told before each step of a creation, with its name: where the tests let it crash."""
+
+
+class CreationFailed(Exception):
+    """The cluster was not created; nothing was left behind that counts. One sentence with what to do."""
+
+
+class ClusterExists(CreationFailed):
+    """There is one here already; it is to be started, not created."""
+
+
+class UnreadableCluster(Exception):
+    """A directory that is no cluster's, or one of another version's format. One sentence with what to do."""
+
+
+# ------------------------------------------------------------------------------------------------------------ creation
+
+
+def create_cluster(
+    cluster_file: ClusterFile, base: Path, *, file: Path | None = None, step: Step = lambda name: None
+) -> Manifest:
+    """Makes `base/.swarmtui/` as this file says. `file` is where it was read from, None for the packaged default or a
+    bare cluster. Raises ClusterExists, CreationFailed."""
+    base = base.resolve()
+    try:
+        with _alone_in(base):
+            layout = Layout(base / DIRECTORY_NAME)
+            if layout.directory.exists():
+                raise ClusterExists(f"{layout.directory} exists already")
+            new = Layout(base / NEW_DIRECTORY_NAME)
+            if new.directory.exists():
+                shutil.rmtree(new.directory)
+            manifest = _manifest(cluster_file, "" if file is None else os.path.relpath(file, base))
+            _write(new, manifest, step)
+            step("sync")
+            sync_directories(new.directory)
+            step("rename")
+            new.directory.rename(layout.directory)
+            step("sync the name")
+            sync_directory(base)
+            return manifest
+    except PermissionError as error:
+        raise CreationFailed(f"{error.filename or base} is not writable; choose another directory") from None
+    except OSError as error:
+        raise CreationFailed(f"cannot create the cluster in {base}: {error.strerror or error}") from None
+
+
+def _write(layout: Layout, manifest: Manifest, step: Step) -> None:
+    step("directory")
+    layout.directory.mkdir(mode=PRIVATE_DIRECTORY)
+    write_new(layout.directory / ".gitignore", b"*\n")
+    step("cluster.json")
+    write_new(layout.manifest, encode_json(manifest).encode())
+    step("authority")
+    authority = create_authority(manifest.id)
+    layout.authority.mkdir(mode=PRIVATE_DIRECTORY)
+    write_new(layout.authority_certificate, authority.certificate_pem)
+    write_new(layout.authority_key, authority.key_pem)
+    for role in OUTSIDERS:
+        step(f"{role}.pem")
+        write_new(layout.certificate(role), authority.issue(role).pem)
+    layout.nodes.mkdir(mode=PRIVATE_DIRECTORY)
+    for node in manifest.nodes:
+        step(f"nodes/{node.name}")
+        write_node(layout.node(node.name), node, manifest, authority)
+
+
+def write_node(layout: NodeLayout, node: NodeEntry, manifest: Manifest, authority: Authority) -> None:
+    """The directory of a node as it is born: who it is, its certificate, and the genesis log of a manager."""
+    layout.directory.mkdir(mode=PRIVATE_DIRECTORY)
+    layout.tasks.mkdir(mode=PRIVATE_DIRECTORY)
+    write_new(layout.birth, encode_json(NodeBirth(node_id=node.id, manifest=manifest)).encode())
+    write_new(layout.authority_certificate, authority.certificate_pem)
+    write_new(layout.certificate, authority.issue(_peerage(node), node.id, node.name).pem)
+    if node.role is NodeRole.MANAGER:
+        storage: Any = importlib.import_module("swarmtui.storage.log")
+        storage.RaftStorage.create(layout.raft, node.id, genesis(manifest))
+
+
+def genesis(manifest: Manifest) -> Configuration:
+    """The configuration that every manager's log begins with."""
+    return Configuration(voters=tuple(Member(node.id, node.name, node.address) for node in manifest.managers))
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """What the cluster in this `.swarmtui/` was created as. Raises UnreadableCluster."""
+    path = Layout(directory).manifest
+    try:
+        manifest = decode_json(path.read_bytes(), Manifest)
+    except FileNotFoundError:
+        raise UnreadableCluster(f"{directory} holds no cluster: it has no {path.name}") from None
+    except (OSError, MalformedObject) as error:
+        raise UnreadableCluster(f"{path} cannot be read: {error}") from None
+    if manifest.format > MANIFEST_FORMAT:
+        raise UnreadableCluster(
+            f"{path} has format {manifest.format}, this version reads {MANIFEST_FORMAT}; use the newer swarmtui"
+        )
+    return manifest
+
+
+# ------------------------------------------------------------------------------------------------------- before a start
+
+
+def read_authority(layout: Layout) -> Authority:
+    """The cluster's own authority. Raises OSError, NotCertified."""
+    return Authority.from_pem(layout.authority_certificate.read_bytes(), layout.authority_key.read_bytes())
+
+
+def renew_certificates(layout: Layout, manifest: Manifest, now: float) -> list[str]:
+    """Issues again what is past half its life, or missing. Returns whose certificate that was."""
+    wanted = [(layout.certificate(role), role, "", "") for role in OUTSIDERS]
+    wanted += [
+        (layout.node(node.name).certificate, _peerage(node), node.id, node.name)
+        for node in manifest.nodes
+        if layout.node(node.name).directory.is_dir()
+    ]
+    due = [each for each in wanted if not each[0].exists() or needs_renewal(each[0].read_bytes(), now)]
+    if due:
+        authority = read_authority(layout)
+        for path, role, node_id, name in due:
+            replace(path, authority.issue(role, node_id, name).pem)
+    return [name or role.value for _, role, _, name in due]
+
+
+def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
+    """What is wrong with the node's directory, as one sentence; "" if it can be started. A worker's that is gone is made
+    again, atomically."""
+    own = layout.node(node.name)
+    if own.birth.exists() and (node.role is NodeRole.WORKER or own.raft.is_dir()):
+        return ""
+    if node.role is NodeRole.MANAGER:
+        what = (
+            "is gone"
+            if not own.directory.exists()
+            else "has lost its " + ("log" if own.birth.exists() else "node.json")
+        )
+        return (
+            f"its directory {own.directory} {what}; a manager's is never made again, for a voter that forgot its vote could "
+            f"make two leaders: `swarmtui node rm --force {node.name}`, then let a new manager join"
+        )
+    new = NodeLayout(own.directory.with_name(f".{node.name}.new"))
+    if new.directory.exists():
+        shutil.rmtree(new.directory)
+    write_node(new, node, manifest, read_authority(layout))
+    sync_directories(new.directory)
+    if own.directory.exists():
+        shutil.rmtree(own.directory)
+    new.directory.rename(own.directory)
+    sync_directory(layout.nodes)
+    return ""
+
+
+def _peerage(node: NodeEntry) -> Peerage:
+    return Peerage.MANAGER if node.role is NodeRole.MANAGER else Peerage.WORKER
+
+
+# ------------------------------------------------------------------------------------------------------------- choices
+
+
+def _manifest(wish: ClusterFile, file: str) -> Manifest:
+    addresses = _addresses(wish)
+    nodes = tuple(
+        NodeEntry(
+            id=new_id(),
+            name=node.name,
+            role=node.role,
+            address=addresses[node.name],
+            availability=node.availability,
+            labels=dict(node.labels),
+        )
+        for node in wish.nodes
+    )
+    return Manifest(
+        id=new_id(),
+        name=wish.name,
+        profile=wish.profile,
+        created_at=wall_time(),
+        nodes=nodes,
+        raft=wish.raft,
+        agent_heartbeat_s=wish.agent_heartbeat_s,
+        node_timeout_s=wish.node_timeout_s,
+        restart_delay_s=wish.restart_delay_s,
+        restart_delay_after_death_s=wish.restart_delay_after_death_s,
+        task_history_limit=wish.task_history_limit,
+        task_ports=wish.task_ports,
+        cluster_file=file,
+    )
+
+
+def _addresses(wish: ClusterFile) -> dict[str, str]:
+    """The address of every node by name: the file's, else a port that is free now, no two alike."""
+    chosen = {node.name: node.address for node in wish.nodes if node.address is not None}
+    taken = {int(address.rpartition(":")[2]) for address in chosen.values()}
+    if len(set(chosen.values())) != len(chosen):
+        raise CreationFailed("two nodes have the same address; give each its own or leave `address` out")
+    taken |= {port.published_port for service in wish.services.values() for port in service.endpoint_spec.ports}
+    first, last = wish.task_ports
+    for node in wish.nodes:
+        if node.name not in chosen:
+            port = _free_port(lambda port: port in taken or first <= port <= last)
+            taken.add(port)
+            chosen[node.name] = f"127.0.0.1:{port}"
+    return chosen
+
+
+def _free_port(excluded: Callable[[int], bool]) -> int:
+    for _ in range(PORT_DRAWS_MAX):
+        port = random.choice(NODE_PORTS)
+        if not excluded(port) and _is_free(port):
+            return port
+    raise CreationFailed(f"no free port found between {NODE_PORTS[0]} and {NODE_PORTS[-1]}; set `address` of each node")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@contextmanager
+def _alone_in(base: Path) -> Iterator[None]:
+    """Holds the lock on this directory: waits while another creation goes on here."""
+    if not base.is_dir():
+        raise CreationFailed(f"there is no directory {base}")
+    descriptor = os.open(base, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

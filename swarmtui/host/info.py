@@ -1,0 +1,43 @@
+"""`host.json`: which host serves this cluster directory, and where. Written once it listens; believed only while that very
+process lives."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import attrs
+
+from swarmtui.host.files import replace
+from swarmtui.host.identity import ProcessName
+from swarmtui.host.layout import Layout
+
+LOCKED_STATUS = 4  # a host ends with this when another one holds `host.lock`
+
+
+@attrs.frozen
+class HostInfo:
+    """`address` is where the host's TLS port listens, "127.0.0.1:40123"."""
+
+    pid: int
+    start_time: float
+    boot_id: str
+    address: str
+
+    @property
+    def process(self) -> ProcessName:
+        return ProcessName(self.pid, self.start_time, self.boot_id)
+
+
+def write_info(layout: Layout, info: HostInfo) -> None:
+    replace(layout.host_info, json.dumps(attrs.asdict(info)).encode() + b"\n")
+
+
+def running_host(directory: Path) -> HostInfo | None:
+    """The host that serves this directory now; None if there is none, or if `host.json` is the leftover of a crash."""
+    try:
+        fields = json.loads(Layout(directory).host_info.read_bytes())
+        info = HostInfo(int(fields["pid"]), float(fields["start_time"]), str(fields["boot_id"]), str(fields["address"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return info if info.process.find() is not None else None

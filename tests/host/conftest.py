@@ -1,0 +1,33 @@
+"""Fixtures of the host's tests: a created cluster whose host and nodes are gone when the test ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swarmtui.host.create import create_cluster
+from swarmtui.host.info import running_host
+from swarmtui.host.layout import Layout
+from swarmtui.host.leftovers import read_processes
+from tests.host.helpers import Machine, marked, small_file
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    manifest = create_cluster(small_file(2, 1), tmp_path)
+    layout = Layout(tmp_path / ".swarmtui")
+    yield Machine(layout, manifest)
+    for directory in {layout.directory, *tmp_path.glob("moved*")}:
+        info = running_host(directory)
+        if info is not None:
+            os.kill(info.pid, signal.SIGKILL)
+        for name in read_processes(Layout(directory)).values():
+            process = name.find()
+            if process is not None:
+                process.kill()
+    for process in marked(manifest.id):
+        process.kill()

@@ -1,0 +1,11 @@
+"""The real host with dummy nodes: `python -m tests.host.dummy_host DIRECTORY`."""
+
+from __future__ import annotations
+
+import sys
+
+from swarmtui.host.main import main
+from tests.host.helpers import dummy_command
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], command=dummy_command))
