@@ -1,0 +1,82 @@
+"""Which orders an agent obeys: none of a lower (term, index) than the highest it has obeyed, across restarts.
+
+A deposed leader can thus neither stop nor start a task. A new *term* is on disk, synced, before the order is obeyed. The
+index within a term only rises in its one leader's hands, and a late message of an older session is known by the
+session's name; it is written behind, so that an order does not cost a sync each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import trio
+
+STATE_BYTES_MAX = 4096
+
+
+class DamagedState(Exception):
+    """agent.json cannot be read or written. One sentence."""
+
+
+class Obedience:
+    """The highest order that was obeyed. `path` is the node's agent.json."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.term, self.index = _load(path)
+        self._written = (self.term, self.index)
+        self.changed = trio.Event()
+        """Set when something is not on disk yet."""
+        if not path.exists():
+            _store(path, self.term, self.index)
+
+    def outdated(self, term: int, index: int) -> bool:
+        return (term, index) < (self.term, self.index)
+
+    async def obey(self, term: int, index: int) -> None:
+        """This order is about to be obeyed. Raises DamagedState, and then it must not be."""
+        new_term = term > self.term
+        self.term, self.index = term, index
+        self.changed.set()
+        if new_term:
+            await self.write()
+
+    async def write(self) -> None:
+        """Puts the highest order on disk if it is not there yet."""
+        highest = (self.term, self.index)
+        self.changed = trio.Event()
+        if highest == self._written:
+            return
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(_store, self._path, *highest)
+        self._written = highest
+
+
+def _load(path: Path) -> tuple[int, int]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            fields = json.loads(file.read(STATE_BYTES_MAX))
+        return int(fields["term"]), int(fields["index"])
+    except FileNotFoundError:
+        return 0, 0
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DamagedState(f"{path} cannot be read: {error}") from None
+
+
+def _store(path: Path, term: int, index: int) -> None:
+    fresh = path.with_name(path.name + ".new")
+    try:
+        with open(fresh, "w", encoding="utf-8") as file:
+            json.dump({"term": term, "index": index}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        raise DamagedState(f"{path} cannot be written: {error}") from None
