@@ -114,7 +114,7 @@ class Leader:
     def _still_has_quorum(self) -> bool:
         core, patience = self.core, self.core.options.election_timeout_s
         heard_at = self.quorum_heard_at()
-        if core.now - heard_at < patience:
+        if core.now < heard_at + patience:  # the very sum that the deadline is, lest rounding ask again for ever
             self.contact_check_at = heard_at + patience
             return True
         heard, quorum = self.heard(), core.members.quorum

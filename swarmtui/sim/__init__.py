@@ -1,1 +1,20 @@
-"""sim: a whole cluster in virtual time, from a seed."""
+"""sim: a whole cluster in virtual time, from a seed.
+
+It runs the very classes that nodes run (`swarmtui.raft.core` and all below it) on a simulated network, on simulated disks
+and on clocks that do not agree, injects trouble of every kind, and looks at everything at once:
+
+    parameters   what this run is like: each figure is drawn from the seed, so that quiet, lossy, slow and wild runs occur
+    network      delay, loss, duplication, disorder, cuts (also one-way)
+    disk         one queue, syncs that take time, stall or hang; a crash loses what was not synced
+    machine      a state machine whose state is a checksum over all that it ever applied
+    node         a core, a disk, a clock; carries out effects as a shell would
+    cluster      the queue of events, the clients, the trouble, the healing
+    invariants   the observer: what must hold at every step over all nodes and disks
+
+Trouble is: crashes (sometimes of all at once), partitions, one-way cuts, pauses with and without a noticed gap, disks that
+stall, hang or fail, hints that the leader is gone (true ones after a crash, false ones at any time), late ticks, drifting
+clocks, inputs that are drained together. When it ends, everything is healed and the cluster must become whole.
+
+One seed is one run: the same seed gives the same trace, line by line, on every machine. A seed that ever failed goes into
+tests/sim/seeds.txt and is run for ever.
+"""

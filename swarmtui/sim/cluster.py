@@ -1,0 +1,391 @@
+"""A whole cluster in virtual time: one queue of events, one seed, no threads.
+
+First comes trouble, as the parameters say, with the observer's invariants at every step; then everything is healed, and
+within a bounded time the cluster must be whole again: a leader, a new write applied everywhere, equal states.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from swarmtui.raft.configuration import Configuration, Member, encode_configuration
+from swarmtui.raft.effects import Effect, Role
+from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.inputs import (
+    CampaignAsked,
+    Input,
+    LeaderLost,
+    Reachable,
+    Received,
+    TransferAsked,
+    Unreachable,
+)
+from swarmtui.raft.invariants import InvariantViolation
+from swarmtui.raft.messages import AnyMessage
+from swarmtui.sim.invariants import Observer
+from swarmtui.sim.network import SimulatedNetwork
+from swarmtui.sim.node import SimulatedNode
+from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
+
+RECENT_LINES = 60  # of the trace, shown when something is violated
+HEALING_TIMEOUTS = 40  # election timeouts (and no less than `HEALING_S`) within which a healed cluster is whole
+HEALING_S = 10.0
+EVENTS_MAX = 3_000_000
+
+
+class SimulationFailure(Exception):
+    """An invariant does not hold, or a healed cluster does not recover; carries the seed and the end of the trace."""
+
+    def __init__(self, seed: int, now: float, reason: str, recent: list[str]) -> None:
+        self.seed = seed
+        super().__init__(f"seed {seed} at {now:.6f}: {reason}\n" + "\n".join(recent))
+
+
+@attrs.frozen
+class Outcome:
+    """What happened in a run: the same for the same seed."""
+
+    seed: int
+    simulated_s: float
+    events: int
+    term: int
+    committed: int
+    digest: int
+    counts: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts)
+        return (
+            f"seed {self.seed}: {self.simulated_s:.1f} s, {self.events} events, term {self.term}, "
+            f"{self.committed} committed, state {self.digest:08x}; {counts}"
+        )
+
+
+class SimulatedCluster:
+    """`now` is the simulated time in seconds; `say`, if given, gets every line of the trace."""
+
+    def __init__(
+        self, seed: int, parameters: Parameters | None = None, say: Callable[[str], None] | None = None
+    ) -> None:
+        self.seed = seed
+        self.parameters = parameters or draw_parameters(seed)
+        self.say = say
+        self.now = 0.0
+        self.rng = random.Random(f"cluster {seed}")
+        self.network = SimulatedNetwork(self.parameters.network, random.Random(f"network {seed}"))
+        self.disk_parameters: DiskParameters = self.parameters.disk
+        self.events = 0
+        self.counts: Counter[str] = Counter()
+        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = 0
+        self._recent: deque[tuple[float, SimulatedNode | None, str, Input | Effect | None]] = deque(maxlen=RECENT_LINES)
+        self._troubled = True
+        members = Configuration(
+            tuple(Member(f"n{i}", f"n{i}", f"sim:{i}") for i in range(1, self.parameters.nodes + 1))
+        )
+        genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(members))
+        self.nodes = {member.id: SimulatedNode(self, member.id, members, genesis) for member in members.voters}
+        self.observer = Observer(self.nodes)
+
+    # ---- time ----
+
+    def at(self, time: float, action: Callable[..., None], *arguments: Any) -> None:
+        self._order += 1
+        heapq.heappush(self._queue, (time, self._order, action, arguments))
+
+    def after(self, delay: float, action: Callable[..., None], *arguments: Any) -> None:
+        self.at(self.now + delay, action, *arguments)
+
+    def run_until(self, end: float, done: Callable[[], bool] | None = None) -> bool:
+        """Let time pass; True if `done` came true (it is asked after every event)."""
+        queue = self._queue
+        while queue and queue[0][0] <= end:
+            time, _, action, arguments = heapq.heappop(queue)
+            self.now = max(self.now, time)
+            self.events += 1
+            action(*arguments)
+            if done is not None and done():
+                return True
+            if self.events > EVENTS_MAX:
+                raise InvariantViolation("a run has a bounded number of events", events=self.events)
+        self.now = end
+        return False
+
+    # ---- a run ----
+
+    def run(self) -> Outcome:
+        """The whole life of this cluster. Raises SimulationFailure."""
+        try:
+            self._begin()
+            self.run_until(self.parameters.duration_s)
+            self._heal()
+            self._recover()
+        except Exception as error:
+            raise SimulationFailure(self.seed, self.now, f"{type(error).__name__}: {error}", self.recent()) from error
+        return self.outcome()
+
+    def _begin(self) -> None:
+        for node in self.nodes.values():
+            node.start()
+        first = next(iter(self.nodes.values()))
+        first.feed(CampaignAsked())
+        parameters = self.parameters
+        for rate, trouble in (
+            (parameters.proposals_rate, self._propose),
+            (parameters.reads_rate, self._read),
+            (parameters.transfers_rate, self._transfer),
+            (parameters.crashes_rate, self._crash_one),
+            (parameters.partitions_rate, self._partition),
+            (parameters.one_way_rate, self._cut_one_way),
+            (parameters.pauses_rate, self._pause_one),
+            (parameters.hints_rate, self._false_hint),
+            (parameters.disk_failures_rate, self._fail_disk),
+            (parameters.power_cuts_rate, self._cut_power),
+        ):
+            if rate:
+                self._again(rate, trouble)
+
+    def _again(self, rate: float, trouble: Callable[[], None]) -> None:
+        self.after(self.rng.expovariate(rate), self._strike, rate, trouble)
+
+    def _strike(self, rate: float, trouble: Callable[[], None]) -> None:
+        if self._troubled:
+            trouble()
+            self._again(rate, trouble)
+
+    def outcome(self) -> Outcome:
+        last = len(self.observer.committed)
+        return Outcome(
+            seed=self.seed,
+            simulated_s=self.now,
+            events=self.events,
+            term=max((node.core.term for node in self.nodes.values() if node.core), default=0),
+            committed=last,
+            digest=self.observer.committed[last].digest if last else 0,
+            counts=tuple(sorted(self.counts.items())),
+        )
+
+    # ---- clients ----
+
+    @property
+    def leader(self) -> SimulatedNode | None:
+        """Who leads in the highest term."""
+        leading = [node for node in self.nodes.values() if node.core and node.core.role.kind is Role.LEADER]
+        return max(leading, key=lambda node: node.core.term if node.core else 0, default=None)
+
+    def _somebody(self) -> SimulatedNode:
+        return self.rng.choice(list(self.nodes.values()))
+
+    def _propose(self) -> None:
+        """Mostly to the leader, sometimes to whoever believes to lead, sometimes to anybody."""
+        leader = self.leader
+        node = leader if leader is not None and self.rng.random() < 0.8 else self._somebody()
+        count = self.rng.choice([1, 1, 1, 3, 10])
+        size = self.rng.randint(1, self.parameters.payload_bytes_max)
+        node.propose(tuple(self.rng.randbytes(size) for _ in range(count)))
+
+    def _read(self) -> None:
+        self._somebody().read()
+
+    def _transfer(self) -> None:
+        leader = self.leader
+        if leader is not None:
+            target = self.rng.choice(["", self._somebody().id])
+            leader.feed(TransferAsked(leader._ticket(), target))
+
+    # ---- trouble ----
+
+    def _for_a_while(self) -> float:
+        return self.rng.expovariate(1.0) * self.parameters.fault_s
+
+    def _crash_one(self) -> None:
+        leader = self.leader
+        self.crash(leader if leader is not None and self.rng.random() < 0.4 else self._somebody())
+
+    def crash(self, node: SimulatedNode) -> None:
+        """Power off one node; its peers' connections break, and new dials are refused until it is back."""
+        if node.core is None:
+            return
+        term, led = node.core.term, node.core.role.kind is Role.LEADER
+        node.crash()
+        self.counts["crashes"] += 1
+        for peer in self.nodes.values():
+            if peer is not node:
+                self.after(self.rng.expovariate(500.0), self._lost, peer, peer.life, node, node.life, led, term)
+        self.after(self._for_a_while(), self._restart, node, node.life)
+
+    def _lost(self, peer: SimulatedNode, life: int, node: SimulatedNode, node_life: int, led: bool, term: int) -> None:
+        """A peer's connection to a crashed node broke; while the dial is refused, that is a true hint."""
+        if peer.life != life or peer.core is None or (peer.id, node.id) in self.network.cuts:
+            return
+        peer.feed(Unreachable(node.id))
+        if led and node.life == node_life:
+            peer.feed(LeaderLost(node.id, term))
+
+    def _restart(self, node: SimulatedNode, life: int) -> None:
+        if node.core is None and node.life == life:
+            node.start()
+            for peer in self.nodes.values():
+                if peer is not node:
+                    self._connect(node, peer)
+
+    def _connect(self, one: SimulatedNode, other: SimulatedNode) -> None:
+        for here, there in ((one, other), (other, one)):
+            if here.core is not None and there.core is not None and (here.id, there.id) not in self.network.cuts:
+                here.feed(Reachable(there.id))
+
+    def _partition(self) -> None:
+        ids = list(self.nodes)
+        self.rng.shuffle(ids)
+        some = set(ids[: self.rng.randint(1, len(ids))])
+        self._cut({(a, b) for a in ids for b in ids if a != b and (a in some) != (b in some)})
+
+    def _cut_one_way(self) -> None:
+        one = self._somebody().id
+        outward = self.rng.random() < 0.5
+        others = [id for id in self.nodes if id != one and self.rng.random() < 0.7]
+        self._cut({(one, other) if outward else (other, one) for other in others})
+
+    def _cut(self, paths: set[tuple[str, str]]) -> None:
+        if not paths:
+            return
+        self.counts["cuts"] += 1
+        self.note("", "cut " + " ".join(f"{a}>{b}" for a, b in sorted(paths)), None)
+        self.network.cuts |= paths
+        if self.rng.random() < 0.3:  # the transport noticed
+            for source, target in sorted(paths):
+                self.nodes[source].feed(Unreachable(target))
+        self.after(self._for_a_while(), self._uncut, paths)
+
+    def _uncut(self, paths: set[tuple[str, str]]) -> None:
+        self.network.cuts -= paths
+        if self.rng.random() < 0.5:
+            for source, target in sorted(paths):
+                if (source, target) not in self.network.cuts:
+                    self.nodes[source].feed(Reachable(target))
+
+    def _pause_one(self) -> None:
+        node = self._somebody()
+        if node.runs:
+            self.note(node.id, "pause", None)
+            self.counts["pauses"] += 1
+            node.paused_until = self.now
+            self.after(self._for_a_while() * 2, self._resume, node, node.life)
+
+    def _resume(self, node: SimulatedNode, life: int) -> None:
+        if node.life == life and node.paused_until is not None:
+            node.resume()
+
+    def _false_hint(self) -> None:
+        """Somebody believes, wrongly, that its leader is gone."""
+        node = self._somebody()
+        if node.runs and node.core is not None:
+            node.feed(LeaderLost(node.core.role.leader, node.core.term))
+
+    def _fail_disk(self) -> None:
+        """The disk hangs for good, or a write fails: then the node stops, as it must."""
+        node = self._somebody()
+        if node.core is None:
+            return
+        if self.rng.random() < 0.5:
+            self.note(node.id, "disk hangs", None)
+            node.hung = True
+            self.after(self._for_a_while() * 4, self._give_up, node, node.life)
+        else:
+            self.note(node.id, "disk fails", None)
+            self.crash(node)
+
+    def _give_up(self, node: SimulatedNode, life: int) -> None:
+        if node.life == life:
+            self.crash(node)
+
+    def _cut_power(self) -> None:
+        """Everything at once."""
+        for node in self.nodes.values():
+            self.crash(node)
+
+    # ---- the network ----
+
+    def transmit(self, node: SimulatedNode, message: AnyMessage) -> None:
+        self.observer.sends(node, message)
+        target = self.nodes[message.target]
+        for at in self.network.arrivals(node.id, message.target, self.now):
+            self.at(at, self._deliver, target, message)
+
+    def _deliver(self, target: SimulatedNode, message: AnyMessage) -> None:
+        if target.core is not None:
+            target.feed(Received(message))
+
+    def sync_time(self) -> float:
+        disk = self.disk_parameters
+        if disk.stall_chance and self.rng.random() < disk.stall_chance:
+            return self.rng.uniform(0, disk.stall_max_s)
+        return disk.sync_min_s + self.rng.expovariate(1.0) * disk.sync_mean_s
+
+    # ---- healing ----
+
+    def _heal(self) -> None:
+        """All trouble ends for good: every node runs, every path is open, every disk is well."""
+        self.note("", "heal", None)
+        self._troubled = False
+        self.network.heal()
+        self.disk_parameters = DiskParameters()
+        for node in self.nodes.values():
+            if node.hung:
+                self.crash(node)
+            if node.core is None:
+                node.start()
+            elif node.paused_until is not None:
+                node.resume()
+        for one in self.nodes.values():
+            for other in self.nodes.values():
+                if one.id < other.id:
+                    self._connect(one, other)
+
+    def _recover(self) -> None:
+        """Liveness: within a bounded time there is a leader, a new write is applied everywhere, and all states agree."""
+        limit = self.now + max(HEALING_S, HEALING_TIMEOUTS * self.parameters.options.election_timeout_s)
+        target = 0
+        while self.now < limit:
+            self.run_until(self.now + self.parameters.options.election_timeout_s / 4)
+            leader = self.leader
+            if leader is None or leader.core is None:
+                continue
+            if not target:
+                committed = len(self.observer.committed)
+                leader.propose((b"after healing",))
+                if leader.core.log.last > committed:
+                    target = leader.core.log.last
+            elif self._is_whole(target):
+                return
+            elif len(self.observer.committed) >= target and self.observer.committed[target].term != leader.core.term:
+                target = 0
+        raise InvariantViolation("a healed cluster recovers", within_s=limit - self.parameters.duration_s)
+
+    def _is_whole(self, target: int) -> bool:
+        cores = [node.core for node in self.nodes.values()]
+        if any(core is None or core.applied < target or core.log.commit != core.log.last for core in cores):
+            return False
+        states = {(node.machine.index, node.machine.digest) for node in self.nodes.values()}
+        return len(states) == 1
+
+    # ---- the trace ----
+
+    def note(self, id: str, mark: str, what: Input | Effect | None) -> None:
+        node = self.nodes.get(id)
+        self._recent.append((self.now, node, mark, what))
+        if self.say is not None:
+            self.say(self._line(self.now, node, mark, what))
+
+    @staticmethod
+    def _line(time: float, node: SimulatedNode | None, mark: str, what: Input | Effect | None) -> str:
+        return f"{time:11.6f} {node.id} {node.line(mark, what)}" if node is not None else f"{time:11.6f} -- {mark}"
+
+    def recent(self) -> list[str]:
+        return [self._line(*item) for item in self._recent]

@@ -1,0 +1,176 @@
+"""A simulated disk: what is durable, and what is on its way there.
+
+Operations wait in one queue, as they do for the storage's worker thread; the disk takes all that wait, works for the time
+of one sync, and only then are they durable and reported. A crash in between leaves any prefix of that batch durable,
+unreported; nothing of what still waits. A read waits in the same queue.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+
+import attrs
+
+from swarmtui.raft.configuration import Configuration
+from swarmtui.raft.effects import HardState, InstallSnapshot, ReadChunk, Write, WriteChunk
+from swarmtui.raft.entries import Entry
+from swarmtui.raft.inputs import ChunkOutcome, ChunkRead, ChunkWritten, Input, SnapshotInstalled, SnapshotTaken, Written
+from swarmtui.raft.invariants import require
+from swarmtui.raft.log import Restored
+from swarmtui.raft.messages import SnapshotMark
+
+
+@attrs.frozen
+class SaveSnapshot:
+    """The node's own snapshot: its state at `mark`."""
+
+    mark: SnapshotMark
+    data: bytes
+
+
+@attrs.frozen
+class DropLog:
+    """Compact: the log up to `index` is not needed any more; storage drops it in pieces as large as it likes."""
+
+    index: int
+
+
+Operation = Write | InstallSnapshot | WriteChunk | ReadChunk | SaveSnapshot | DropLog
+
+
+def checksum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class SimulatedDisk:
+    """`entries` are those of the log on disk, the first at `base + 1`; `snapshots` holds the newest and one older."""
+
+    def __init__(self, configuration: Configuration, genesis: Entry, rng: random.Random) -> None:
+        self.rng = rng
+        self.hard_state = HardState(1, "", 1)
+        self.genesis = configuration
+        self.base = 0
+        self.entries: list[Entry] = [genesis]
+        self.snapshots: dict[SnapshotMark, bytes] = {}
+        self.newest: SnapshotMark | None = None
+        self.partial: dict[SnapshotMark, bytes] = {}
+        self.waiting: list[Operation] = []
+        self.working: list[Operation] = []
+
+    # ---- what the cluster's invariants look at ----
+
+    @property
+    def last(self) -> int:
+        return self.base + len(self.entries)
+
+    def holds(self, index: int, term: int) -> bool:
+        """Whether this entry is durable here, in the log or inside a snapshot."""
+        if self.base < index <= self.last:
+            return self.entries[index - self.base - 1].term == term
+        return self.newest is not None and index <= self.newest.index
+
+    # ---- life ----
+
+    def take_batch(self) -> bool:
+        """Begin to work on all that waits; False if there is nothing, or the disk is busy."""
+        if self.working or not self.waiting:
+            return False
+        self.working, self.waiting = self.waiting, []
+        return True
+
+    def finish_batch(self) -> list[Input]:
+        """The sync is done: everything is durable. The reports, in order."""
+        done, self.working = self.working, []
+        reports: list[Input] = []
+        for operation in done:
+            report = self._perform(operation)
+            if report is not None:
+                reports.append(report)
+        return reports
+
+    def crash(self) -> None:
+        """Power is gone: some first part of the batch has reached the disk, the rest never was."""
+        for operation in self.working[: self.rng.randint(0, len(self.working))]:
+            self._perform(operation)
+        self.working, self.waiting = [], []
+
+    def restore(self) -> Restored:
+        """What a start finds. Entries before the snapshot are still there as far as they were not dropped."""
+        return Restored(
+            hard_state=self.hard_state,
+            snapshot=self.newest,
+            configuration=self.newest.configuration if self.newest else self.genesis,
+            entries=tuple(self.entries),
+        )
+
+    # ---- operations ----
+
+    def _perform(self, operation: Operation) -> Input | None:
+        if type(operation) is Write:
+            self._write(operation)
+            return Written(operation.sequence)
+        if type(operation) is ReadChunk:
+            return self._read_chunk(operation)
+        if type(operation) is WriteChunk:
+            return self._write_chunk(operation)
+        if type(operation) is InstallSnapshot:
+            return self._install(operation)
+        if type(operation) is SaveSnapshot:
+            self._keep(operation.mark, operation.data)
+            return SnapshotTaken(operation.mark)
+        assert isinstance(operation, DropLog)
+        self._drop(self.rng.randint(self.base, operation.index) if operation.index > self.base else self.base)
+        return None
+
+    def _write(self, write: Write) -> None:
+        if write.truncate_after is not None and write.truncate_after < self.last:
+            require(write.truncate_after >= self.base, "the log on disk is truncated behind its base", write=write)
+            del self.entries[write.truncate_after - self.base :]
+        if write.entries:
+            require(
+                write.entries[0].index == self.last + 1,
+                "entries on disk follow one another",
+                last=self.last,
+                first=write.entries[0],
+            )
+            self.entries.extend(write.entries)
+        if write.hard_state is not None:
+            self.hard_state = write.hard_state
+
+    def _drop(self, index: int) -> None:
+        if index > self.base:
+            del self.entries[: index - self.base]
+            self.base = index
+
+    def _keep(self, mark: SnapshotMark, data: bytes) -> None:
+        if self.newest is None or mark.index > self.newest.index:
+            self.snapshots = {old: kept for old, kept in self.snapshots.items() if old == self.newest}
+            self.snapshots[mark] = data
+            self.newest = mark
+
+    def _read_chunk(self, read: ReadChunk) -> Input:
+        data = self.snapshots.get(read.mark)
+        if data is None:
+            return ChunkRead(read.peer, read.mark, read.offset, b"", missing=True)
+        return ChunkRead(read.peer, read.mark, read.offset, data[read.offset : read.offset + read.bytes_max])
+
+    def _write_chunk(self, write: WriteChunk) -> Input:
+        mark = write.mark
+        have = self.partial.get(mark, b"")
+        if write.offset == len(have):
+            have += write.data
+            self.partial = {mark: have}
+        if len(have) < mark.size_bytes:
+            return ChunkWritten(mark, len(have), ChunkOutcome.STORED)
+        self.partial = {}
+        if checksum(have) != mark.checksum:
+            return ChunkWritten(mark, 0, ChunkOutcome.DAMAGED)
+        self.partial = {mark: have}
+        return ChunkWritten(mark, len(have), ChunkOutcome.COMPLETE)
+
+    def _install(self, install: InstallSnapshot) -> Input:
+        self._keep(install.mark, self.partial.pop(install.mark))
+        self.base = install.mark.index
+        self.entries = list(install.kept)
+        return SnapshotInstalled(install.mark)

@@ -1,0 +1,203 @@
+"""What must hold over the whole cluster at every step: the observer that sees all nodes and all disks at once.
+
+It believes no node: what is committed is checked against what is on the disks (openraft#1802), and what a message promises
+against the disk of who promises it. The first node to apply an index fixes what was committed there, for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from swarmtui.raft.effects import Write
+from swarmtui.raft.entries import Entry
+from swarmtui.raft.invariants import require
+from swarmtui.raft.messages import AnyMessage, AppendReply, VoteReply, VoteRequest
+
+if TYPE_CHECKING:
+    from swarmtui.sim.node import SimulatedNode
+
+
+@attrs.frozen
+class Committed:
+    """`by_term`: the term of the leader that first knew it; `digest`: the state after it."""
+
+    term: int
+    by_term: int
+    entry: Entry
+    digest: int
+
+
+class Observer:
+    """`committed` from index 1 on, without a hole; `acknowledged` is the highest index whose write a client was told."""
+
+    def __init__(self, nodes: Mapping[str, SimulatedNode]) -> None:
+        self.nodes = nodes
+        self.leaders: dict[int, str] = {}
+        self.chain: dict[tuple[int, int], tuple[int, bytes]] = {}  # (index, term): (previous term, data)
+        self.committed: dict[int, Committed] = {}
+        self.on_quorum = 1  # every entry up to here was once seen on a quorum of disks
+        self.acknowledged = 0
+        self.checks = 0
+
+    # ---- elections ----
+
+    def leads(self, node: SimulatedNode) -> None:
+        """Election safety, and leader completeness: whoever leads has everything that earlier terms committed."""
+        core = node.core
+        assert core is not None
+        known = self.leaders.setdefault(core.term, node.id)
+        require(known == node.id, "one leader in a term", term=core.term, one=known, other=node.id)
+        for index in range(len(self.committed), 0, -1):
+            committed = self.committed[index]
+            if committed.by_term < core.term:
+                if index > core.log.base:
+                    require(
+                        core.term_at(index) == committed.term,
+                        "a leader has all that is committed",
+                        leader=node.id,
+                        term=core.term,
+                        index=index,
+                        has=core.term_at(index),
+                        committed=committed.term,
+                    )
+                break
+
+    # ---- the log ----
+
+    def writes(self, node: SimulatedNode, write: Write) -> None:
+        """Log matching: the same index and term means the same entry after the same predecessor, wherever it is."""
+        core = node.core
+        assert core is not None
+        if not write.entries:
+            return
+        previous = core.term_at(write.entries[0].index - 1) or 0
+        for entry in write.entries:
+            known = self.chain.setdefault((entry.index, entry.term), (previous, entry.data))
+            require(
+                known[0] == previous and known[1] == entry.data,
+                "equal index and term mean equal logs",
+                node=node.id,
+                entry=entry,
+                previous=previous,
+                known_previous=known[0],
+            )
+            previous = entry.term
+
+    def commits(self, node: SimulatedNode, commit: int) -> None:
+        """Every newly committed entry is durable on a quorum of disks, of the configuration in force there."""
+        core = node.core
+        assert core is not None
+        for index in range(self.on_quorum + 1, commit + 1):
+            term = core.term_at(index)
+            if term is None:
+                continue
+            holders = {id for id, other in self.nodes.items() if other.disk.holds(index, term)}
+            require(
+                core.members.quorum.reached(holders),
+                "committed means durable on a quorum of disks",
+                index=index,
+                term=term,
+                holders=sorted(holders),
+                said_by=node.id,
+            )
+        self.on_quorum = max(self.on_quorum, commit)
+
+    # ---- promises ----
+
+    def sends(self, node: SimulatedNode, message: AnyMessage) -> None:
+        """What a message promises is durable where it comes from."""
+        disk = node.disk
+        kind = type(message)
+        if kind is AppendReply:
+            assert isinstance(message, AppendReply)
+            if message.accepted and message.match:
+                core = node.core
+                assert core is not None
+                term = core.term_at(message.match)
+                require(
+                    message.match <= core.log.base or (term is not None and disk.holds(message.match, term)),
+                    "an acknowledged entry is durable",
+                    node=node.id,
+                    match=message.match,
+                    disk=disk.last,
+                )
+        elif kind is VoteReply and message.granted and not message.pre:  # type: ignore[union-attr]
+            self._promises_vote(node, message.term, message.target)
+        elif kind is VoteRequest and not message.pre:  # type: ignore[union-attr]
+            self._promises_vote(node, message.term, node.id)
+
+    def _promises_vote(self, node: SimulatedNode, term: int, candidate: str) -> None:
+        state = node.disk.hard_state
+        require(
+            state.term == term and state.vote == candidate,
+            "a vote is durable before it is told",
+            node=node.id,
+            term=term,
+            candidate=candidate,
+            disk=state,
+        )
+
+    # ---- the state machine ----
+
+    def applies(self, node: SimulatedNode, entry: Entry, digest: int) -> None:
+        """State machine safety: the same entry at the same index everywhere, and only what is durable here."""
+        core = node.core
+        assert core is not None
+        require(node.disk.holds(entry.index, entry.term), "applied is durable", node=node.id, entry=entry)
+        committed = self.committed.get(entry.index)
+        if committed is None:
+            require(entry.index == len(self.committed) + 1, "applied without a hole", node=node.id, entry=entry)
+            self.committed[entry.index] = Committed(entry.term, core.term, entry, digest)
+            return
+        require(
+            committed.term == entry.term and committed.entry.data == entry.data and committed.digest == digest,
+            "the same entry is applied everywhere",
+            node=node.id,
+            entry=entry,
+            committed=committed.entry,
+        )
+
+    def restores(self, node: SimulatedNode, index: int, digest: int) -> None:
+        """A snapshot is the state after its index."""
+        committed = self.committed.get(index)
+        require(
+            committed is not None and committed.digest == digest,
+            "a snapshot is the committed state",
+            node=node.id,
+            index=index,
+            digest=digest,
+        )
+
+    def truncates_disk(self, node: SimulatedNode, dropped: list[Entry]) -> None:
+        """Nothing that is committed disappears from a disk by truncation."""
+        for entry in dropped:
+            committed = self.committed.get(entry.index)
+            require(
+                committed is None or committed.term != entry.term,
+                "committed entries stay on disk",
+                node=node.id,
+                entry=entry,
+            )
+
+    # ---- clients ----
+
+    def acknowledges(self, index: int, term: int) -> None:
+        """A client was told that its write is done: it is what was committed there."""
+        committed = self.committed.get(index)
+        require(
+            committed is not None and committed.term == term,
+            "an acknowledged write is committed",
+            index=index,
+            term=term,
+        )
+        self.acknowledged = max(self.acknowledged, index)
+
+    def reads(self, node: SimulatedNode, floor: int, index: int) -> None:
+        """A linearizable read sees all that anybody was told before it was asked for."""
+        require(index >= floor, "a read is not stale", node=node.id, index=index, acknowledged_before=floor)
+        assert node.core is not None
+        require(node.core.applied >= index, "a read waits for its index", node=node.id, index=index)
+        self.acknowledged = max(self.acknowledged, index)

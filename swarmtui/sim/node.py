@@ -1,0 +1,311 @@
+"""One simulated node: the real core, a simulated disk, a small state machine, and a clock of its own."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import attrs
+
+from swarmtui.raft.configuration import Configuration
+from swarmtui.raft.core import RaftCore
+from swarmtui.raft.effects import (
+    Accepted,
+    Apply,
+    Compact,
+    Effect,
+    InstallSnapshot,
+    ReadChunk,
+    ReadReady,
+    ReadRefused,
+    Refused,
+    Role,
+    RoleChanged,
+    Send,
+    Write,
+    WriteChunk,
+)
+from swarmtui.raft.entries import Entry
+from swarmtui.raft.inputs import Applied, Gap, Input, Proposed, ReadAsked, SnapshotInstalled, SnapshotTaken, Tick
+from swarmtui.raft.messages import SnapshotMark
+from swarmtui.raft.text import effect_line, input_line
+from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
+from swarmtui.sim.machine import StateMachine
+
+if TYPE_CHECKING:
+    from swarmtui.sim.cluster import SimulatedCluster
+
+
+@attrs.define
+class WaitingWrite:
+    """A proposal that was appended: its outcome is known when `index` is applied."""
+
+    term: int
+
+
+class SimulatedNode:
+    """`core` is None while the node is down; `paused_until` is set while it is stopped."""
+
+    def __init__(self, cluster: SimulatedCluster, id: str, configuration: Configuration, genesis: Entry) -> None:
+        self.cluster = cluster
+        self.id = id
+        self.disk = SimulatedDisk(configuration, genesis, random.Random(f"disk {cluster.seed} {id}"))
+        self.core: RaftCore | None = None
+        self.machine = StateMachine()
+        self.life = 0  # counts starts, so that nothing reaches a later life
+        self.paused_until: float | None = None
+        self.hung = False  # the disk completes nothing until the next crash
+        self.held_back: list[Input] = []
+        self.tick_at: float | None = None
+        self.rate = 1.0
+        self.offset = 0.0
+        self.clock_floor = 0.0  # rounding must not let an alarm ring before the deadline it was set to
+        self.commit_seen = 0
+        self.snapshot_due_after = 0
+        self.saving = False
+        self.tickets: dict[int, int] = {}  # reads: what had been acknowledged when they were asked for
+        self.waiting: dict[int, WaitingWrite] = {}  # writes by index
+        self.next_ticket = 1
+
+    # ---- life ----
+
+    @property
+    def runs(self) -> bool:
+        return self.core is not None and self.paused_until is None
+
+    @property
+    def clock(self) -> float:
+        """This node's own monotonic clock."""
+        return max(self.clock_floor, self.offset + self.cluster.now * self.rate)
+
+    def start(self) -> None:
+        cluster = self.cluster
+        self.life += 1
+        drift = cluster.parameters.clock_drift
+        self.rate = 1.0 + cluster.rng.uniform(-drift, drift) if drift else 1.0
+        self.offset = cluster.rng.uniform(0, 1000)
+        self.clock_floor = 0.0
+        restored = self.disk.restore()
+        newest = self.disk.newest
+        self.machine = StateMachine() if newest is None else StateMachine.restore(self.disk.snapshots[newest])
+        self.core = RaftCore(
+            node_id=self.id,
+            cluster="sim",
+            options=cluster.parameters.options,
+            restored=restored,
+            draw=random.Random(f"core {cluster.seed} {self.id} {self.life}").random,
+            now=self.clock,
+        )
+        self.commit_seen = self.core.log.commit
+        self.snapshot_due_after = self.machine.index + cluster.parameters.snapshot_entries
+        self.saving = self.hung = False
+        self.tick_at = None
+        cluster.note(self.id, "start", None)
+        self.pump()
+
+    def crash(self) -> None:
+        """Power off: memory is gone, and so is what the disk had not made durable."""
+        self.cluster.note(self.id, "crash", None)
+        self.core = None
+        self.life += 1
+        self.disk.crash()
+        self.paused_until = None
+        self.held_back.clear()
+        self.tickets.clear()
+        self.waiting.clear()
+
+    def resume(self) -> None:
+        """Wake from a pause: first the gap, if this node notices it, then everything that came meanwhile."""
+        slept = self.cluster.now - (self.paused_until or 0.0)
+        self.paused_until = None
+        self.cluster.note(self.id, f"resume after {slept:.3f} s", None)
+        held, self.held_back = self.held_back, []
+        if slept > self.cluster.parameters.options.election_timeout_s and self.cluster.rng.random() < 0.8:
+            self.feed(Gap())
+        for event in held:
+            self.feed(event)
+        self.schedule_tick()
+
+    # ---- inputs and effects ----
+
+    def feed(self, event: Input) -> None:
+        """Feed and drain; sometimes leave the draining to the next input, as a busy shell does."""
+        core = self.core
+        if core is None:
+            return
+        if self.paused_until is not None:
+            self.held_back.append(event)
+            return
+        cluster = self.cluster
+        cluster.note(self.id, "<", event)
+        core.feed(event, self.clock)
+        batching = cluster.parameters.batching
+        if batching and cluster.rng.random() < batching:
+            cluster.after(cluster.rng.uniform(0, 0.002), self.pump_life, self.life)
+        else:
+            self.pump()
+
+    def pump_life(self, life: int) -> None:
+        if life == self.life and self.runs:
+            self.pump()
+
+    def pump(self) -> None:
+        """Carry out effects until there are none."""
+        core = self.core
+        assert core is not None
+        cluster = self.cluster
+        while True:
+            effects = core.drain()
+            if core.log.commit > self.commit_seen:
+                cluster.observer.commits(self, core.log.commit)
+                self.commit_seen = core.log.commit
+            applied = 0
+            for effect in effects:
+                cluster.note(self.id, ">", effect)
+                kind = type(effect)
+                if kind is Send:
+                    cluster.transmit(self, effect.message)  # type: ignore[union-attr]
+                elif kind is Apply:
+                    applied = self._apply(effect.entries)  # type: ignore[union-attr]
+                else:
+                    self._carry_out(effect)
+            if not applied:
+                break
+            core.feed(Applied(applied), self.clock)
+            cluster.note(self.id, "<", Applied(applied))
+        self.schedule_tick()
+        self._perhaps_snapshot()
+
+    def _carry_out(self, effect: Effect) -> None:
+        cluster, core = self.cluster, self.core
+        assert core is not None
+        if isinstance(effect, Write | InstallSnapshot | WriteChunk | ReadChunk):
+            if isinstance(effect, Write):
+                cluster.observer.writes(self, effect)
+            self._to_disk(effect)
+        elif isinstance(effect, Compact):
+            self._to_disk(DropLog(effect.index))
+        elif isinstance(effect, RoleChanged):
+            if effect.role is Role.LEADER:
+                cluster.observer.leads(self)
+        elif isinstance(effect, Accepted):
+            if effect.first_index:
+                self.waiting[effect.first_index] = WaitingWrite(effect.term)
+        elif isinstance(effect, ReadReady):
+            cluster.observer.reads(self, self.tickets.pop(effect.ticket), effect.index)
+            cluster.counts["reads"] += 1
+        elif isinstance(effect, ReadRefused):
+            self.tickets.pop(effect.ticket)
+            cluster.counts["reads refused"] += 1
+        elif isinstance(effect, Refused):
+            cluster.counts[f"refused {effect.rule}"] += 1
+
+    def _apply(self, entries: tuple[Entry, ...]) -> int:
+        observer = self.cluster.observer
+        for entry in entries:
+            self.machine.apply(entry)
+            observer.applies(self, entry, self.machine.digest)
+            waiting = self.waiting.pop(entry.index, None)
+            if waiting is not None and waiting.term == entry.term:
+                observer.acknowledges(entry.index, entry.term)
+                self.cluster.counts["writes"] += 1
+        return entries[-1].index
+
+    def schedule_tick(self) -> None:
+        """Wake at the core's deadline; an alarm that comes too early only looks again."""
+        assert self.core is not None
+        deadline = self.core.deadline
+        if deadline is None:
+            return
+        at = (deadline - self.offset) / self.rate
+        if self.tick_at is None or at < self.tick_at - 1e-9:
+            late = self.cluster.parameters.tick_late_s
+            at = max(at, self.cluster.now) + (self.cluster.rng.uniform(0, late) if late else 0.0)
+            self.tick_at = at
+            self.cluster.at(at, self._alarm, self.life, at)
+
+    def _alarm(self, life: int, at: float) -> None:
+        if life != self.life or self.tick_at != at:
+            return
+        self.tick_at = None
+        if not self.runs:
+            return
+        assert self.core is not None
+        deadline = self.core.deadline
+        if deadline is not None and deadline <= self.clock + 1e-9:
+            self.clock_floor = deadline
+            self.feed(Tick())
+        self.schedule_tick()
+
+    # ---- the disk ----
+
+    def _to_disk(self, operation: Write | InstallSnapshot | WriteChunk | ReadChunk | SaveSnapshot | DropLog) -> None:
+        self.disk.waiting.append(operation)
+        self._work()
+
+    def _work(self) -> None:
+        if not self.hung and self.disk.take_batch():
+            self.cluster.after(self.cluster.sync_time(), self._synced, self.life)
+
+    def _synced(self, life: int) -> None:
+        """One sync is done. The disk works on while the process is paused; its reports wait."""
+        if life != self.life or self.hung:
+            return
+        before, base = list(self.disk.entries), self.disk.base
+        truncates = any(isinstance(op, Write) and op.truncate_after is not None for op in self.disk.working)
+        reports = self.disk.finish_batch()
+        if truncates:
+            self.cluster.observer.truncates_disk(
+                self, [entry for entry in before if entry.index > base and not self.disk.holds(entry.index, entry.term)]
+            )
+        for report in reports:
+            if isinstance(report, SnapshotTaken):
+                self.saving = False
+            elif isinstance(report, SnapshotInstalled):
+                self._restore_machine(report.mark)
+            self.feed(report)
+        self._work()
+
+    def _restore_machine(self, mark: SnapshotMark) -> None:
+        self.machine = StateMachine.restore(self.disk.snapshots[mark])
+        self.snapshot_due_after = mark.index + self.cluster.parameters.snapshot_entries
+        self.waiting = {index: write for index, write in self.waiting.items() if index > mark.index}
+        self.cluster.observer.restores(self, self.machine.index, self.machine.digest)
+        self.cluster.counts["snapshots installed"] += 1
+
+    def _perhaps_snapshot(self) -> None:
+        core = self.core
+        if core is None or self.saving or self.machine.index < self.snapshot_due_after or core.incoming.is_installing:
+            return
+        index = self.machine.index
+        term = core.term_at(index)
+        if term is None or index != core.applied:
+            return
+        self.saving = True
+        self.snapshot_due_after = index + self.cluster.parameters.snapshot_entries
+        data = self.machine.snapshot()
+        mark = SnapshotMark(index, term, core.configuration_at(index), len(data), checksum(data))
+        self._to_disk(SaveSnapshot(mark, data))
+        self.cluster.counts["snapshots taken"] += 1
+
+    # ---- clients ----
+
+    def propose(self, payloads: tuple[bytes, ...]) -> None:
+        if self.runs:
+            assert self.core is not None
+            self.feed(Proposed(self._ticket(), self.core.term, payloads))
+
+    def read(self) -> None:
+        if self.runs:
+            ticket = self._ticket()
+            self.tickets[ticket] = self.cluster.observer.acknowledged
+            self.feed(ReadAsked(ticket))
+
+    def _ticket(self) -> int:
+        self.next_ticket += 1
+        return self.next_ticket
+
+    def line(self, mark: str, what: Input | Effect | None) -> str:
+        if what is None:
+            return mark
+        return f"{mark} {input_line(what) if mark == '<' else effect_line(what)}"  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+"""What a run is like: every figure is itself drawn from the seed, so that quiet, lossy, slow and wild runs all occur."""
+
+from __future__ import annotations
+
+import random
+
+import attrs
+
+from swarmtui.raft.options import RaftOptions
+
+
+@attrs.frozen(kw_only=True)
+class NetworkParameters:
+    delay_min_s: float = 0.0005
+    delay_mean_s: float = 0.001  # exponential, on top of the minimum
+    loss: float = 0.0  # share of messages
+    duplication: float = 0.0
+    keeps_order: bool = True  # as TCP does; else every message takes its own time
+
+
+@attrs.frozen(kw_only=True)
+class DiskParameters:
+    sync_min_s: float = 0.0005
+    sync_mean_s: float = 0.001
+    stall_chance: float = 0.0  # share of syncs that take up to `stall_max_s`
+    stall_max_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Parameters:
+    """Rates are events per simulated second, over the whole cluster."""
+
+    nodes: int = 3
+    duration_s: float = 10.0
+    options: RaftOptions = RaftOptions()
+    network: NetworkParameters = NetworkParameters()
+    disk: DiskParameters = DiskParameters()
+    proposals_rate: float = 0.0
+    payload_bytes_max: int = 64
+    reads_rate: float = 0.0
+    transfers_rate: float = 0.0
+    crashes_rate: float = 0.0
+    partitions_rate: float = 0.0
+    one_way_rate: float = 0.0
+    pauses_rate: float = 0.0
+    hints_rate: float = 0.0
+    disk_failures_rate: float = 0.0
+    power_cuts_rate: float = 0.0
+    fault_s: float = 1.0  # mean time until a fault is healed
+    clock_drift: float = 0.0  # clocks run at 1 +- this
+    tick_late_s: float = 0.0  # ticks come up to this late
+    batching: float = 0.0  # share of inputs that are not drained at once but together with the next
+    snapshot_entries: int = 1000  # a node takes a snapshot each so many applied entries
+
+
+def draw_parameters(seed: int) -> Parameters:
+    """A wild run: each kind of trouble is present in about half of the seeds, each to its own degree."""
+    rng = random.Random(f"parameters {seed}")
+
+    def sometimes(chance: float, low: float, high: float) -> float:
+        present, value = rng.random() < chance, rng.uniform(low, high)
+        return value if present else 0.0
+
+    heartbeat_s = rng.choice([0.05, 0.1])
+    options = RaftOptions(
+        heartbeat_s=heartbeat_s,
+        election_timeout_s=heartbeat_s * rng.choice([3, 5, 8]),
+        hurry=rng.random() < 0.8,
+        append_bytes_max=rng.choice([64, 400, 4000, 1_000_000]),
+        inflight_messages_max=rng.choice([1, 2, 4, 64]),
+        inflight_bytes_max=rng.choice([200, 5000, 1_000_000]),
+        uncommitted_bytes_max=rng.choice([2000, 50_000, 1_000_000]),
+        snapshot_chunk_bytes=rng.choice([100, 300, 5000]),
+        keep_entries=rng.choice([0, 1, 5, 50]),
+        keep_bytes_max=rng.choice([0, 500, 100_000]),
+        reads_waiting_max=rng.choice([3, 1000]),
+    )
+    network = NetworkParameters(
+        delay_min_s=rng.choice([0.0, 0.0005, 0.005]),
+        delay_mean_s=rng.choice([0.0005, 0.002, 0.02]),
+        loss=sometimes(0.5, 0.0, 0.2),
+        duplication=sometimes(0.5, 0.0, 0.2),
+        keeps_order=rng.random() < 0.5,
+    )
+    disk = DiskParameters(
+        sync_min_s=rng.choice([0.0, 0.0005]),
+        sync_mean_s=rng.choice([0.0002, 0.002, 0.02]),
+        stall_chance=sometimes(0.3, 0.001, 0.02),
+        stall_max_s=rng.uniform(0.1, 3.0),
+    )
+    return Parameters(
+        nodes=rng.choice([1, 2, 3, 3, 3, 4, 5, 5]),
+        duration_s=rng.uniform(2.0, 8.0),
+        options=options,
+        network=network,
+        disk=disk,
+        proposals_rate=rng.choice([5.0, 30.0, 100.0]),
+        payload_bytes_max=rng.choice([8, 64, 600]),
+        reads_rate=sometimes(0.6, 1.0, 20.0),
+        transfers_rate=sometimes(0.3, 0.1, 2.0),
+        crashes_rate=sometimes(0.6, 0.1, 3.0),
+        partitions_rate=sometimes(0.5, 0.1, 2.0),
+        one_way_rate=sometimes(0.4, 0.1, 2.0),
+        pauses_rate=sometimes(0.3, 0.1, 1.0),
+        hints_rate=sometimes(0.4, 0.2, 10.0),
+        disk_failures_rate=sometimes(0.3, 0.05, 0.5),
+        power_cuts_rate=sometimes(0.2, 0.05, 0.3),
+        fault_s=rng.choice([0.05, 0.3, 1.0, 2.0]),
+        clock_drift=sometimes(0.3, 0.0, 0.1),
+        tick_late_s=sometimes(0.4, 0.0, 0.05),
+        batching=sometimes(0.5, 0.0, 0.8),
+        snapshot_entries=rng.choice([3, 10, 40, 1000]),
+    )
