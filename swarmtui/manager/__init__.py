@@ -1,1 +1,24 @@
-"""manager: what only the leader runs: orchestrators, restart, scheduler, dispatcher, reaper."""
+"""manager: what only the leader runs: orchestrators, updates, restarts, the scheduler, the dispatcher, the reaper.
+
+The chain that every task goes through, one link a file, none of which knows the next:
+
+    service's spec -> replicated/global orchestrator: task NEW -> allocator: PENDING -> scheduler: ASSIGNED to a node
+    -> dispatcher: ships it -> the node's agent: ACCEPTED .. RUNNING -> dispatcher: writes the report -> orchestrator
+
+Contract. Every link is a `Reconciler`: a plain class without clock, randomness, await or thread. It is told of changes
+of the store, is asked what to do *now*, answers with `Decision`s (operations that happen together or not at all) and
+with the time at which it wants to be asked again. `Manager` steps them all, merges their decisions into transactions
+and hears what became of each; `loop.run_manager` is the only trio in this room; the simulator drives the same `Manager`
+in virtual time.
+
+Invariants:
+- a reconciler reads the store and remembers nothing that it could not read again: what it does remember (delays under
+  way, silences, failures of the last five minutes) is a head start that a new leader may lose;
+- about one key (a service, a slot, a node, a task) there is at most one undecided transaction, and it is looked at again
+  only when that one's result is applied here. An outcome that is unknown is a reason to read again, never to repeat;
+- asked twice without a change, a reconciler proposes nothing the second time;
+- reconcilers never call each other: they watch the store and write transactions.
+
+It never touches a socket, the disk or raft, and it never decides on a node's health from anything but the node's own
+session and a dial of its address.
+"""

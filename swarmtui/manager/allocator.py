@@ -1,0 +1,37 @@
+"""NEW -> PENDING: gives a task what it needs from the cluster as a whole before a node is chosen (swarm.md 4.5).
+
+A task of processes needs nothing: its port is chosen by its node, near the hint that it inherited from its slot's last
+task (`tasks.new_task`). The state is kept because it shows, and because it is the place for what is to be allocated.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from swarmtui.manager.reconciler import Decision, Moment, Reconciler
+from swarmtui.objects.operations import Advance
+from swarmtui.objects.records import Task, TaskStatus
+from swarmtui.objects.states import TaskState
+from swarmtui.store import Change
+
+
+class Allocator(Reconciler):
+    """One key a new task."""
+
+    name: ClassVar[str] = "allocator"
+    tables: ClassVar[frozenset[str]] = frozenset({Task.TABLE})
+
+    def notice(self, change: Change, moment: Moment) -> None:
+        task = change.after
+        if isinstance(task, Task) and task.status.state is TaskState.NEW:
+            self.mark([task.id])
+
+    def look_at_everything(self, moment: Moment) -> None:
+        self.mark(task.id for task in self.store.tasks() if task.status.state is TaskState.NEW)
+
+    def decide(self, key: str, moment: Moment) -> Decision | None:
+        task = self.store.get(Task, key)
+        if task is None or task.status.state is not TaskState.NEW or task.desired_state > TaskState.COMPLETE:
+            return None
+        status = TaskStatus(TaskState.PENDING, timestamp=moment.wall, message="pending task scheduling")
+        return Decision((key,), (Advance(task_id=key, status=status),))
