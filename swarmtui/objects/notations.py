@@ -183,3 +183,10 @@ def with_image_label(spec: TaskSpec, before: TaskSpec | None = None) -> TaskSpec
     if image and not (before is not None and image == image_label(before)):
         return spec
     return attrs.evolve(spec, container_spec=attrs.evolve(spec.container_spec, image=image_label(spec)))
+
+
+def parse_count(text: str) -> int:
+    """A whole number as words write it: `3`."""
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no whole number")
+    return int(text)

@@ -1,0 +1,171 @@
+"""One order from beginning to exit code.
+
+    0 done    1 refused or failed, nothing changed    2 wrong usage    3 outcome unknown
+    4 no cluster or no quorum, try later    130 interrupted
+
+Whatever goes wrong is one line on standard error that says what happened and what to do next. A traceback is never shown:
+an error that nobody expected is written to a file, and the line says where.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmtui.cli.grammar import Parsed, UsageProblem, group_help, parse
+from swarmtui.cli.terminal import Terminal, shell_terminal, silence
+from swarmtui.commands.command import Arguments, Command, Context, Needs, OpenConsole, Place
+from swarmtui.commands.errors import exit_code_of
+
+if TYPE_CHECKING:
+    from swarmtui.commands.machine import Machine
+
+DONE, FAILED, USAGE, UNKNOWN, TRY_LATER, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+CLUSTER_VARIABLE = "SWARMTUI_CLUSTER"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one order; the console script and `python -m swarmtui` exit with what it returns."""
+    terminal: Terminal | None = None
+    try:
+        parsed = parse(sys.argv[1:] if words is None else words)
+        quiet = parsed.arguments.flag("quiet")
+        terminal = shell_terminal(parsed.format, quiet=quiet, environment=os.environ)
+        code = run(parsed, terminal)
+        sys.stdout.flush()
+        return code
+    except UsageProblem as error:
+        sys.stderr.write(f"swarmtui: {error}\n")
+        return USAGE
+    except BrokenPipeError:
+        silence(sys.stdout)
+        return DONE  # whoever reads has had enough, as `| head`
+    except KeyboardInterrupt:
+        if terminal is not None:
+            terminal.close()
+        return INTERRUPTED
+
+
+def run(parsed: Parsed, terminal: Terminal, machine: Machine | None = None) -> int:
+    """Runs what was parsed and answers with the exit code."""
+    if parsed.help is not None:
+        terminal.out.write(parsed.help + "\n")
+        return DONE
+    place = Place(
+        selector=parsed.cluster or os.environ.get(CLUSTER_VARIABLE) or None,
+        start=_working_directory(),
+        environment=os.environ,
+        is_terminal=sys.stdin.isatty() and sys.stdout.isatty(),
+    )
+    command, arguments = parsed.command, parsed.arguments
+    if command is None:
+        if not place.is_terminal:
+            terminal.out.write(group_help() + "\n")
+            return DONE
+        from swarmtui.commands.registry import REGISTRY
+
+        command, arguments = REGISTRY[("console",)], Arguments({})
+    if machine is None:
+        from swarmtui.commands.machine import ThisMachine
+
+        machine = ThisMachine()
+    context = Context(out=terminal, place=place, machine=machine, read_input=_standard_input)
+    try:
+        code = _obey(command, context, arguments)
+        if code == DONE and context.follow_up is not None:
+            code = _open_console(context.follow_up)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return _report_unexpected(error, terminal, os.environ)
+    return code
+
+
+def _obey(command: Command, context: Context, arguments: Arguments) -> int:
+    """Runs the command in trio; expected errors become their line and exit code."""
+    import trio
+
+    from swarmtui.commands.together import leading_error
+
+    terminal = context.out
+    assert isinstance(terminal, Terminal)
+    try:
+        trio.run(_execute, command, context, arguments)
+    except BaseException as group:
+        error = leading_error(group)
+        if isinstance(error, KeyboardInterrupt):
+            terminal.fail(_interrupted_line(command))
+            return INTERRUPTED
+        code = exit_code_of(error)
+        if code is None:
+            raise error from None
+        terminal.fail(str(error))
+        return code
+    terminal.close()
+    return DONE
+
+
+async def _execute(command: Command, context: Context, arguments: Arguments) -> None:
+    if command.needs is Needs.NOTHING:
+        await command.run(context, arguments)
+        return
+    directory = context.machine.find(context.place.selector, context.place.start)
+    async with context.machine.connect(directory) as cluster:
+        context.found = cluster
+        await command.run(context, arguments)
+
+
+def _interrupted_line(command: Command) -> str:
+    """What Ctrl-C leaves behind: an order that was given goes on by itself."""
+    if command.name in (("service", "create"), ("service", "update"), ("service", "scale")):
+        return "interrupted; the operation continues in the background, look with: swarmtui service ls"
+    if command.name == ("up",):
+        return "interrupted; the cluster goes on, look with: swarmtui status"
+    return ""
+
+
+def _open_console(console: OpenConsole) -> int:
+    app = importlib.import_module("swarmtui.console.app")  # the one door to textual, opened only here
+    return int(app.run_console(console.directory, console.watch))
+
+
+def _report_unexpected(error: Exception, terminal: Terminal, environment: Mapping[str, str]) -> int:
+    """An error of ours: its details go into a file, and one line says so."""
+    details = "".join(traceback.format_exception(error))
+    try:
+        handle, name = tempfile.mkstemp(prefix=f"swarmtui-error-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(f"swarmtui {' '.join(sys.argv[1:])}\n\n{details}")
+        where = f"details are in {name}"
+    except OSError:
+        where = "details could not be written"
+    kind = type(error).__name__
+    terminal.fail(f"internal error: {kind}: {_first_line(str(error))}; {where}, please report it")
+    return FAILED
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0][:200] or "no text"
+
+
+def _standard_input() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path("/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""`up`, `down`, `ls` and `console`: the life of a whole cluster on this machine."""
+
+from __future__ import annotations
+
+from swarmtui.commands.bring_up import run_up
+from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, OpenConsole, Risk, flag, option
+from swarmtui.commands.errors import CommandFailed, TryLater
+from swarmtui.commands.output import Column, Line, Listing, Note, Row
+from swarmtui.objects.notations import parse_count
+from swarmtui.objects.quantities import parse_duration_s
+
+GONE_LIMIT_S = 90.0  # the host itself bounds a shutdown by the longest grace
+
+CLUSTER_COLUMNS = (
+    Column("NAME", "Name"),
+    Column("STATUS", "Status"),
+    Column("NODES", "Nodes"),
+    Column("ID", "ID"),
+    Column("DIRECTORY", "Directory", shrinks=True),
+)
+
+
+async def run_down(context: Context, arguments: Arguments) -> None:
+    machine = context.machine
+    directory = machine.find(context.place.selector, context.place.start)
+    name = machine.manifest(directory).name
+    if machine.is_running(directory):
+        async with machine.connect(directory) as cluster:
+            await cluster.host.shut_down()
+        if not await machine.wait_gone(directory, GONE_LIMIT_S):
+            raise CommandFailed(f"{name} did not end within {GONE_LIMIT_S:g} s; see {directory / 'host.log'}")
+        context.out.show(Line(f"{name} is down"))
+    else:
+        context.out.show(Note(f"{name} is not running"))
+    if arguments.flag("volumes"):
+        machine.remove(directory)
+        context.out.show(Line(f"{name}'s data is deleted: {directory}"))
+
+
+async def run_ls(context: Context, arguments: Arguments) -> None:
+    rows = [
+        Row(
+            {
+                "Name": found.name,
+                "Status": "running" if found.running else "stopped",
+                "Nodes": found.nodes,
+                "ID": found.id,
+                "Directory": str(found.directory),
+            },
+            {"ID": found.id[:12]},
+        )
+        for found in context.machine.clusters()
+    ]
+    context.out.show(Listing(CLUSTER_COLUMNS, rows, quiet="ID"))
+
+
+async def run_console(context: Context, arguments: Arguments) -> None:
+    directory = context.machine.find(context.place.selector, context.place.start)
+    if not context.place.is_terminal:
+        raise CommandFailed("the console needs a terminal; for a script use: swarmtui status")
+    if not context.machine.is_running(directory):
+        name = context.machine.manifest(directory).name
+        raise TryLater(f"{name} is not running; start it with: swarmtui up")
+    context.follow_up = OpenConsole(directory, watch=arguments.flag("watch"))
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        name=("up",),
+        summary="Create, resume or change the cluster of a cluster.toml, and open its console",
+        detail="Without a file, the packaged default cluster. With --managers or --workers and no file, a bare cluster "
+        "in this directory. With -d, or without a terminal, it returns once everything is healthy.",
+        parameters=(
+            option(
+                "-f --file",
+                "The cluster file; default: the nearest cluster.toml upward",
+                metavar="FILE",
+                completes=Completes.FILE,
+            ),
+            option("--managers", "How many managers", metavar="N", reader=parse_count),
+            option("--workers", "How many workers", metavar="N", reader=parse_count),
+            flag("-d --detach", "Return once it is healthy instead of opening the console"),
+            flag("--foreground", "Stay, showing all output; Ctrl-C is down"),
+            option(
+                "--wait-timeout",
+                "How long to wait for it to be healthy",
+                metavar="DURATION",
+                default="30s",
+                reader=parse_duration_s,
+            ),
+        ),
+        run=run_up,
+        risk=Risk.CHANGE,
+        undo="down",
+        needs=Needs.NOTHING,
+        in_console=False,
+        examples=("up", "up -d --wait-timeout 1m", "up --managers 3 --workers 2"),
+    ),
+    Command(
+        name=("down",),
+        summary="Stop the whole cluster; its data stays",
+        parameters=(flag("--volumes", "Delete its data as well"),),
+        run=run_down,
+        risk=Risk.DESTROYS,
+        undo="up",
+        needs=Needs.NOTHING,
+        in_console=False,
+    ),
+    Command(
+        name=("ls",),
+        summary="List your clusters on this machine",
+        parameters=(flag("-q --quiet", "Only IDs"),),
+        run=run_ls,
+        needs=Needs.NOTHING,
+        in_console=False,
+    ),
+    Command(
+        name=("console",),
+        summary="Open the console of a running cluster",
+        parameters=(flag("--watch", "Look only: nothing can be changed"),),
+        run=run_console,
+        needs=Needs.NOTHING,
+        in_console=False,
+    ),
+)

@@ -1,0 +1,140 @@
+"""How far a service is from what is wanted of it: pure, and the loop that waits for it.
+
+A slot is there when a task of the *wanted* spec runs in it. docker's attached commands ask the same every 200 ms
+(docker/cli cli/command/service/progress) and then watch for five seconds more; here a service must hold for one, so
+that a program that ends at once is seen and a person does not wait for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+import trio
+
+from swarmtui.commands.command import Context
+from swarmtui.commands.errors import CommandFailed
+from swarmtui.commands.listings import natural
+from swarmtui.commands.output import Progress, SlotMark, SlotProgress
+from swarmtui.commands.views import fetch
+from swarmtui.objects.records import Node, Service, Task
+from swarmtui.objects.specs import ReplicatedMode
+from swarmtui.objects.states import NodeState, TaskState
+
+POLL_S = 0.1
+STEADY_S = 1.0
+SLOTS_SHOWN_MAX = 20  # as docker: beyond, only the sum
+EMPTY_GLOBAL_S = 2.0  # a global service without any task for this long fits no node
+
+_PAUSED = ("paused", "rollback_paused")
+
+
+@attrs.frozen
+class Convergence:
+    """Where a service stands. `stuck` are the reasons of the `unplaceable` slots, which no node fits."""
+
+    service: str
+    slots: tuple[SlotProgress, ...]
+    running: int
+    wanted: int
+    surplus: int  # tasks that still run and are wanted no more
+    unplaceable: int = 0
+    stuck: tuple[str, ...] = ()
+
+    @property
+    def is_reached(self) -> bool:
+        return self.running == self.wanted and not self.surplus
+
+    @property
+    def is_settled(self) -> bool:
+        """Reached, or as far as it can come: whatever is missing has no node that fits."""
+        return self.is_reached or (not self.surplus and self.running + self.unplaceable >= self.wanted)
+
+
+def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node]) -> Convergence:
+    """Where `service` stands, from its tasks. Those on a node that is down are as good as gone."""
+    nodes = list(nodes)
+    down = {node.id for node in nodes if node.status.state is NodeState.DOWN}
+    node_names = {node.id: node.name for node in nodes}
+    own = [task for task in tasks if task.service_id == service.id and task.node_id not in down]
+    by_slot: dict[str, list[Task]] = {}
+    for task in own:
+        by_slot.setdefault(str(task.slot or node_names.get(task.node_id) or task.node_id), []).append(task)
+    progress: list[SlotProgress] = []
+    running, surplus, stuck = 0, 0, []
+    for name in sorted(by_slot, key=natural):
+        wanted_here = [task for task in by_slot[name] if task.desired_state <= TaskState.RUNNING]
+        surplus += sum(
+            task.status.state is TaskState.RUNNING and task.desired_state > TaskState.RUNNING for task in by_slot[name]
+        )
+        if not wanted_here:
+            continue
+        slot = _slot_progress(name, service, wanted_here)
+        progress.append(slot)
+        running += slot.mark is SlotMark.RUNNING
+        if slot.mark is SlotMark.FAILED:
+            stuck.append(slot.text)
+    wanted = service.mode.replicas if isinstance(service.mode, ReplicatedMode) else len(progress)
+    return Convergence(service.name, tuple(progress), running, wanted, surplus, len(stuck), tuple(dict.fromkeys(stuck)))
+
+
+def is_current(task: Task, service: Service) -> bool:
+    """True when the task was made from the spec that the service has now; its number of replicas is no part of it."""
+    return task.spec == service.spec.task_template and task.ports == service.spec.endpoint_spec.ports
+
+
+def _slot_progress(name: str, service: Service, tasks: Sequence[Task]) -> SlotProgress:
+    current = [task for task in tasks if is_current(task, service)] or list(tasks)
+    task = max(current, key=lambda task: (task.desired_state, task.status.state <= TaskState.RUNNING, task.created_at))
+    state = task.status.state
+    if state is TaskState.RUNNING and is_current(task, service) and task.desired_state is TaskState.RUNNING:
+        return SlotProgress(name, SlotMark.RUNNING, "running")
+    if state <= TaskState.PENDING and task.status.error:
+        return SlotProgress(name, SlotMark.FAILED, task.status.error)
+    if state.is_terminal:
+        return SlotProgress(name, SlotMark.MOVING, f"{state.name.lower()}: {task.status.error or 'to be replaced'}")
+    mark = SlotMark.WAITING if state < TaskState.ASSIGNED else SlotMark.MOVING
+    return SlotProgress(name, mark, state.name.lower())
+
+
+async def wait_for_services(context: Context, service_ids: Sequence[str], *, quiet: bool = False) -> None:
+    """Shows progress until every one of these services runs as wanted and has held so for a moment. No limit of its own:
+    whoever waits may leave at any time, and the cluster goes on."""
+    for service_id in service_ids:
+        await _wait_for_one(context, service_id, quiet)
+
+
+async def _wait_for_one(context: Context, service_id: str, quiet: bool) -> None:
+    steady_since: float | None = None
+    began = trio.current_time()
+    while True:
+        tables = await fetch(context, "service", "task", "node", service_id=service_id)
+        service = next((service for service in tables.services if service.id == service_id), None)
+        if service is None:
+            raise CommandFailed(f"service {service_id[:12]} was removed while it converged")
+        status = service.update_status
+        if status is not None and status.state in _PAUSED:
+            raise CommandFailed(f"{service.name}: update {status.state.replace('_', ' ')}: {status.message}")
+        now = trio.current_time()
+        standing = convergence_of(service, tables.tasks, tables.nodes)
+        has_begun = standing.wanted > 0 or isinstance(service.mode, ReplicatedMode) or now - began > EMPTY_GLOBAL_S
+        reached = standing.is_reached and has_begun and not tables.stale
+        steady_since = (steady_since or now) if reached else None
+        done = steady_since is not None and (now - steady_since >= STEADY_S or standing.wanted == 0)
+        if not quiet:
+            context.out.show(_progress(standing, done, reached))
+        if done:
+            return
+        await trio.sleep(POLL_S)
+
+
+def _progress(standing: Convergence, done: bool, reached: bool) -> Progress:
+    if done:
+        text = f"Service {standing.service} converged"
+    elif reached:
+        text = "Waiting for tasks to be stable"
+    elif standing.surplus:
+        text = f"{standing.surplus} to stop"
+    else:
+        text = ""
+    return Progress(standing.service, standing.slots, standing.running, standing.wanted, done, text)

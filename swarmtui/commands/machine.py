@@ -1,0 +1,131 @@
+"""What `up`, `down` and `ls` need of this machine: directories, files, and the host that powers a cluster's nodes.
+
+A protocol, so that tests hand in a machine of their own; `ThisMachine` is the real one. It alone in this room knows `host/`
+and imports it only when it is asked, since a cluster can be talked to from where it was never started.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import attrs
+
+from swarmtui.commands.errors import CommandFailed
+from swarmtui.commands.ports import ClusterPort
+from swarmtui.objects.cluster_file import ClusterFile
+from swarmtui.objects.manifest import Manifest
+
+CLUSTER_DIRECTORY = ".swarmtui"
+CLUSTER_FILE = "cluster.toml"
+DEFAULT_NAME = "demo"
+
+
+@attrs.frozen
+class FoundCluster:
+    """One cluster of this user on this machine."""
+
+    name: str
+    id: str
+    directory: Path  # its `.swarmtui/`
+    running: bool
+    nodes: int
+
+
+class Machine(Protocol):
+    def find(self, selector: str | None, start: Path) -> Path:
+        """The `.swarmtui/` that is meant; raises the client's NoCluster."""
+        ...
+
+    def clusters(self) -> Sequence[FoundCluster]: ...
+    def default_base(self) -> Path:
+        """Where the data of the packaged default cluster lies."""
+        ...
+
+    def default_text(self) -> str:
+        """The packaged default's cluster.toml."""
+        ...
+
+    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None) -> Manifest: ...
+    def manifest(self, directory: Path) -> Manifest: ...
+    def is_running(self, directory: Path) -> bool: ...
+    async def ensure_host(self, directory: Path) -> None: ...
+    async def wait_gone(self, directory: Path, limit_s: float) -> bool: ...
+    def remove(self, directory: Path) -> None: ...
+    def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]: ...
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+class ThisMachine:
+    """The real one."""
+
+    def find(self, selector: str | None, start: Path) -> Path:
+        return _module("swarmtui.client.discovery").find_cluster(selector, start)  # type: ignore[no-any-return]
+
+    def clusters(self) -> Sequence[FoundCluster]:
+        list_clusters = _module("swarmtui.client.discovery").list_clusters
+        return [
+            FoundCluster(found.name, found.id, found.directory, found.running, found.nodes) for found in list_clusters()
+        ]
+
+    def default_base(self) -> Path:
+        return _module("swarmtui.client.discovery").default_base()  # type: ignore[no-any-return]
+
+    def default_text(self) -> str:
+        package = Path(__file__).resolve().parents[1]
+        for path in (package / "demo" / CLUSTER_FILE, package.parent / CLUSTER_FILE):
+            if path.is_file():
+                return path.read_text(encoding="utf-8")
+        raise CommandFailed("the packaged default cluster is missing; write a cluster.toml, or use --managers")
+
+    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None) -> Manifest:
+        from swarmtui.host.create import ClusterExists, CreationFailed, create_cluster
+
+        try:
+            return create_cluster(cluster_file, base, file=file)
+        except ClusterExists:
+            return self.manifest(base / CLUSTER_DIRECTORY)  # somebody else's `up` was first: it is theirs and ours
+        except CreationFailed as error:
+            raise CommandFailed(str(error)) from None
+
+    def manifest(self, directory: Path) -> Manifest:
+        from swarmtui.host.create import UnreadableCluster, read_manifest
+
+        try:
+            return read_manifest(directory)
+        except UnreadableCluster as error:
+            raise CommandFailed(str(error)) from None
+
+    def is_running(self, directory: Path) -> bool:
+        from swarmtui.host.info import running_host
+
+        return running_host(directory) is not None
+
+    async def ensure_host(self, directory: Path) -> None:
+        from swarmtui.host.start import HostFailed, ensure_host
+
+        try:
+            await ensure_host(directory)
+        except HostFailed as error:
+            raise CommandFailed(str(error)) from None
+
+    async def wait_gone(self, directory: Path, limit_s: float) -> bool:
+        from swarmtui.host.start import wait_gone
+
+        return await wait_gone(directory, limit_s)
+
+    def remove(self, directory: Path) -> None:
+        if (directory / "cluster.json").is_file():
+            shutil.rmtree(directory)
+
+    def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]:
+        import swarmtui
+
+        return cast("AbstractAsyncContextManager[ClusterPort]", cast(Any, swarmtui).connect(directory))
