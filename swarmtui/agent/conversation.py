@@ -32,6 +32,7 @@ RECONNECT_S_MIN = 0.02
 RECONNECT_S_MAX = 0.25
 REGISTER_LIMIT_S = 2.0  # from Register to Registered; later, another manager is tried
 COALESCE_S = 0.004  # how long a change of state waits for others, to be told in one report
+TRANSIENT_S = 0.03  # how long a state on the way to running waits for the next
 GAP_S = 0.5  # woken this much later than asked: the machine slept, or this node was stopped
 HEARTBEAT_S_MIN = 0.05
 
@@ -174,7 +175,15 @@ class Conversation:
                 await session.send(StatusReport(name, *report))
                 continue
             with trio.move_on_at(self._reports.expires_at or float("inf")):
-                await self._poked.wait()
-                self._poked = trio.Event()
-                await trio.sleep(COALESCE_S)
+                await self._wait_for_news()
             self._reports.expire(trio.current_time())
+
+    async def _wait_for_news(self) -> None:
+        """Until there is something to report, and then a little for what follows at once."""
+        await self._poked.wait()
+        with trio.move_on_after(TRANSIENT_S):
+            while not self._reports.urgent and not self._leaving:
+                self._poked = trio.Event()
+                await self._poked.wait()
+        self._poked = trio.Event()
+        await trio.sleep(COALESCE_S)

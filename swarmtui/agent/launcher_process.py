@@ -240,8 +240,10 @@ class Launcher:
 
     def _finish_ended(self, now: float) -> None:
         """Kills what ended tasks left behind; those that left nothing (any more) are reported."""
-        for running in [one for one in self._tasks.values() if one.status is not None and one.look_at <= now]:
-            left = self._members(running)
+        due = [one for one in self._tasks.values() if one.status is not None and one.look_at <= now]
+        table = launcher_trees.scan() if due else {}
+        for running in due:
+            left = launcher_trees.members(running.root, self._others(running), self._pid, table)
             if left and now < running.ended_at + LINGER_S:
                 launcher_trees.kill(left, self._group)
                 running.look_at = now + running.pause_s

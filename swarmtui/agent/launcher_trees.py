@@ -102,9 +102,10 @@ class Root:
         self.pid, self.mark, self.start = pid, mark, start
 
 
-def members(root: Root, others: list[Root], launcher: int) -> list[Process]:
-    """The living processes of a task, `others` being the tasks that live besides it."""
-    table = scan()
+def members(root: Root, others: list[Root], launcher: int, table: dict[int, Process] | None = None) -> list[Process]:
+    """The living processes of a task, `others` being the tasks that live besides it. `table` is a fresh scan, if there
+    is one already."""
+    table = scan() if table is None else table
     owned = {other.pid for other in others}
     unclaimed_are_mine = not others
     found = []

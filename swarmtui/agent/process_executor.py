@@ -115,6 +115,7 @@ class ProcessWorkload:
         self._launcher = launcher
         self._release = release
         self._child: Child | None = None
+        self._paused = False
 
     @property
     def port(self) -> int:
@@ -167,11 +168,14 @@ class ProcessWorkload:
                 await self._launcher.kill(self._task_id)
             case TaskAction.STOP:
                 await self._launcher.signal(self._task_id, self._stop.signal)
-                await self._launcher.thaw(self._task_id)  # a paused program could not hear it
+                if self._paused:  # it could not hear the signal
+                    await self._act(TaskAction.RESUME)
             case TaskAction.PAUSE:
+                self._paused = True
                 await self._launcher.freeze(self._task_id)
             case TaskAction.RESUME:
                 await self._launcher.thaw(self._task_id)
+                self._paused = False
 
     def release(self) -> None:
         self._release()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import attrs
 
 from swarmtui.objects.records import TaskStatus
+from swarmtui.objects.states import TaskState
 
 STATUSES_PER_REPORT_MAX = 100  # a report becomes one transaction of the store
-REPORTS_IN_FLIGHT_MAX = 8
+REPORTS_IN_FLIGHT_MAX = 2  # so that reports grow instead of multiplying when many tasks change at once
 RESEND_S = 2.0
 
 
@@ -68,6 +69,11 @@ class Reports:
             for task_id, status in self._flights.pop(serial).statuses.items():
                 if self.statuses.get(task_id) is status:
                     self._untold[task_id] = None
+
+    @property
+    def urgent(self) -> bool:
+        """True when there is news of a task that runs or has ended; the states on the way there can wait for it."""
+        return any(self.statuses[task_id].state >= TaskState.RUNNING for task_id in self._untold)
 
     @property
     def settled(self) -> bool:

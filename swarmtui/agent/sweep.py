@@ -9,13 +9,15 @@ goes with it. Pids are never trusted alone: psutil compares start times before e
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 
 import psutil
 import trio
 
-from swarmtui.agent.launcher_trees import MARK
+from swarmtui.agent.launcher_trees import MARK, mark_of, read_process, scan
+from swarmtui.agent.launcher_trees import Process as ProcessRow
 
 SWEEP_LIMIT_S = 5.0
 SWEEP_PAUSE_S = 0.005
@@ -32,41 +34,61 @@ def find_marked(cluster_id: str, node_id: str | None = None) -> list[psutil.Proc
     """The living processes of this cluster's (or this node's) tasks and their descendants, our own user's only. Never
     this process or one that it descends from, even if it was itself started inside of a task."""
     prefix = f"{cluster_id}/{node_id}/" if node_id else f"{cluster_id}/"
-    spared = _self_and_ancestors()
-    own_user = os.getuid()
-    children: dict[int, list[psutil.Process]] = {}
-    found: dict[int, psutil.Process] = {}
-    for process in psutil.process_iter():
-        if process.pid in spared:
-            continue
+    table = scan()
+    spared = _ancestry(os.getpid(), table)
+    marked = {pid for pid, row in table.items() if pid not in spared and _is_marked(row, prefix)}
+    found = []
+    for row in _with_descendants(marked, table):
         try:
-            with process.oneshot():
-                if process.uids().real != own_user or process.status() == psutil.STATUS_ZOMBIE:
-                    continue
-                children.setdefault(process.ppid(), []).append(process)
-                if process.environ().get(MARK, "").startswith(prefix):
-                    found[process.pid] = process
-        except psutil.Error:  # gone meanwhile, or not to be looked at: then it is none of ours
+            process = psutil.Process(row.pid)
+        except psutil.Error:
             continue
-    _add_descendants(found, children)
-    return list(found.values())
+        again = read_process(row.pid) if sys.platform == "linux" else row
+        if again is not None and again.start == row.start and row.pid not in spared:
+            found.append(process)  # from here on psutil remembers its start time
+    return found
 
 
-def _self_and_ancestors() -> set[int]:
-    me = psutil.Process()
+def _is_marked(row: ProcessRow, prefix: str) -> bool:
+    if row.zombie or row.pid <= 1:
+        return False
+    if sys.platform != "linux":
+        return _is_marked_by_psutil(row.pid, prefix)
     try:
-        return {me.pid, *(parent.pid for parent in me.parents())}
-    except psutil.Error:
-        return {me.pid, os.getppid()}
+        return os.stat(f"/proc/{row.pid}").st_uid == os.getuid() and mark_of(row.pid).startswith(prefix)
+    except OSError:
+        return False
 
 
-def _add_descendants(found: dict[int, psutil.Process], children: dict[int, list[psutil.Process]]) -> None:
+def _is_marked_by_psutil(pid: int, prefix: str) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return bool(process.uids().real == os.getuid() and process.environ().get(MARK, "").startswith(prefix))
+    except (psutil.Error, OSError):  # gone meanwhile, or not to be looked at: then it is none of ours
+        return False
+
+
+def _ancestry(pid: int, table: dict[int, ProcessRow]) -> set[int]:
+    """A process and everything that it descends from."""
+    line = {pid}
+    while (row := table.get(pid)) is not None and row.parent not in line:
+        pid = row.parent
+        line.add(pid)
+    return line
+
+
+def _with_descendants(pids: set[int], table: dict[int, ProcessRow]) -> list[ProcessRow]:
+    children: dict[int, list[ProcessRow]] = {}
+    for row in table.values():
+        children.setdefault(row.parent, []).append(row)
+    found = {pid: table[pid] for pid in pids}
     pending = list(found)
     while pending:
         for child in children.get(pending.pop(), ()):
-            if child.pid not in found:
+            if child.pid not in found and not child.zombie:
                 found[child.pid] = child
                 pending.append(child.pid)
+    return list(found.values())
 
 
 def kill_marked_blocking(cluster_id: str, node_id: str | None = None, *, limit_s: float = SWEEP_LIMIT_S) -> list[int]:

@@ -77,3 +77,14 @@ def test_reports_and_flights_are_bounded() -> None:
         assert reports.next(0.0) is not None
     reports.put("again", RUNNING)
     assert reports.next(0.0) is None
+
+
+def test_news_of_running_and_ended_tasks_is_urgent() -> None:
+    reports = Reports()
+    assert not reports.urgent
+    reports.put("a", READY)
+    assert not reports.urgent
+    reports.put("b", RUNNING)
+    assert reports.urgent
+    reports.next(0.0)
+    assert not reports.urgent
