@@ -110,13 +110,15 @@ class Agent:
 
     async def signal_task(self, task_id: str, action: str) -> str:
         """Does `action` (TaskAction) to a running task: "" or why not, in a sentence."""
-        if action not in TaskAction.__members__.values():
+        try:
+            wanted = TaskAction(action)
+        except ValueError:
             return f"unknown action {action!r}: there are {', '.join(TaskAction)}"
         life = self._lives.get(task_id)
         if life is None:
             return f"task {task_id} does not run on {self._node.name}"
         try:
-            await life.act(TaskAction(action))
+            await life.act(wanted)
         except TaskFailed as error:
             return str(error)
         self._narrate("fault", f"{action} {life.task.name} on {self._node.name}, as asked", object=task_id)
@@ -135,7 +137,7 @@ class Agent:
     # --------------------------------------------------------------------------------------------------- running
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled; the tasks then end with the launcher. For an end in order call `shut_down` before."""
+        """Until cancelled; the tasks then end with the launcher. For an end in order call `stop` before."""
         await self._recover()
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
@@ -145,16 +147,16 @@ class Agent:
             task_status.started()
             await self._conversation.run()
 
-    async def shut_down(self) -> None:
+    async def stop(self) -> None:
         """Stops all tasks at once, each with its grace, and returns when they have ended and, if there is a leader, it
-        has been told. No further task is started."""
+        has been told, and that this node leaves. No further task is started."""
         self._stopping = True
         for life in self._lives.values():
             life.want(TaskState.SHUTDOWN)
         while self._lives:
             await self._life_ended.wait()
         with trio.move_on_after(FAREWELL_S):
-            await self._conversation.told()
+            await self._conversation.leave(f"stopping: {self._node.name} was stopped in good order")
         await self._obedience.write()
 
     async def _recover(self) -> None:

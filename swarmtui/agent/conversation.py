@@ -52,6 +52,8 @@ class Conversation:
         self._obey, self._narrate = obey, narrate
         self._poked = trio.Event()
         self._settled = trio.Event()
+        self._leaving = ""
+        self._left = trio.Event()
         self._heard_at = 0.0
         self._answers_beats = False
         self.open = False
@@ -64,22 +66,27 @@ class Conversation:
         """The leader's silence counts from now."""
         self._heard_at = trio.current_time()
 
-    async def told(self) -> None:
-        """Returns when the leader has acknowledged everything."""
+    async def leave(self, reason: str) -> None:
+        """Returns when the leader has acknowledged everything and was told that no more will come. A `reason` that begins
+        with "stopping" makes it known that the node was stopped and has not died."""
         while not self._reports.settled:
             self._settled = trio.Event()
             await self._settled.wait()
+        self._leaving = reason
+        self._poked.set()
+        await self._left.wait()
 
     async def run(self) -> None:
-        """One session after the other, until cancelled."""
+        """One session after the other, until `leave` or cancelled."""
         silent = False  # say once that there is no session, not four times a second
-        while True:
+        while not self._leaving:
             was_open, reason = await self._hold_session()
-            if was_open or not silent:
+            if (was_open or not silent) and not self._leaving:
                 text = f"{self._node.name} has no session with a leader: {reason}; its tasks run on"
                 self._narrate("node", text, object=self._node.id)
             silent = True
             await trio.sleep(random.uniform(RECONNECT_S_MIN, RECONNECT_S_MAX))
+        self._left.set()
 
     async def _hold_session(self) -> tuple[bool, str]:
         """One session from beginning to end: whether it was open at all, and why it ended."""
@@ -170,6 +177,9 @@ class Conversation:
 
     async def _tell(self, session: AgentSession, name: str, _: Registered) -> str:
         while True:
+            if self._leaving and self._reports.settled:
+                await session.send(SessionEnded(name, self._leaving))
+                return self._leaving
             report = self._reports.next(trio.current_time())
             if report is not None:
                 await session.send(StatusReport(name, *report))

@@ -329,14 +329,37 @@ async def test_shutting_down_stops_all_tasks_and_tells_the_leader(tmp_path: Path
         await w.session.until_state("t1", TaskState.RUNNING)
         await w.session.until_state("t2", TaskState.READY)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(w.agent.shut_down)
+            nursery.start_soon(w.agent.stop)
             await w.session.until_state("t1", TaskState.SHUTDOWN)
             await w.session.until_state("t2", TaskState.SHUTDOWN)
-        await w.session.order(make_task("t3"), index=2)
-        await trio.testing.wait_all_tasks_blocked()
-        assert "t3" not in w.executor.workloads
+            while not isinstance(message := await w.session.receive(), SessionEnded):
+                continue
+        assert message.reason == "stopping: n1 was stopped in good order"
+        assert w.connector.attempts == 1
     async with world(tmp_path) as w:  # and it is not told otherwise after the next start
         await w.session.until_state("t1", TaskState.SHUTDOWN)
+
+
+async def test_a_node_that_stops_starts_no_further_task(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        w.executor.stubborn = True
+        await w.session.order(make_task("t1"))
+        await w.session.until_state("t1", TaskState.RUNNING)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(w.agent.stop)
+            await until(lambda: w.executor.workloads["t1"].acts == ["start", "stop"], "it to be stopped")
+            await w.session.order(make_task("t2"), index=2)
+            await trio.testing.wait_all_tasks_blocked()
+            assert "t2" not in w.executor.workloads
+            w.executor.workloads["t1"].end(Exit(0))
+            await w.session.until_state("t1", TaskState.SHUTDOWN)
+
+
+async def test_a_node_stops_without_a_leader_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmtui.agent.agent.FAREWELL_S", 0.05)
+    async with world(tmp_path, accept=False) as w:
+        with trio.fail_after(5):
+            await w.agent.stop()
 
 
 async def test_people_can_kill_stop_pause_and_resume_a_task(tmp_path: Path) -> None:
