@@ -11,7 +11,7 @@ here is ever a reason for an election or a rescheduling: with the host stopped, 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from time import time as wall_time
@@ -139,8 +139,7 @@ class Host:
     async def _wake(self) -> None:
         ran = read_processes(self.layout).values()
         await end_leftovers(ran, self.manifest.id, lambda text: self.events.emit("host", text))
-        for name in renew_certificates(self.layout, self.manifest, wall_time()):
-            self.events.emit("host", f"the certificate of {name} is past half its life and was renewed")
+        self._renew()
 
     def _in_order_of_start(self) -> list[NodeSupply]:
         """Managers first: they have an election to hold."""
@@ -157,13 +156,24 @@ class Host:
             node,
             self.layout.node(node.name),
             command=self._node_command,
-            check=lambda node: repair_node(self.layout, node, self.manifest),
+            check=self._check,
             find_marked=self._find_marked,
             calls=self._lines,
             events=self.events,
             handover=handover,
             changed=self._power_changed,
         )
+
+    def _check(self, node: NodeEntry) -> str:
+        """Before a start: why this node cannot be started; "" if it can. Makes good what may be made good."""
+        why = repair_node(self.layout, node, self.manifest)
+        if not why:
+            self._renew()
+        return why
+
+    def _renew(self) -> None:
+        for name in renew_certificates(self.layout, self.manifest, wall_time()):
+            self.events.emit("host", f"the certificate of {name} is past half its life and was renewed")
 
     def _info(self, address: str) -> HostInfo:
         name = ProcessName.of(os.getpid())
@@ -248,17 +258,20 @@ class Host:
         await self._down.wait()
         limit_s = self._feed.longest_grace_s() + STOP_MARGIN_S
         self.events.emit("host", f"shutting down, within {limit_s:g} s")
-        await self._say_down()
+        supplies = self.power.supplies.values()
         with trio.move_on_after(limit_s):
-            async with trio.open_nursery() as nursery:
-                for supply in self.power.supplies.values():
-                    nursery.start_soon(supply.stop, limit_s)
-        for supply in self.power.supplies.values():
-            await supply.kill()
+            await self._say_down()
+            await self._all_at_once(partial(supply.stop, limit_s) for supply in supplies)
+        await self._all_at_once(supply.kill for supply in supplies)
         self.power.forget_faults()
         await kill_marked(self.manifest.id)
         self.events.emit("host", "every node has stopped")
         self._is_down.set()
+
+    async def _all_at_once(self, orders: Iterable[Callable[[], Awaitable[None]]]) -> None:
+        async with trio.open_nursery() as nursery:
+            for order in orders:
+                nursery.start_soon(order)
 
     async def _say_down(self) -> None:
         """Commit "shutting down", so that what ends now counts as no failure; without a quorum we go on."""
@@ -289,7 +302,8 @@ class Host:
         return attrs.evolve(table, nodes=names).since_at_most(wall_time()).powered_on().expire(wall_time())
 
     def _save_faults(self, table: FaultTable) -> None:
-        self._save(lambda: replace(self.layout.faults, encode_json(table).encode()))
+        # Not synced: a kill must not wait for the disk, and after a crash of the machine every link is whole anyway.
+        self._save(lambda: replace(self.layout.faults, encode_json(table).encode(), sync=False))
 
     def _save(self, write: Callable[[], None]) -> None:
         """A full disk or a directory that has gone must not keep anybody from healing."""

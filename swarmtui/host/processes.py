@@ -71,7 +71,7 @@ async def thaw(node: psutil.Process, marked: Marked) -> None:
         send(process, signal.SIGCONT)
 
 
-async def crash(node: psutil.Process, marked: Marked) -> None:
+async def crash(node: psutil.Process) -> None:
     """SIGKILL to the node and to everything of it, as if its machine had lost its power.
 
     The launcher alone is left to end by itself for a moment: it is the reaper of every process below it, so it finds
@@ -83,19 +83,12 @@ async def crash(node: psutil.Process, marked: Marked) -> None:
     for process in found:
         if process not in launchers:
             send(process, signal.SIGKILL)
-    await finish(launchers, marked)
-
-
-async def finish(launchers: Sequence[psutil.Process], marked: Marked) -> None:
-    """The end of a node that is already dead: its launchers end, or are ended, and nothing of its tasks is left."""
     for launcher in launchers:
         send(launcher, signal.SIGCONT)
     await wait_ended(launchers, LAUNCHER_ENDS_S)
     for launcher in launchers:
         for process in [*below(launcher), launcher]:
             send(process, signal.SIGKILL)
-    for process in await trio.to_thread.run_sync(marked):
-        send(process, signal.SIGKILL)
 
 
 async def wait_ended(some: Sequence[psutil.Process], limit_s: float) -> None:

@@ -36,7 +36,9 @@ from swarmtui.wire.calls import LinkFault, NodePower, Power, StopNode
 REFUSED_STATUS = 3  # a node that cannot use its directory ends with this, the reason is its last line
 STOP_GRACE_S = 10.0  # Docker's stop_grace_period, where nothing else is known
 START_LIMIT_S = 5.0  # to begin a process, before the order is given up
-SWEEP_DELAY_S = 1.0  # after a node died by itself its launcher has this long before we look for what is left
+SWEEP_DELAY_S = (
+    1.0  # after the end of a node: its launcher clears up meanwhile, and the others have an election to hold
+)
 NODE_LOG_BYTES_MAX = 5 * 1024 * 1024
 UP = (Power.RUNNING, Power.PAUSED)
 
@@ -245,9 +247,8 @@ class NodeSupply:
         self._run = None
         run.ended.set()
         self._become(power, text, status=status)
-        if power in (Power.EXITED, Power.REFUSED):
-            await trio.sleep(SWEEP_DELAY_S)
-            await trio.to_thread.run_sync(self._sweep_before, ended_at)
+        await trio.sleep(SWEEP_DELAY_S)
+        await trio.to_thread.run_sync(self._sweep_before, ended_at)
 
     def _meaning(self, status: int) -> tuple[Power, str]:
         if self._wanted is not Power.EXITED:
@@ -262,7 +263,7 @@ class NodeSupply:
         if not run.ended.is_set():
             self._wanted = meaning
             self._become(meaning, text, announce=False)  # it is announced when it has ended
-        await processes.crash(run.root, self._marked)
+        await processes.crash(run.root)
         await run.ended.wait()
 
     def _living(self) -> _Run:
@@ -279,7 +280,7 @@ class NodeSupply:
         return self._find_marked(self.node.id)
 
     def _sweep_before(self, moment: float) -> None:
-        """Ends what is left of a node that died by itself, and spares what a new start has made since."""
+        """Ends what a dead node and its launcher left behind, and spares what a new start has made since."""
         for process in self._find_marked(self.node.id):
             try:
                 if process.create_time() <= moment:
