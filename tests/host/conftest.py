@@ -18,16 +18,26 @@ from tests.host.helpers import Machine, marked, small_file
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
-    manifest = create_cluster(small_file(2, 1), tmp_path)
-    layout = Layout(tmp_path / ".swarmtui")
+    """A cluster of one test: two managers and a worker, not started."""
+    yield from _machine(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """A cluster of all tests of a module, each of which begins with `up`."""
+    yield from _machine(tmp_path_factory.mktemp("shared"))
+
+
+def _machine(base: Path) -> Iterator[Machine]:
+    manifest = create_cluster(small_file(2, 1), base)
+    layout = Layout(base / ".swarmtui")
     yield Machine(layout, manifest)
-    for directory in {layout.directory, *tmp_path.glob("moved*")}:
-        info = running_host(directory)
-        if info is not None:
-            os.kill(info.pid, signal.SIGKILL)
-        for name in read_processes(Layout(directory)).values():
-            process = name.find()
-            if process is not None:
-                process.kill()
+    info = running_host(layout.directory)
+    if info is not None:
+        os.kill(info.pid, signal.SIGKILL)
+    for name in read_processes(layout).values():
+        process = name.find()
+        if process is not None:
+            process.kill()
     for process in marked(manifest.id):
         process.kill()

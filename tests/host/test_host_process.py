@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 
-import attrs
 import psutil
 import pytest
 import trio
 
 from swarmtui.host.info import HostInfo, running_host, write_info
 from swarmtui.host.start import HostFailed, ensure_host, wait_gone
-from swarmtui.wire.calls import CutLinks, GetHost, GetStatus, Heal, PowerNode, SetLink, ShutDown, Undo
-from swarmtui.wire.dial import DialFailed
-from swarmtui.wire.rpc import CallRefused
-from tests.host.helpers import LIMIT_S, Machine, alive, dummy_host_command, marked, stopped, until
+from swarmtui.wire.calls import CutLinks, PowerNode, SetLink, ShutDown
+from tests.host.helpers import LIMIT_S, Machine, alive, dummy_host_command, marked, until
 
 pytest.importorskip("swarmtui.storage.log", reason="managers are born with a log")
 
@@ -150,50 +146,6 @@ async def test_nobody_inherits_a_power_pipe(machine: Machine) -> None:
         assert not (set(held) - {stdin}) & written
 
 
-# ------------------------------------------------------------------------------------------------------------- orders
-
-
-async def test_kill_takes_every_process_of_the_node_and_start_brings_it_back(machine: Machine) -> None:
-    await machine.up()
-    await until(lambda: len(machine.tasks("n1")) == 2, "the task and its child that left its session")
-    pids = [(await machine.node("n1")).pid, *(process.pid for process in machine.tasks("n1"))]
-    assert await machine.order(PowerNode("n1", "kill")) == "n1 is killed"
-    assert not any(alive(pid) for pid in pids)
-    report = await machine.report()
-    assert [(node.name, node.power, node.pid != 0) for node in report.nodes] == [
-        ("n1", "killed", False),
-        ("n2", "running", True),
-        ("n3", "running", True),
-    ]
-    assert [fault.text for fault in report.faults] == ["kill n1"]
-    assert await machine.order(PowerNode("n1", "kill")) == "n1 is killed already"
-    await machine.order(PowerNode("n1", "start"))
-    await machine.until_power("running", "n1")
-    assert (await machine.report()).faults == ()
-
-
-async def test_pause_stops_the_tasks_too_and_resume_continues_them(machine: Machine) -> None:
-    await machine.up()
-    await until(lambda: len(machine.tasks("n1")) == 2, "the task and its child")
-    pids = [(await machine.node("n1")).pid, *(process.pid for process in machine.tasks("n1"))]
-    await machine.order(PowerNode("n1", "pause"))
-    await until(lambda: all(stopped(pid) for pid in pids), "all are stopped")
-    assert (await machine.node("n1")).power == "paused"
-    await machine.order(PowerNode("n1", "pause"))
-    await machine.order(PowerNode("n1", "resume"))
-    await until(lambda: not any(stopped(pid) for pid in pids), "all continue")
-    assert all(alive(pid) for pid in pids)
-    assert (await machine.report()).faults == ()
-
-
-async def test_a_time_limit_heals_by_itself(machine: Machine) -> None:
-    await machine.up()
-    await machine.order(PowerNode("n1", "kill", for_s=0.3))
-    await machine.order(PowerNode("n2", "pause", for_s=0.3))
-    await machine.until_power("running", "n1", "n2")
-    await until(lambda: "time is up: healed kill n1" in machine.layout.host_log.read_text(), "it is an event")
-
-
 async def test_stop_is_in_order_and_a_deaf_node_is_killed(machine: Machine) -> None:
     machine.behave("n2", "deaf")
     await machine.up()
@@ -204,26 +156,6 @@ async def test_stop_is_in_order_and_a_deaf_node_is_killed(machine: Machine) -> N
         await trio.sleep(0.2)
         await machine.order(PowerNode("n2", "kill"))  # does not wait for the grace
     assert (await machine.node("n2")).power == "killed"
-
-
-async def test_restart(machine: Machine) -> None:
-    await machine.up()
-    pid = (await machine.node("n1")).pid
-    assert await machine.order(PowerNode("n1", "restart")) == "n1 is running"
-    await machine.until_power("running", "n1")
-    assert (await machine.node("n1")).pid != pid
-
-
-async def test_a_node_killed_from_outside_is_shown_and_not_brought_back_but_healed(machine: Machine) -> None:
-    await machine.up()
-    await until(lambda: len(machine.tasks("n1")) == 2, "the task and its child")
-    strays = [process.pid for process in machine.tasks("n1")]
-    os.kill((await machine.node("n1")).pid, signal.SIGKILL)
-    await machine.until_power("exited", "n1")
-    assert (await machine.node("n1")).text == "killed by SIGKILL"
-    await until(lambda: not any(alive(pid) for pid in strays), "what it left behind is swept")
-    assert await machine.order(Heal()) == "healed: start n1"
-    await machine.until_power("running", "n1")
 
 
 async def test_a_node_that_refuses_or_crashes_says_why(machine: Machine) -> None:
@@ -247,50 +179,6 @@ async def test_managers_lost_directory_is_refused_and_the_others_start(machine: 
     assert "never made again" in await machine.refused(PowerNode("n1", "start"))
 
 
-@pytest.mark.parametrize(
-    ("order", "said"),
-    [
-        (PowerNode("n9", "kill"), "there is no node n9; the nodes are n1 n2 n3"),
-        (PowerNode("n1", "explode"), "explode is none of kill, stop"),
-        (PowerNode("n1", "start", for_s=3.0), "start has no time limit"),
-        (CutLinks((("n1", "n9"),)), "there is no node n9"),
-        (SetLink("n1", "n1", cut=True), "n1 has no link to itself"),
-        (Heal(("n9",)), "there is no node n9"),
-    ],
-)
-async def test_orders_that_cannot_be_obeyed(machine: Machine, order: object, said: str) -> None:
-    await ensure_host(machine.layout.directory, command=dummy_host_command)
-    assert said in await machine.refused(order)  # type: ignore[arg-type]
-
-
-# ---------------------------------------------------------------------------------------------------------- link faults
-
-
-async def test_a_partition_is_enforced_at_every_node_when_the_order_returns(machine: Machine) -> None:
-    await machine.up()
-    ids = {node.name: node.id for node in machine.manifest.nodes}
-    assert await machine.order(CutLinks((("n1",), ("n2", "n3")), for_s=60.0)) == "partition n1 / n2 n3"
-    assert {fault["peer_id"] for fault in machine.told("n1", "links.json")} == {ids["n2"], ids["n3"]}
-    (fault,) = machine.told("n2", "links.json")
-    assert (fault["peer_id"], fault["cut_out"], fault["cut_in"]) == (ids["n1"], True, True)
-    assert fault["until"] is not None
-    report = await machine.report()
-    assert set(report.links) == set(ids.values())
-    assert await machine.order(Undo()) == "undone: partition n1 / n2 n3"
-    assert machine.told("n1", "links.json") == machine.told("n2", "links.json") == []
-
-
-async def test_a_starting_node_has_its_faults_before_its_port_is_open(machine: Machine) -> None:
-    await machine.up()
-    await machine.order(PowerNode("n1", "kill"))
-    await machine.order(SetLink("n1", "n2", delay_ms=50.0))
-    await machine.order(PowerNode("n1", "start"))
-    await machine.until_power("running", "n1")
-    (fault,) = machine.told("n1", "handover.json")["faults"]
-    assert fault["delay_ms"] == 50.0
-    assert machine.told("n1", "links.json") is None
-
-
 async def test_links_survive_a_power_cut_and_power_does_not(machine: Machine) -> None:
     info = await machine.up()
     await machine.order(SetLink("n1", "n2", cut=True, one_way=True))
@@ -300,45 +188,3 @@ async def test_links_survive_a_power_cut_and_power_does_not(machine: Machine) ->
     assert [fault.text for fault in (await machine.report()).faults] == ["cut n1 n2 --one-way"]
     assert machine.told("n1", "handover.json")["faults"][0]["cut_out"] is True
     assert machine.told("n2", "handover.json")["faults"][0]["cut_in"] is True
-
-
-async def test_a_resumed_node_learns_what_was_ordered_meanwhile(machine: Machine) -> None:
-    await machine.up()
-    await machine.order(PowerNode("n2", "pause"))
-    await machine.order(SetLink("n1", "n2", cut=True))
-    assert machine.told("n2", "links.json") is None
-    await machine.order(PowerNode("n2", "resume"))
-    await until(lambda: machine.told("n2", "links.json"), "n2 is told")
-
-
-# ---------------------------------------------------------------------------------------------------- who may, and what
-
-
-async def test_an_observer_may_look_and_not_touch(machine: Machine) -> None:
-    await machine.up()
-    assert (await machine.ask(GetHost(), role="observer")) is not None
-    with pytest.raises(BaseExceptionGroup) as refused:
-        await machine.ask(PowerNode("n1", "kill"), role="observer")
-    assert refused.group_contains(CallRefused, match="may not make the call PowerNode")
-    with pytest.raises(BaseExceptionGroup) as refused:
-        await machine.ask(GetStatus())
-    assert refused.group_contains(CallRefused, match="is asked of a node")
-
-
-async def test_the_host_stopped_or_full_of_rubbish_serves_on(machine: Machine) -> None:
-    info = await machine.up()
-    host, _, port = info.address.rpartition(":")
-    stream = await trio.open_tcp_stream(host, int(port))
-    await stream.send_all(b"GET / HTTP/1.0\r\n\r\n" * 100)
-    await stream.aclose()
-    assert len((await machine.report()).nodes) == 3
-    await until(lambda: "refused" in machine.layout.host_log.read_text(), "it is logged")
-
-
-async def test_what_the_processes_file_says_is_who_runs(machine: Machine) -> None:
-    await machine.up()
-    said = json.loads(machine.layout.processes.read_text())
-    running = {node.node_id: node.pid for node in (await machine.report()).nodes}
-    assert {id: name["pid"] for id, name in said.items()} == running
-    assert DialFailed  # the wire's word for a host that is not there
-    assert attrs.has(HostInfo)
