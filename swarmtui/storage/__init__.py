@@ -1,1 +1,21 @@
-"""storage: what survives a crash: write-ahead log, snapshot files, identity."""
+"""storage: what survives a crash: the log, the snapshots, and who this directory is.
+
+The log (`log`) is a row of segment files. A segment (`segments`) is zero-filled when it is made, never used again, and
+holds frames one behind the other; a frame (`frames`) is everything that one call of `write_many` made durable: hard
+state, truncation and entries, whole or not at all under one checksum.
+
+What is promised:
+
+- When `write` returns, what it was given survives the loss of power. When it raises, the disk can no longer be trusted:
+  `DiskFailure` is final, for the kernel may have dropped the pages that a failed fsync was about (fsync-gate).
+- Only one frame is ever unsynced, the last. Recovery truncates it, with a note, if it is *torn*: one of its 512-byte
+  sectors is still zero. A written frame has no such sector (`frames` sees to that), so anything else that does not agree
+  with its checksum is damage, and a voter with a damaged log must not vote: `DamagedLog` says where, and how to go on.
+- Checksums are chained, seeded with the node's id and the number of the segment: frames of another node, another
+  segment or another place do not fit.
+- What recovery reads it first makes durable: a process that was killed may have left frames in the page cache only.
+- Formats that are newer than this version are refused, naming both numbers.
+
+Everything here is synchronous and belongs to one thread at a time (`worker`); snapshots may be written and read by
+another. No file is touched but through `files`, so that tests and the simulator can lose, tear, zero, flip and fail.
+"""

@@ -1,0 +1,92 @@
+"""The standing thread on which a node's disk work is done, so that an fsync never stops the event loop.
+
+One thread, one queue: what is given first is done first, and the log is never touched by two at once. A round trip costs
+less than trio's own thread pool (performance.md 3), which matters where every acknowledged write waits for one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, TypeVar
+
+import attrs
+import outcome
+import trio
+
+T = TypeVar("T")
+
+JOBS_MAX = 1024  # waiting or at work
+
+
+class DiskOverloaded(Exception):
+    """More work waits for the disk than JOBS_MAX: it hangs, or somebody does not wait for it."""
+
+
+@attrs.define(eq=False)
+class Job:
+    work: Callable[[], Any]
+    task: trio.lowlevel.Task | None  # None: whoever asked does not wait any more
+
+
+class DiskWorker:
+    """`async with DiskWorker() as disk: await disk.run(storage.write, write)`."""
+
+    def __init__(self, name: str = "disk") -> None:
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._waiting = 0
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._thread = threading.Thread(
+            target=self._work, name=name, daemon=True
+        )  # a hung disk must not hold the process
+
+    async def __aenter__(self) -> DiskWorker:
+        self._token = trio.lowlevel.current_trio_token()
+        self._thread.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._jobs.put(None)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that are not done yet."""
+        return self._waiting
+
+    async def run(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Does the work after everything that was given before, and answers or raises as it did. Cancelled, the work is
+        done nevertheless and its outcome dropped. Raises DiskOverloaded."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._waiting >= JOBS_MAX:
+            raise DiskOverloaded(f"{self._waiting} jobs wait for the disk, at most {JOBS_MAX} may")
+        self._waiting += 1
+        job = Job(lambda: work(*arguments), trio.lowlevel.current_task())
+        self._jobs.put(job)
+
+        def abort(_: Any) -> trio.lowlevel.Abort:
+            job.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+        return result
+
+    def _work(self) -> None:
+        """The thread."""
+        token = self._token
+        assert token is not None
+        while (job := self._jobs.get()) is not None:
+            result = outcome.capture(job.work)
+            try:
+                token.run_sync_soon(self._done, job, result)
+            except trio.RunFinishedError:
+                return  # nobody is left to tell
+
+    def _done(self, job: Job, result: outcome.Outcome[Any]) -> None:
+        """In the event loop."""
+        self._waiting -= 1
+        if job.task is not None:
+            trio.lowlevel.reschedule(job.task, result)

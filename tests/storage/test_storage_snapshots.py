@@ -1,0 +1,151 @@
+"""Snapshot files: whole and checked or not there; what arrives in pieces goes on where it stopped."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from swarmtui.raft.inputs import ChunkOutcome
+from swarmtui.raft.messages import SnapshotMark
+from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat
+from swarmtui.storage.snapshots import SnapshotFiles
+
+if TYPE_CHECKING:
+    from .conftest import Node
+
+STATE = bytes(range(256)) * 20
+
+
+@pytest.fixture
+def files(node: Node) -> SnapshotFiles:
+    return node.storage.snapshots
+
+
+def arriving(node: Node, index: int = 50, state: bytes = STATE) -> SnapshotMark:
+    return SnapshotMark(index, 3, node.configuration, len(state), hashlib.sha256(state).hexdigest())
+
+
+def test_what_is_saved_is_found_and_read(node: Node, files: SnapshotFiles) -> None:
+    mark = files.save(7, 2, node.configuration, [STATE[:1000], STATE[1000:], b""])
+    assert mark == SnapshotMark(7, 2, node.configuration, len(STATE), hashlib.sha256(STATE).hexdigest())
+    assert SnapshotFiles(node.directory, files=node.disk).newest() == mark
+    assert b"".join(files.open_chunks(mark)) == STATE
+    assert files.read(mark, 1000, 24) == STATE[1000:1024]
+    assert files.read(mark, len(STATE) - 4, 100) == STATE[-4:]
+    assert files.read(mark, len(STATE), 100) == b""
+
+
+def test_the_newest_is_the_one_of_the_highest_index(node: Node, files: SnapshotFiles) -> None:
+    assert files.newest() is None
+    for index in (9, 1000, 99):
+        files.save(index, 1, node.configuration, [b"state"])
+    newest = files.newest()
+    assert newest is not None
+    assert newest.index == 1000
+
+
+def test_older_ones_are_discarded(node: Node, files: SnapshotFiles) -> None:
+    old = files.save(9, 1, node.configuration, [b"old"])
+    files.receive(arriving(node, 5), 0, STATE[:10])
+    new = files.save(10, 1, node.configuration, [b"new"])
+    files.close()
+    files.discard_older()
+    assert files.read(old, 0, 9) is None
+    assert files.read(new, 0, 9) == b"new"
+    assert not [name for name in node.disk.names(node.directory) if name.endswith(".part")]
+
+
+def test_a_snapshot_arrives_in_pieces(node: Node, files: SnapshotFiles) -> None:
+    mark = arriving(node)
+    assert files.receive(mark, 0, STATE[:2000]) == (ChunkOutcome.STORED, 2000)
+    assert files.receive(mark, 2000, STATE[2000:4000]) == (ChunkOutcome.STORED, 4000)
+    assert files.newest() is None
+    assert files.receive(mark, 4000, STATE[4000:]) == (ChunkOutcome.COMPLETE, len(STATE))
+    assert files.newest() == mark
+    assert b"".join(files.open_chunks(mark)) == STATE
+    assert files.receive(mark, 0, STATE[:2000]) == (ChunkOutcome.COMPLETE, len(STATE))
+
+
+def test_a_piece_from_elsewhere_is_not_stored(node: Node, files: SnapshotFiles) -> None:
+    mark = arriving(node)
+    files.receive(mark, 0, STATE[:2000])
+    for offset in (0, 1999, 2001, 5000):
+        assert files.receive(mark, offset, STATE[offset : offset + 10]) == (ChunkOutcome.STORED, 2000)
+    assert files.receive(mark, 2000, STATE[2000:] + b"more") == (ChunkOutcome.STORED, 2000)
+    assert files.receive(mark, 2000, STATE[2000:])[0] is ChunkOutcome.COMPLETE
+
+
+def test_it_goes_on_after_a_power_cut_where_it_stopped(node: Node, files: SnapshotFiles) -> None:
+    mark = arriving(node)
+    files.receive(mark, 0, STATE[:2000])
+    node.disk.sync_directory(node.directory)
+    node.disk.lose_power(lambda: 0.9)
+    again = node.open().snapshots
+    assert again.receive(mark, 0, b"") == (ChunkOutcome.STORED, 2000)
+    assert again.receive(mark, 2000, STATE[2000:]) == (ChunkOutcome.COMPLETE, len(STATE))
+
+
+def test_a_whole_that_does_not_agree_is_thrown_away(node: Node, files: SnapshotFiles) -> None:
+    mark = arriving(node)
+    files.receive(mark, 0, b"?" * 2000)
+    assert files.receive(mark, 2000, STATE[2000:]) == (ChunkOutcome.DAMAGED, 0)
+    assert files.newest() is None
+    assert files.receive(mark, 0, STATE) == (ChunkOutcome.COMPLETE, len(STATE))
+
+
+def test_another_snapshot_takes_the_place_of_one_that_was_arriving(node: Node, files: SnapshotFiles) -> None:
+    files.receive(arriving(node, 50), 0, STATE[:2000])
+    other = arriving(node, 60, STATE[::-1])
+    assert files.receive(other, 0, STATE[::-1]) == (ChunkOutcome.COMPLETE, len(STATE))
+    assert files.receive(arriving(node, 50), 0, b"") == (ChunkOutcome.STORED, 0)
+
+
+def test_a_newer_format_is_refused_with_both_numbers(
+    node: Node, files: SnapshotFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmtui.storage.snapshots.SNAPSHOT_FORMAT", 9)
+    files.save(7, 2, node.configuration, [STATE])
+    monkeypatch.undo()
+    with pytest.raises(NewerFormat, match="has snapshot format 9, this version reads 1"):
+        files.newest()
+
+
+def test_damage_is_told_at_the_end_of_reading(node: Node, files: SnapshotFiles) -> None:
+    mark = files.save(7, 2, node.configuration, [STATE])
+    path = node.directory / f"{mark.index:016d}-{mark.term}.snap"
+    node.disk.flip(path, 100, 1)
+    with pytest.raises(DamagedSnapshot, match="its bytes do not agree with its SHA-256"):
+        list(files.open_chunks(mark))
+    node.disk.create(path, 3)
+    with pytest.raises(DamagedSnapshot, match="and no trailer"):
+        files.newest()
+
+
+@pytest.mark.parametrize("what", ["write", "sync", "rename", "sync directory"])
+def test_a_failed_write_is_final_and_leaves_no_snapshot(node: Node, files: SnapshotFiles, what: str) -> None:
+    def fail_once(step: str, path: Path, length: int) -> None:
+        if step == what:
+            node.disk.on_step = None
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    node.disk.on_step = fail_once
+    with pytest.raises(DiskFailure) as failed:
+        files.save(7, 2, node.configuration, [STATE])
+    with pytest.raises(DiskFailure) as again:
+        files.receive(arriving(node), 0, STATE)
+    assert again.value is failed.value
+    node.disk.lose_power(lambda: 0.9 if what != "sync directory" else 0.0)
+    assert node.open().snapshots.newest() is None
+
+
+def test_the_configuration_of_the_snapshot_is_where_the_core_begins(node: Node) -> None:
+    node.write(node.run(2, 9))
+    other = attrs.evolve(node.configuration, removed=("n9",))
+    node.storage.snapshots.save(9, 1, other, [b"state"])
+    assert node.open().restored.configuration == other

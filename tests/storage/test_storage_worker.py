@@ -1,0 +1,88 @@
+"""The disk's thread: in order, one at a time, never in the event loop."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import trio
+
+from swarmtui.storage import worker as worker_module
+from swarmtui.storage.worker import DiskOverloaded, DiskWorker
+
+
+async def test_work_is_done_in_order_on_one_thread() -> None:
+    done: list[int] = []
+    threads: set[int] = set()
+
+    def work(number: int) -> int:
+        done.append(number)
+        threads.add(threading.get_ident())
+        return number * 2
+
+    async def ask(number: int) -> None:
+        answers.append(await disk.run(work, number))
+
+    answers: list[int] = []
+    async with DiskWorker() as disk:
+        for number in range(20):  # given one by one, so that the order is ours
+            await ask(number)
+        async with trio.open_nursery() as nursery:
+            for number in range(20, 40):
+                nursery.start_soon(ask, number)
+        assert disk.waiting == 0
+    assert sorted(done) == list(range(40))
+    assert done[:20] == list(range(20))
+    assert sorted(answers) == [number * 2 for number in range(40)]
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+async def test_what_the_work_raises_is_raised_here() -> None:
+    def work() -> None:
+        raise ValueError("the disk is odd")
+
+    async with DiskWorker() as disk:
+        with pytest.raises(ValueError, match="the disk is odd"):
+            await disk.run(work)
+        assert await disk.run(lambda: 7) == 7
+
+
+async def test_the_event_loop_goes_on_while_the_disk_hangs() -> None:
+    release = threading.Event()
+    async with DiskWorker() as disk, trio.open_nursery() as nursery:
+        nursery.start_soon(disk.run, release.wait)
+        for _ in range(5):
+            await trio.lowlevel.checkpoint()
+        assert disk.waiting == 1
+        release.set()
+    assert disk.waiting == 0
+
+
+async def test_work_is_done_even_if_nobody_waits_any_more() -> None:
+    release = threading.Event()
+    done: list[str] = []
+    async with DiskWorker() as disk:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(disk.run, release.wait)
+            nursery.start_soon(disk.run, done.append, "written")
+            while disk.waiting < 2:
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel()
+        assert disk.waiting == 2
+        release.set()
+        await disk.run(done.append, "next")
+    assert done == ["written", "next"]
+
+
+async def test_too_much_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "JOBS_MAX", 2)
+    release = threading.Event()
+    async with DiskWorker() as disk, trio.open_nursery() as nursery:
+        nursery.start_soon(disk.run, release.wait)
+        nursery.start_soon(disk.run, release.wait)
+        while disk.waiting < 2:
+            await trio.lowlevel.checkpoint()
+        with pytest.raises(DiskOverloaded, match="2 jobs wait for the disk"):
+            await disk.run(release.wait)
+        release.set()
