@@ -75,6 +75,7 @@ class Agent:
         self._reports = Reports()
         self._lives: dict[str, TaskLife] = {}
         self._dropped: set[str] = set()  # to be forgotten, and their files deleted, once they have ended
+        self._strays: set[str] = set()  # directories of tasks that an earlier run of this node never started
         self._addresses: Mapping[str, str] = {}
         self._stopping = False
         self._life_ended = trio.Event()
@@ -166,7 +167,10 @@ class Agent:
             return
         await self._sweep()
         for task_id, status in (await trio.to_thread.run_sync(load_statuses, self._tasks_directory)).items():
-            self._reports.put(task_id, status if status.state.is_terminal else _restarted(status))
+            if status is None:
+                self._strays.add(task_id)
+            else:
+                self._reports.put(task_id, status if status.state.is_terminal else _restarted(status))
 
     async def _sweep(self) -> None:
         killed = await kill_marked(self._cluster_id, self._node.id)
@@ -202,9 +206,9 @@ class Agent:
             self._drop(task_id)
         if order.complete:
             named = {task.id for task in order.tasks}
-            for task_id in [*self._lives, *self._reports.statuses]:
-                if task_id not in named:
-                    self._drop(task_id)
+            for task_id in {*self._lives, *self._reports.statuses, *self._strays} - named:
+                self._drop(task_id)
+            self._strays.clear()
         self._conversation.poke()
 
     def _take(self, task: Task) -> None:

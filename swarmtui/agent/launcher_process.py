@@ -276,6 +276,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)  # only the node's end, or SIGKILL, ends a launcher
     launcher_spawn.become_subreaper()
+    launcher_spawn.be_woken_by_death_of_parent()
     with socket.socket(fileno=0) as node:
         Launcher(node).run()
 

@@ -20,6 +20,12 @@ SIGNALS_RESET = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, s
 _prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None  # found before any fork
 
 
+def be_woken_by_death_of_parent() -> None:
+    """SIGCONT when the node dies (Linux): a launcher that was stopped together with its node must still hear of it."""
+    if _prctl is not None and _prctl(PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+
 class SpawnFailed(Exception):
     """`step` is what could not be done (chdir or exec), `number` the errno."""
 

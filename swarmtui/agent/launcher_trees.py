@@ -176,6 +176,7 @@ def kill_all(launcher: int, marks: str) -> None:
     own_group = os.getpgrp()
     pause_s = 0.0005
     while True:
+        _kill_newest_first(launcher)
         table = scan()
         living = []
         for process in table.values():
@@ -194,6 +195,17 @@ def kill_all(launcher: int, marks: str) -> None:
         _reap_all()
         time.sleep(pause_s)
         pause_s = min(pause_s * 2, KILL_ALL_PAUSE_MAX_S)
+
+
+def _kill_newest_first(launcher: int) -> None:
+    """Each child of the launcher, the moment it is seen. A process that hops (forks, ends, and its child makes a session
+    and does the same) is an orphan of ours all the time, but gone before a whole scan has been looked through."""
+    if not os.path.isdir("/proc/self"):
+        return
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True):
+        process = read_process(pid)
+        if process is not None and process.parent == launcher and not process.zombie:
+            send([process], signal.SIGKILL)
 
 
 def _reap_all() -> None:

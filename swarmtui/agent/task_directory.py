@@ -77,14 +77,12 @@ class TaskDirectory:
             return None
 
 
-def load_statuses(tasks: Path) -> dict[str, TaskStatus]:
-    """What every task that was started here was last known to do."""
-    found = {}
+def load_statuses(tasks: Path) -> dict[str, TaskStatus | None]:
+    """Every task that left a directory here, and what it was last known to do: None if it had not been started."""
+    found: dict[str, TaskStatus | None] = {}
     for path in sorted(tasks.iterdir()) if tasks.is_dir() else []:
         try:
-            status = TaskDirectory(tasks, path.name).load_status()
+            found[path.name] = TaskDirectory(tasks, path.name).load_status()
         except ValueError:  # not ours
             continue
-        if status is not None:
-            found[path.name] = status
     return found

@@ -88,7 +88,7 @@ class TaskLife:
         except Exception as error:  # a defect here must fail this task, not one node after the other that is given it
             LOG.exception("task %s", self.task.id)
             await self._abandon()
-            await self._end(TaskState.FAILED, error=f"task: internal error: {error!r}")
+            await self._end(TaskState.FAILED, error=f"task: internal error: {_innermost(error)!r}")
         finally:
             if self._workload is not None:
                 self._workload.release()
@@ -189,3 +189,9 @@ class TaskLife:
         port = self.status.port if port is None else port
         self.status = TaskStatus(state, time.time(), MESSAGES[state], pid=pid, port=port)
         self._report(self.task, self.status)
+
+
+def _innermost(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -323,6 +323,15 @@ async def test_a_task_that_ran_here_and_is_not_remembered_has_failed(tmp_path: P
         assert w.executor.workloads == {}
 
 
+async def test_what_tasks_left_that_the_leader_forgot_meanwhile_is_deleted(tmp_path: Path) -> None:
+    for id in ("stray", "named"):
+        (tmp_path / "tasks" / id / "private").mkdir(parents=True)
+    async with world(tmp_path) as w:
+        await w.session.order(make_task("named"), complete=True)
+        await w.session.until_state("named", TaskState.RUNNING)
+        await until(lambda: w.executor.removed == ["stray"], "the stray to be deleted")
+
+
 async def test_shutting_down_stops_all_tasks_and_tells_the_leader(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.session.order(make_task("t1"), make_task("t2", desired=TaskState.READY))

@@ -21,7 +21,7 @@ import trio
 from swarmtui.agent.launcher import LAUNCHER_PROGRAM, Ended, LauncherLink, LauncherRefused, start_launcher
 from swarmtui.agent.launcher_frames import FRAME_BYTES_MAX, FrameReader, pack
 from swarmtui.agent.sweep import find_marked, kill_marked, kill_marked_blocking
-from tests.agent.helpers import Herd, until, wait_until
+from tests.agent.helpers import Herd, is_gone, until, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -223,6 +223,26 @@ def test_a_killed_node_takes_processes_that_are_stopped_or_ignore_signals(herd: 
     node = victim("c", f"trap '' TERM HUP INT; {hidden(herd)} wait")
     wait_until(lambda: len(herd.pids()) == HIDDEN, "all of them to run")
     for pid in herd.pids():
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(node.pid, signal.SIGKILL)
+    wait_until(lambda: not herd.pids(), "all of them to be gone")
+
+
+def test_a_killed_node_takes_processes_that_hop_from_session_to_session(herd: Herd, victim) -> None:
+    hop = "import os, time\nwhile 1:\n if os.fork(): os._exit(0)\n os.setsid()\n time.sleep(0.005)\n"
+    node = victim("c", f"env -i {sys.executable} -S -E -c '{hop}' {herd.token} & sleep 600")
+    wait_until(lambda: len(herd.pids()) >= 1, "it to run")
+    os.kill(node.pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(node.launcher), "the launcher to find nothing any more")
+    assert herd.pids() == []
+
+
+def test_a_node_that_is_killed_while_it_and_its_launcher_are_stopped_takes_every_process_with_it(
+    herd: Herd, victim
+) -> None:
+    node = victim("c", hidden(herd) + "wait")
+    wait_until(lambda: len(herd.pids()) == HIDDEN, "all of them to run")
+    for pid in (node.pid, node.launcher, *herd.pids()):
         os.kill(pid, signal.SIGSTOP)
     os.kill(node.pid, signal.SIGKILL)
     wait_until(lambda: not herd.pids(), "all of them to be gone")
