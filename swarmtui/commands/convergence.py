@@ -79,8 +79,13 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
 
 
 def is_current(task: Task, service: Service) -> bool:
-    """True when the task was made from the spec that the service has now; its number of replicas is no part of it."""
-    return task.spec == service.spec.task_template and task.ports == service.spec.endpoint_spec.ports
+    """True when the task is what the service's spec asks for now; its number of replicas is no part of it. A change of
+    constraints alone leaves a task where it is, unless its node fits no more, and then it is told to stop."""
+    if task.service_spec_version == service.spec_version:
+        return True
+    wanted = service.spec.task_template
+    placement = attrs.evolve(task.spec.placement, constraints=wanted.placement.constraints)
+    return task.ports == service.spec.endpoint_spec.ports and attrs.evolve(task.spec, placement=placement) == wanted
 
 
 def _slot_progress(name: str, service: Service, tasks: Sequence[Task]) -> SlotProgress:

@@ -174,7 +174,7 @@ COMMANDS: tuple[Command, ...] = (
         run=run_create,
         risk=Risk.CHANGE,
         undo="service rm SERVICE",
-        examples=("service create --name web --replicas 3 -p 8080:auto -- python app.py --port {{.Task.Port}}",),
+        examples=("service create --name web --replicas 3 -p 8080:auto -- app --port {{.Task.Port}}",),
     ),
     Command(
         name=("service", "ls"),

@@ -74,7 +74,7 @@ class Quorum:
 
 
 @attrs.define
-class NodeState_:
+class NodeRow:
     name: str
     id: str
     address: str
@@ -97,7 +97,7 @@ class Status:
     leader: str | None
     quorum: Quorum
     stale: bool
-    nodes: list[NodeState_]
+    nodes: list[NodeRow]
     services: int
     tasks: dict[str, int]
     faults: list[Any]
@@ -291,7 +291,7 @@ class FakeCluster:
             stored = self.store.get(Node, node.id)
             assert stored is not None
             rows.append(
-                NodeState_(
+                NodeRow(
                     node.name,
                     node.id,
                     node.address,
