@@ -1,0 +1,258 @@
+"""Answers to clients: one short method a call. Which certificate may make which call was checked before.
+
+Views are answered from this node's own store. `VIEW` tries to confirm with a quorum for one election timeout and else
+answers what is here, marked stale; `LINEARIZABLE` is confirmed or refused; `STALE` does not ask.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import cast
+
+import attrs
+import trio
+
+from swarmtui.agent.agent import Agent
+from swarmtui.node.consensus import Consensus
+from swarmtui.node.logview import log_lines
+from swarmtui.node.observing import Observing
+from swarmtui.node.peers import Peers
+from swarmtui.node.writes import Writes
+from swarmtui.objects.manifest import NodeEntry
+from swarmtui.objects.records import TABLES, AnyRecord, KeyValue, Record, Task
+from swarmtui.store import Store
+from swarmtui.wire.calls import (
+    Answer,
+    Call,
+    Consistency,
+    Done,
+    GetKey,
+    GetStatus,
+    ListRecords,
+    LogRange,
+    NodeReport,
+    Observe,
+    PeerReport,
+    Propose,
+    Records,
+    SetLinkFaults,
+    SignalTask,
+    StopNode,
+    TakeSnapshot,
+    TaskOutput,
+    TransferLeadership,
+    WatchRecords,
+)
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.rpc import CallRejected
+
+HEARD_S = 1.5  # without a leader: who said anything at all in this time counts as answering (or two election timeouts)
+
+
+@attrs.define
+class Manager:
+    """What only a manager has to answer with."""
+
+    consensus: Consensus
+    writes: Writes
+    take_snapshot: Callable[[], None]
+    disk_refuses: Callable[[], str]
+
+
+@attrs.define
+class Answers:
+    node: NodeEntry
+    election_timeout_s: float
+    started_at: float
+    peers: Peers
+    agent: Agent
+    observing: Observing
+    faults: LinkFaults
+    stop: Callable[[bool], None]
+    manager: Manager | None
+
+    def __call__(self, call: Call, caller: Identity) -> Awaitable[Answer] | AsyncIterator[Answer]:
+        """The wire's `Answering`."""
+        match call:
+            case Observe():
+                return self.observing.observe(call)
+            case WatchRecords():
+                self._manager(call)
+                return self.observing.watch_records(call)
+            case TaskOutput():
+                return self.agent.output(call.task_id, call.tail, call.follow)
+            case _:
+                return self._answer(call)
+
+    async def _answer(self, call: Call) -> Answer:
+        match call:
+            case GetStatus():
+                return self.report()
+            case Propose():
+                return await self._manager(call).writes.propose(call)
+            case ListRecords():
+                return await self._list(call)
+            case GetKey():
+                return await self._get_key(call)
+            case LogRange():
+                consensus = self._manager(call).consensus
+                return log_lines(consensus.core, consensus.store, call.first, call.last, consensus.status().commit)
+            case SignalTask():
+                return Done(refused=await self.agent.signal_task(call.task_id, call.action))
+            case TransferLeadership():
+                return await self._transfer(call)
+            case TakeSnapshot():
+                self._manager(call).take_snapshot()
+                return Done("a snapshot is being taken")
+            case SetLinkFaults():
+                self.faults.set(call.faults)
+                return Done()
+            case StopNode():
+                self.stop(call.tasks)
+                return Done("stopping")
+            case _:
+                raise CallRejected("host-only", f"{type(call).__name__} is asked of the host, not of a node")
+
+    def _manager(self, call: Call) -> Manager:
+        if self.manager is None:
+            raise CallRejected("not-a-manager", f"{self.node.name} is a worker; ask a manager ({type(call).__name__})")
+        return self.manager
+
+    # ------------------------------------------------------------------------------------------------------- status
+
+    def report(self) -> NodeReport:
+        """What this node says of itself, from memory."""
+        manager = self.manager
+        base = NodeReport(
+            node_id=self.node.id,
+            name=self.node.name,
+            address=self.node.address,
+            pid=os.getpid(),
+            role=str(self.node.role),
+            raft_role="",
+            term=0,
+            leader_id="",
+            vote="",
+            first=0,
+            last=0,
+            commit=0,
+            applied=0,
+            snapshot=0,
+            voters=(),
+            heard=(),
+            holds_quorum=False,
+            timer_left_s=None,
+            timer_total_s=None,
+            leader_since=None,
+            peers=(),
+            started_at=self.started_at,
+            election_timeout_s=self.election_timeout_s,
+        )
+        return base if manager is None else self._manager_report(base, manager)
+
+    def _manager_report(self, base: NodeReport, manager: Manager) -> NodeReport:
+        status = manager.consensus.status()
+        members = status.configuration.members
+        since = status.leader_since
+        return attrs.evolve(
+            base,
+            raft_role=str(status.role),
+            term=status.term,
+            leader_id=status.leader,
+            vote=status.vote,
+            first=status.first,
+            last=status.last,
+            commit=status.commit,
+            applied=status.applied,
+            snapshot=status.snapshot,
+            voters=tuple((member.id, member.name) for member in members if member.id in status.configuration.voter_ids),
+            heard=tuple(self.reachable()),
+            holds_quorum=status.holds_quorum,
+            timer_left_s=status.timer_left_s,
+            timer_total_s=status.timer_total_s,
+            leader_since=time.time() - (trio.current_time() - since) if since is not None else None,
+            peers=tuple(
+                PeerReport(
+                    member.id,
+                    member.name,
+                    status.peers[member.id].state if member.id in status.peers else "",
+                    status.peers[member.id].match if member.id in status.peers else 0,
+                    status.peers[member.id].heard_s if member.id in status.peers else None,
+                    self.peers.connection(member.id) is not None,
+                )
+                for member in members
+                if member.id != self.node.id
+            ),
+            disk=manager.disk_refuses(),
+            store_index=manager.consensus.store.index,
+        )
+
+    def reachable(self) -> list[str]:
+        """The voters this manager can vouch for: as raft says where there is a leader, else who speaks to us."""
+        if self.manager is None:
+            return []
+        status = self.manager.consensus.status()
+        if status.holds_quorum:
+            return [id for id in status.heard if id == self.node.id or self.peers.connection(id) is not None]
+        heard = {self.node.id, *self.peers.heard_within(max(HEARD_S, 2 * self.election_timeout_s))}
+        return [id for id in status.configuration.voter_ids if id in heard]
+
+    # -------------------------------------------------------------------------------------------------------- reads
+
+    async def _confirm(self, manager: Manager, consistency: Consistency, timeout_s: float) -> str:
+        """Why the local state may not be served as linearizable; "" if it may."""
+        if consistency is Consistency.STALE:
+            return "a stale read was asked for"
+        patience_s = (
+            self.election_timeout_s if consistency is Consistency.VIEW else min(timeout_s, 2 * self.election_timeout_s)
+        )
+        return await manager.consensus.reads.confirm(patience_s)
+
+    async def _list(self, call: ListRecords) -> Records:
+        manager = self._manager(call)
+        why = await self._confirm(manager, call.consistency, call.timeout_s)
+        store = manager.consensus.store
+        if why and call.consistency is Consistency.LINEARIZABLE:
+            return Records(store.index, store.term, True, (), refused=why)
+        records = cast(
+            tuple[AnyRecord, ...], tuple(record for table in call.tables for record in _select(store, table, call))
+        )
+        return Records(store.index, store.term, bool(why), records)
+
+    async def _get_key(self, call: GetKey) -> Records:
+        manager = self._manager(call)
+        why = await self._confirm(manager, call.consistency, call.timeout_s)
+        store = manager.consensus.store
+        if why and call.consistency is Consistency.LINEARIZABLE:
+            return Records(store.index, store.term, True, (), refused=why)
+        found = store.get(KeyValue, call.key)
+        return Records(store.index, store.term, bool(why), () if found is None else (found,))
+
+    # ------------------------------------------------------------------------------------------------------ changes
+
+    async def _transfer(self, call: TransferLeadership) -> Done:
+        consensus = self._manager(call).consensus
+        answered = trio.Event()
+        reasons: list[str] = []
+
+        def answer(reason: str) -> None:
+            reasons.append(reason)
+            answered.set()
+
+        consensus.transfer(call.target, answer)
+        with trio.move_on_after(2 * self.election_timeout_s):
+            await answered.wait()
+        return Done(refused=reasons[0] if reasons else "no answer in time; see `swarmtui status`")
+
+
+def _select(store: Store, table: str, call: ListRecords) -> list[Record]:
+    if table == KeyValue.TABLE:
+        return list(store.keys(call.prefix))
+    if table == Task.TABLE and (call.service_id or call.node_id):
+        return list(store.tasks(service_id=call.service_id or None, node_id=call.node_id or None))
+    return (
+        [record for record in store.all(TABLES[table]) if record.id.startswith(call.prefix)] if table in TABLES else []
+    )

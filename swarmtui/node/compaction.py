@@ -1,0 +1,81 @@
+"""When a snapshot is due, and taking it beside everything else.
+
+Due after `snapshot_every` entries *and* as many bytes of log as the last snapshot held, at least 16 MiB, unless the user
+named `snapshot_every`. The store is frozen at once (cheap), encoded and written on a thread of its own, so the log's disk
+thread and the event loop go on; only then is the core told, which decides what may be dropped.
+"""
+
+from __future__ import annotations
+
+from swarmtui.node.bell import Bell
+from swarmtui.node.consensus import Consensus
+from swarmtui.node.events import Events
+from swarmtui.objects.manifest import RaftSettings
+from swarmtui.raft.inputs import SnapshotTaken
+from swarmtui.storage.snapshots import SnapshotFiles
+from swarmtui.storage.worker import DiskWorker
+
+LOG_BYTES_MIN = 16 * 1024 * 1024
+
+
+class Compaction:
+    def __init__(
+        self,
+        consensus: Consensus,
+        snapshots: SnapshotFiles,
+        worker: DiskWorker,
+        events: Events,
+        settings: RaftSettings,
+    ) -> None:
+        self._consensus = consensus
+        self._snapshots = snapshots
+        self._worker = worker
+        self._events = events
+        self._settings = settings
+        newest = snapshots.newest()
+        self._last_index = newest.index if newest else 0
+        self._last_bytes = newest.size_bytes if newest else 0
+        self._bell = Bell()
+        self._asked = False
+
+    def applied(self, index: int) -> None:
+        if self._is_due(index):
+            self._bell.ring()
+
+    def _is_due(self, index: int) -> bool:
+        if index - self._last_index < self._settings.snapshot_every:
+            return False
+        if self._settings.snapshot_every_set:
+            return True
+        log = self._consensus.core.log
+        return log.bytes_between(max(self._last_index, log.base), index) >= max(LOG_BYTES_MIN, self._last_bytes)
+
+    def ask(self) -> None:
+        """Take a snapshot now, due or not."""
+        self._asked = True
+        self._bell.ring()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._bell.heard()
+            store = self._consensus.store
+            if (self._asked or self._is_due(store.index)) and store.index > self._last_index:
+                await self._take()
+            self._asked = False
+
+    async def _take(self) -> None:
+        store, core = self._consensus.store, self._consensus.core
+        index, term = store.index, store.term
+        configuration = core.configuration_at(index)
+        frozen = store.freeze()
+        mark = await self._worker.run(self._snapshots.save, index, term, configuration, frozen.chunks())
+        self._last_index, self._last_bytes = mark.index, mark.size_bytes
+        self._consensus.feed(SnapshotTaken(mark))
+        self._events.tell(
+            "raft",
+            f"snapshot at {mark.index}, {mark.size_bytes} bytes",
+            term=mark.term,
+            index=mark.index,
+            data={"bytes": mark.size_bytes},
+        )

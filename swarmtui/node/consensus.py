@@ -1,0 +1,175 @@
+"""The driver of the core: feeds it what happens, carries out what it wants done.
+
+One task owns the core. Anybody may `feed`; effects are drained once for all that was fed meanwhile, which is what batches
+proposals, acknowledgements and writes under load and costs nothing when idle. Sends go out before Writes are begun, so the
+followers' disks work beside ours; the core itself holds back every message that promises more than is durable.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import attrs
+import trio
+
+from swarmtui.node.bell import Bell
+from swarmtui.node.disk import DiskEffect
+from swarmtui.node.events import Events
+from swarmtui.node.proposals import Proposals
+from swarmtui.node.reads import Reads
+from swarmtui.raft.core import RaftCore
+from swarmtui.raft.effects import (
+    Accepted,
+    Apply,
+    Effect,
+    InstallSnapshot,
+    Narrate,
+    ReadReady,
+    ReadRefused,
+    Refused,
+    RoleChanged,
+    Send,
+)
+from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.inputs import Applied, Gap, Input, SnapshotInstalled, Tick, TransferAsked
+from swarmtui.raft.messages import AnyMessage
+from swarmtui.raft.status import Status
+from swarmtui.store import Frozen, Store
+
+APPLY_SLICE_ENTRIES = 64  # applied between two chances for everybody else to run
+
+
+@attrs.define
+class Wiring:
+    """Where effects go that are not the driver's own business."""
+
+    send: Callable[[AnyMessage], None]
+    disk: Callable[[DiskEffect], None]
+    role_changed: Callable[[RoleChanged], None]
+    applied: Callable[[int], None]
+    moved: Callable[[], None]  # something a mark shows may have changed
+
+
+class Consensus:
+    """The core, the store that it fills, and the two waiting rooms: `proposals` and `reads`."""
+
+    def __init__(self, core: RaftCore, store: Store, events: Events, *, election_timeout_s: float) -> None:
+        self.core = core
+        self.store = store
+        self._events = events
+        self._gap_s = election_timeout_s
+        self._bell = Bell()
+        self._to_apply: deque[Entry] = deque()
+        self.proposals = Proposals(self.feed, self._bell.ring)
+        self.reads = Reads(self.feed)
+        self._transfers: dict[int, Callable[[str], None]] = {}
+        self._ticket = -1  # transfers count downwards, proposals upwards
+        self._wiring: Wiring | None = None
+
+    def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
+        """Something happened. Effects follow when the driver's task next runs."""
+        self.core.feed(input, trio.current_time())
+        self._bell.ring()
+
+    def status(self) -> Status:
+        return self.core.status(trio.current_time())
+
+    def transfer(self, target: str, answer: Callable[[str], None]) -> None:
+        """Hand over leadership; `answer` is called with "" or with why not."""
+        self._transfers[self._ticket] = answer
+        self.feed(TransferAsked(self._ticket, target))
+        self._ticket -= 1
+
+    async def run(self, wiring: Wiring) -> None:
+        """Until cancelled. Raises InvariantViolation: then this node must not go on."""
+        self._wiring = wiring
+        self._bell.ring()
+        while True:
+            deadline = self.core.deadline
+            with trio.move_on_at(deadline if deadline is not None else float("inf")) as waited:
+                await self._bell.heard()
+            if waited.cancelled_caught:
+                self._tick(deadline)
+            await self._turn()
+
+    def _tick(self, deadline: float | None) -> None:
+        now = trio.current_time()
+        if deadline is not None and now - deadline > self._gap_s:
+            self.core.feed(Gap(), now)  # the machine slept, not the peers
+        else:
+            self.core.feed(Tick(), now)
+
+    async def _turn(self) -> None:
+        self.proposals.flush()
+        effects = self.core.drain()
+        self.reads.drained()
+        self._carry_out(effects)
+        while self._to_apply:
+            self._apply_slice()
+            self._carry_out(self.core.drain())
+            if self._to_apply:
+                await trio.lowlevel.checkpoint()
+        if effects and self._wiring:
+            self._wiring.moved()
+
+    def _carry_out(self, effects: Sequence[Effect]) -> None:
+        wiring = self._wiring
+        assert wiring is not None
+        for effect in effects:
+            if isinstance(effect, Send):
+                wiring.send(effect.message)
+        for effect in effects:
+            match effect:
+                case Send():
+                    continue
+                case Apply(entries):
+                    self._to_apply.extend(entries)
+                case Accepted():
+                    self._accepted(effect)
+                case Refused():
+                    self._refused(effect)
+                case ReadReady() | ReadRefused():
+                    self.reads.settle(effect)
+                case RoleChanged():
+                    wiring.role_changed(effect)
+                case Narrate():
+                    self._events.tell(
+                        effect.topic, str(effect), term=effect.term, index=effect.index, data=dict(effect.operands)
+                    )
+                case _:
+                    wiring.disk(effect)
+
+    def _accepted(self, effect: Accepted) -> None:
+        answer = self._transfers.pop(effect.ticket, None)
+        if answer is not None:
+            answer("")
+        else:
+            self.proposals.accepted(effect)
+
+    def _refused(self, effect: Refused) -> None:
+        answer = self._transfers.pop(effect.ticket, None)
+        if answer is not None:
+            answer(effect.reason)
+        else:
+            self.proposals.refused(effect)
+
+    def _apply_slice(self) -> None:
+        store, index = self.store, 0
+        for _ in range(min(APPLY_SLICE_ENTRIES, len(self._to_apply))):
+            entry = self._to_apply.popleft()
+            index = entry.index
+            if entry.kind is EntryKind.TRANSACTIONS:
+                self.proposals.applied(index, entry.term, store.apply(index, entry.term, entry.data))
+            else:
+                store.skip(index, entry.term)
+        self.core.feed(Applied(index), trio.current_time())
+        assert self._wiring is not None
+        self._wiring.applied(index)
+
+    def installed(self, effect: InstallSnapshot, state: Frozen) -> None:
+        """A leader's snapshot is on our disk; `state` is what it holds, and takes the place of ours."""
+        self._to_apply.clear()
+        self.store.adopt(state)
+        self.proposals.passed_over(effect.mark.index)
+        self.feed(SnapshotInstalled(effect.mark))

@@ -1,0 +1,227 @@
+"""The manager's half of a node: consensus, the disk, the store, and the leadership while there is one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import attrs
+import trio
+
+from swarmtui.manager.loop import run_manager
+from swarmtui.node.answers import Manager
+from swarmtui.node.chronicle import chronicle
+from swarmtui.node.compaction import Compaction
+from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.disk import Disk
+from swarmtui.node.events import Events
+from swarmtui.node.leadership import LeadershipKeeper, NodeLeadership
+from swarmtui.node.peers import Peers
+from swarmtui.node.sessions import Sessions
+from swarmtui.node.writes import Forward, Writes
+from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.raft.core import RaftCore
+from swarmtui.raft.effects import InstallSnapshot, Role, RoleChanged
+from swarmtui.raft.inputs import CampaignAsked, LeaderLost, Reachable, Received, Unreachable
+from swarmtui.raft.messages import AnyMessage
+from swarmtui.raft.options import RaftOptions
+from swarmtui.storage.log import RaftStorage
+from swarmtui.storage.snapshots import SnapshotFiles
+from swarmtui.storage.worker import DiskWorker
+from swarmtui.store import Store
+from swarmtui.store.snapshot import read_snapshot
+
+DISK_LOOK_S = 5.0  # how often the free space is looked at
+GENESIS_LAST_INDEX = 1
+STARTING_S = 3.0  # nodes that are started together may not listen yet: a refused dial is no death until then
+
+
+@attrs.define
+class Opened:
+    """What recovery found on the disk."""
+
+    storage: RaftStorage
+    snapshots: SnapshotFiles
+    store: Store
+
+
+def open_disk(directory: Path, node_id: str) -> Opened:
+    """Recover log, snapshot and state. Slow for a long log; raises what storage raises."""
+    snapshots = SnapshotFiles(directory)
+    storage = RaftStorage.open(directory, node_id)
+    store = Store()
+    mark = storage.restored.snapshot
+    if mark is not None:
+        store.restore(snapshots.open_chunks(mark))
+    return Opened(storage, snapshots, store)
+
+
+class ManagerSide:
+    def __init__(
+        self,
+        node: NodeEntry,
+        manifest: Manifest,
+        opened: Opened,
+        log_worker: DiskWorker,
+        snapshot_worker: DiskWorker,
+        events: Events,
+    ) -> None:
+        self.node = node
+        self.manifest = manifest
+        self.opened = opened
+        self.events = events
+        self.store = opened.store
+        raft = manifest.raft
+        options = RaftOptions(
+            heartbeat_s=raft.heartbeat_s,
+            election_timeout_s=raft.election_timeout_s,
+            hurry=raft.hurry,
+            keep_entries=raft.keep_entries,
+        )
+        core = RaftCore(
+            node_id=node.id,
+            cluster=manifest.id,
+            options=options,
+            restored=opened.storage.restored,
+            draw=random.SystemRandom().random,
+            now=trio.current_time(),
+        )
+        self.consensus = Consensus(core, opened.store, events, election_timeout_s=raft.election_timeout_s)
+        self.disk = Disk(opened.storage, opened.snapshots, log_worker, self.consensus.feed, self._installed)
+        self.compaction = Compaction(self.consensus, opened.snapshots, snapshot_worker, events, raft)
+        self.keeper = LeadershipKeeper(self.consensus, events, election_timeout_s=raft.election_timeout_s)
+        self._log_worker = log_worker
+        self._started = trio.current_time()
+        self._disk_refuses = ""
+        self._gaps: trio.MemorySendChannel[float] | None = None
+
+    def attach(self, peers: Peers, sessions: Sessions, forward: Forward, reachable: Callable[[], list[str]]) -> Manager:
+        """Join the rooms that need each other. Returns what clients' answers need of this side."""
+        self._peers = peers
+        self._sessions = sessions
+        timeout_s = self.manifest.raft.election_timeout_s
+        writes = Writes(self.node.id, self.consensus, forward, reachable, timeout_s)
+        return Manager(self.consensus, writes, self.compaction.ask, lambda: self._disk_refuses)
+
+    async def run(
+        self, moved: Callable[[], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Until cancelled. Raises DiskFailure or InvariantViolation: then this process must not go on."""
+        wiring = Wiring(
+            send=self._send, disk=self.disk.want, role_changed=self._role_changed, applied=self._applied, moved=moved
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.disk.run)
+            nursery.start_soon(self.consensus.run, wiring)
+            nursery.start_soon(self.keeper.run, self._lead)
+            nursery.start_soon(self.compaction.run)
+            nursery.start_soon(self._watch_disk)
+            if self._is_first_at_genesis():
+                self.consensus.feed(CampaignAsked())
+            task_status.started()
+
+    def _is_first_at_genesis(self) -> bool:
+        restored = self.opened.storage.restored
+        new = restored.snapshot is None and len(restored.entries) == GENESIS_LAST_INDEX and not restored.hard_state.vote
+        return new and self.manifest.managers[0].id == self.node.id
+
+    # ------------------------------------------------------------------------------------------------- from outside
+
+    def receive(self, message: AnyMessage) -> None:
+        self.consensus.feed(Received(message))
+
+    def peer_connected(self, node_id: str) -> None:
+        self.consensus.feed(Reachable(node_id))
+
+    def peer_disconnected(self, node_id: str) -> None:
+        self.consensus.feed(Unreachable(node_id))
+        self._sessions.disconnected(node_id)
+
+    def peer_refused(self, node_id: str) -> None:
+        """No connection to this peer is left and a dial was refused: news only if it leads."""
+        status = self.consensus.status()
+        if status.leader == node_id and status.role is not Role.LEADER:
+            self.consensus.feed(LeaderLost(node_id, status.term))
+
+    def gap(self) -> None:
+        """The machine slept until now: whoever judges silence gives it a new period."""
+        if self._gaps is not None:
+            try:
+                self._gaps.send_nowait(trio.current_time())
+            except trio.WouldBlock:
+                return  # several gaps are waiting to be heard already: one more says nothing new
+
+    # ---------------------------------------------------------------------------------------------------- effects
+
+    def _send(self, message: AnyMessage) -> None:
+        if not self._peers.send_raft(message) and self._peers.connection(message.target) is not None:
+            self.consensus.feed(Unreachable(message.target))
+
+    def _role_changed(self, effect: RoleChanged) -> None:
+        names = {
+            member.id: member.name for member in self.consensus.core.status(trio.current_time()).configuration.members
+        }
+        leader = names.get(effect.leader, effect.leader)
+        text = f"{self.node.name} {effect.role} of term {effect.term}"
+        if effect.leader and effect.leader != self.node.id:
+            text += f", leader {leader}"
+        self.events.tell(
+            "election",
+            f"{text}: {effect.cause}" if effect.cause else text,
+            term=effect.term,
+            data={"role": str(effect.role), "leader": effect.leader, "cause": effect.cause},
+        )
+        self._sessions.leader_changed(effect.leader)
+        self.keeper.role_changed(effect)
+
+    def _applied(self, index: int) -> None:
+        self.keeper.applied(index)
+        self.compaction.applied(index)
+
+    async def _installed(self, effect: InstallSnapshot) -> None:
+        chunks = self.opened.snapshots.open_chunks(effect.mark)
+        self.consensus.installed(effect, await self._log_worker.run(read_snapshot, chunks))
+        self.events.tell(
+            "raft", f"snapshot {effect.mark.index} installed", term=effect.mark.term, index=effect.mark.index
+        )
+
+    # -------------------------------------------------------------------------------------------------- leadership
+
+    async def _lead(self, leadership: NodeLeadership) -> None:
+        gaps_in, gaps = trio.open_memory_channel[float](8)
+        self._gaps = gaps_in
+        port = self._sessions.lead()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(chronicle, self.store, self.events, leadership.term)
+                nursery.start_soon(
+                    partial(
+                        run_manager,
+                        leadership,
+                        port,
+                        gaps,
+                        manifest=self.manifest,
+                        trust_refusals_from=self._started + STARTING_S,
+                    )
+                )
+        finally:
+            self._gaps = None
+            self._sessions.resign()
+
+    async def _watch_disk(self) -> None:
+        reserve = self.manifest.raft.disk_reserve_bytes
+        while True:
+            free = await self._log_worker.run(self.opened.storage.free_bytes)
+            full = (
+                f"{self.node.name}'s disk has {free} bytes free, {reserve} are kept in reserve; free some space"
+                if free < reserve
+                else ""
+            )
+            if bool(full) != bool(self._disk_refuses):
+                self.events.tell(
+                    "raft", full or f"{self.node.name}'s disk has {free} bytes free again: writes are taken"
+                )
+            self._disk_refuses = self.consensus.proposals.closed = full
+            await trio.sleep(DISK_LOOK_S)

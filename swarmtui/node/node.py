@@ -1,0 +1,242 @@
+"""One node: its connections, its agent and, on a manager, its half of the consensus, in one nursery.
+
+The order of the start matters: link faults are in force before the peer port opens, and the log is recovered before
+anything is answered. The order of the end matters as well: leadership is handed over, then the tasks are stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import trio
+
+from swarmtui.agent.agent import Agent
+from swarmtui.node.agent_session import AgentConnector
+from swarmtui.node.answers import Answers, Manager
+from swarmtui.node.events import Events
+from swarmtui.node.gaps import duration_text, watch_gaps
+from swarmtui.node.manager_side import ManagerSide
+from swarmtui.node.observing import Observing
+from swarmtui.node.peers import PeerEvents, Peers
+from swarmtui.node.refusals import Refusals
+from swarmtui.node.sessions import Sessions
+from swarmtui.node.writes import Lost, NotSent
+from swarmtui.objects.dispatch import DispatchMessage, Relay
+from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.raft.effects import Role
+from swarmtui.raft.messages import Message as RaftMessage
+from swarmtui.wire import dial as wire_dial
+from swarmtui.wire import rpc
+from swarmtui.wire.calls import Propose, Proposed
+from swarmtui.wire.certificates import Credentials
+from swarmtui.wire.channels import Channel
+from swarmtui.wire.codec import Message
+from swarmtui.wire.connection import Connection
+from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.listener import serve
+
+TRANSFER_TIMEOUTS = 2  # election timeouts that a handover before a stop may take
+
+
+MakeAgent = Callable[[AgentConnector], Agent]
+
+
+class Node:
+    """Built from its parts by `run_node`; `run` is its whole life."""
+
+    def __init__(
+        self,
+        entry: NodeEntry,
+        manifest: Manifest,
+        credentials: Credentials,
+        faults: LinkFaults,
+        events: Events,
+        manager_side: ManagerSide | None,
+        make_agent: MakeAgent,
+    ) -> None:
+        self.entry = entry
+        self.manifest = manifest
+        self.events = events
+        self._credentials = credentials
+        self._faults = faults
+        self._refusals = Refusals(events)
+        self._side = manager_side
+        self._callers: dict[str, rpc.Caller] = {}
+        self.peers = Peers(
+            entry.id,
+            self._dial,
+            self._serve_peer,
+            PeerEvents(self._peer_connected, self._peer_disconnected, self._peer_refused),
+        )
+        self.sessions = Sessions(entry.id, self.peers.send_agent, self._to_local_agent, self._probe)
+        self._connector = AgentConnector(self._agent_says, self._agent_managers)
+        self.agent: Agent = make_agent(self._connector)
+        self._stopping = trio.Event()
+        self._stop_tasks = True
+        self.observing = Observing(
+            entry.id,
+            events,
+            manager_side.consensus.status if manager_side else lambda: None,
+            manager_side.store if manager_side else None,
+        )
+        manager: Manager | None = None
+        if manager_side is not None:
+            manager = manager_side.attach(self.peers, self.sessions, self._forward, lambda: self.answers.reachable())
+        self.answers = Answers(
+            entry,
+            manifest.raft.election_timeout_s,
+            time.time(),
+            self.peers,
+            self.agent,
+            self.observing,
+            faults,
+            self.stop,
+            manager,
+        )
+
+    # ---------------------------------------------------------------------------------------------------- lifetime
+
+    async def run(self) -> None:
+        """From the opening of the peer port to an orderly end (see `stop`). Raises what must end the process."""
+        others = [(node.id, node.address) for node in self.manifest.managers if node.id != self.entry.id]
+        async with trio.open_nursery() as nursery:
+            if self._side is not None:
+                await nursery.start(self._side.run, self.observing.moved)
+            await nursery.start(self._listen)
+            nursery.start_soon(self.peers.keep, others)
+            await nursery.start(self.agent.run)
+            nursery.start_soon(watch_gaps, self.manifest.raft.election_timeout_s, self._gap)
+            await self._stopping.wait()
+            await self._end_in_order()
+            nursery.cancel_scope.cancel()
+
+    async def _listen(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
+        await serve(
+            self.entry.address,
+            self._credentials,
+            self._serve,
+            faults=self._faults,
+            on_refused=self._refusals.tell,
+            task_status=task_status,
+        )
+
+    def stop(self, tasks: bool) -> None:
+        """Leave in order; with `tasks`, stop them first."""
+        self._stop_tasks = tasks
+        self._stopping.set()
+
+    async def _end_in_order(self) -> None:
+        if self._side is not None and self._side.consensus.status().role is Role.LEADER:
+            answered = trio.Event()
+            with trio.move_on_after(TRANSFER_TIMEOUTS * self.manifest.raft.election_timeout_s):
+                self._side.consensus.transfer("", lambda _reason: answered.set())
+                await answered.wait()
+        if self._stop_tasks:
+            await self.agent.stop()
+
+    def _gap(self, seconds: float) -> None:
+        self.events.tell(
+            "gap", f"gap {duration_text(seconds)}: this machine slept", data={"seconds": round(seconds, 3)}
+        )
+        self.agent.gap()
+        if self._side is not None:
+            self._side.gap()
+
+    # -------------------------------------------------------------------------------------------------- connections
+
+    async def _dial(self, node_id: str, address: str) -> Connection:
+        return await wire_dial.dial(
+            address, self._credentials, node_id, faults=self._faults, on_refused=self._refusals.tell
+        )
+
+    async def _probe(self, node_id: str, address: str) -> bool:
+        return await wire_dial.probe(address, node_id=node_id, faults=self._faults)
+
+    async def _serve(self, connection: Connection) -> None:
+        """A connection that somebody dialled to us."""
+        if connection.identity.is_node:
+            await self.peers.adopt(connection, dialled_here=False)
+        else:
+            await rpc.answer_calls(connection, self.answers, on_refused=self._refusals.tell)
+
+    async def _serve_peer(self, connection: Connection) -> None:
+        peer_id = connection.identity.node_id
+        caller = rpc.Caller(connection, Channel.FORWARD)
+        self._callers[peer_id] = caller
+        try:
+            async with trio.open_nursery() as nursery:
+                responder = rpc.Responder(connection, self.answers, nursery, on_refused=self._refusals.tell)
+                while messages := await connection.receive():
+                    self.peers.heard(peer_id)
+                    for channel, message in messages:
+                        self._receive(peer_id, channel, message, caller, responder)
+                nursery.cancel_scope.cancel()
+        finally:
+            caller.lose(connection.ended or "closed here")
+            if self._callers.get(peer_id) is caller:
+                del self._callers[peer_id]
+
+    def _receive(
+        self, peer_id: str, channel: Channel, message: Message, caller: rpc.Caller, responder: rpc.Responder
+    ) -> None:
+        if channel is Channel.RAFT:
+            if self._side is not None and isinstance(message, RaftMessage):
+                self._side.receive(message)
+        elif channel is Channel.AGENT:
+            if isinstance(message, Relay):
+                self.sessions.from_manager(peer_id, message)
+            elif self._side is not None:
+                self.sessions.from_agent(peer_id, message)  # type: ignore[arg-type]
+            else:
+                self._connector.deliver(peer_id, message)  # type: ignore[arg-type]
+        elif not caller.take(message):
+            responder.take(message, channel)
+
+    def _peer_connected(self, node_id: str) -> None:
+        if self._side is not None:
+            self._side.peer_connected(node_id)
+
+    def _peer_disconnected(self, node_id: str) -> None:
+        self._connector.lost(node_id)
+        if self._side is not None:
+            self._side.peer_disconnected(node_id)
+
+    def _peer_refused(self, node_id: str) -> None:
+        if self._side is not None:
+            self._side.peer_refused(node_id)
+
+    async def _forward(self, node_id: str, call: Propose, timeout_s: float) -> Proposed:
+        caller = self._callers.get(node_id)
+        if caller is None:
+            raise NotSent("there is no connection to the leader")
+        try:
+            answer = await caller.call(call, timeout_s)
+        except rpc.NotSent as error:
+            raise NotSent(str(error)) from None
+        except rpc.CallRefused as error:
+            if error.rule == "internal":
+                raise Lost(error.reason) from None
+            raise NotSent(error.reason) from None
+        except rpc.Broken as error:
+            raise Lost(str(error)) from None
+        if not isinstance(answer, Proposed):
+            raise Lost(f"it answered {type(answer).__name__}")
+        return answer
+
+    # ---------------------------------------------------------------------------------------------------- the agent
+
+    def _agent_managers(self) -> list[str]:
+        if self._side is not None:
+            return [self.entry.id]
+        managers = {manager.id for manager in self.manifest.managers}
+        return [node_id for node_id in self.peers.connected() if node_id in managers]
+
+    def _agent_says(self, via: str, message: DispatchMessage) -> bool:
+        if self._side is None:
+            return self.peers.send_agent(via, message)
+        self.sessions.from_agent(self.entry.id, message)
+        return True
+
+    def _to_local_agent(self, message: DispatchMessage) -> None:
+        self._connector.deliver(self.entry.id, message)

@@ -1,0 +1,164 @@
+"""One connection to each peer: dialled by whoever misses it first, kept, and replaced.
+
+Two nodes may dial each other at the same moment; both then keep the connection that the lower node id dialled. When the
+last connection to a peer ends it is dialled again at once, and if the dial is *refused* (the process is gone, silence is
+not enough) whoever asked is told: that is the only evidence of death there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import attrs
+import trio
+
+from swarmtui.node.bell import Bell
+from swarmtui.objects.dispatch import AgentMessage
+from swarmtui.raft.messages import AnyMessage
+from swarmtui.wire.channels import Channel
+from swarmtui.wire.connection import Connection
+from swarmtui.wire.dial import DialFailed, Refused
+
+REDIAL_FIRST_S = 0.02
+REDIAL_MOST_S = 0.5
+SAME_MOMENT_S = 0.5  # two connections within this are a race, a later one is a peer that came back
+
+Dial = Callable[[str, str], Awaitable[Connection]]
+"""Dials (node id, address). Raises Refused or DialFailed."""
+
+
+@attrs.define
+class PeerEvents:
+    """Who is told what: all called synchronously, in order."""
+
+    connected: Callable[[str], None]
+    disconnected: Callable[[str], None]
+    refused: Callable[[str], None]  # no connection is left and a dial was refused
+
+
+@attrs.define
+class _Peer:
+    node_id: str
+    address: str
+    connection: Connection | None = None
+    dialled_here: bool = False
+    since: float = 0.0
+    last_heard: float = float("-inf")
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    missing: Bell = attrs.field(factory=Bell)
+
+
+class Peers:
+    def __init__(
+        self, node_id: str, dial: Dial, serve: Callable[[Connection], Awaitable[None]], events: PeerEvents
+    ) -> None:
+        self._node_id = node_id
+        self._dial = dial
+        self._serve = serve
+        self._events = events
+        self._peers: dict[str, _Peer] = {}
+
+    # --------------------------------------------------------------------------------------------------- sending
+
+    def send_raft(self, message: AnyMessage) -> bool:
+        return self._send(message.target, Channel.RAFT, message)
+
+    def send_agent(self, node_id: str, message: AgentMessage) -> bool:
+        return self._send(node_id, Channel.AGENT, message)
+
+    def _send(self, node_id: str, channel: Channel, message: AnyMessage | AgentMessage) -> bool:
+        peer = self._peers.get(node_id)
+        if peer is None or peer.connection is None:
+            return False
+        return peer.connection.send_soon(channel, message)
+
+    def connection(self, node_id: str) -> Connection | None:
+        peer = self._peers.get(node_id)
+        return peer.connection if peer else None
+
+    def connected(self) -> list[str]:
+        return [peer.node_id for peer in self._peers.values() if peer.connection is not None]
+
+    def heard_within(self, seconds: float) -> list[str]:
+        """Peers that said anything at all in the last `seconds`."""
+        since = trio.current_time() - seconds
+        return [
+            peer.node_id for peer in self._peers.values() if peer.connection is not None and peer.last_heard >= since
+        ]
+
+    def heard(self, node_id: str) -> None:
+        peer = self._peers.get(node_id)
+        if peer is not None:
+            peer.last_heard = trio.current_time()
+
+    # ------------------------------------------------------------------------------------------------ connections
+
+    async def adopt(self, connection: Connection, *, dialled_here: bool) -> None:
+        """Serve this connection until it ends; it is the peer's one connection unless a better one takes its place."""
+        node_id = connection.identity.node_id
+        peer = self._peers.setdefault(node_id, _Peer(node_id, ""))
+        now = trio.current_time()
+        if peer.connection is not None:
+            race = now - peer.since < SAME_MOMENT_S
+            if race and self._kept(node_id, peer.dialled_here) and not self._kept(node_id, dialled_here):
+                await connection.aclose("this pair of nodes has a connection already")
+                return
+            peer.scope.cancel()
+            self._lose(peer)
+        scope = trio.CancelScope()
+        peer.connection, peer.dialled_here, peer.since, peer.last_heard, peer.scope = (
+            connection,
+            dialled_here,
+            now,
+            now,
+            scope,
+        )
+        self._events.connected(node_id)
+        try:
+            with scope:
+                await self._serve(connection)
+        finally:
+            if peer.connection is connection:
+                self._lose(peer)
+                peer.missing.ring()
+
+    def _lose(self, peer: _Peer) -> None:
+        peer.connection = None
+        self._events.disconnected(peer.node_id)
+
+    def _kept(self, peer_id: str, dialled_here: bool) -> bool:
+        """Of two connections dialled at the same moment, is one dialled by that side the one to keep?"""
+        return dialled_here == (self._node_id < peer_id)
+
+    async def keep(self, members: Iterable[tuple[str, str]]) -> None:
+        """Keep a connection to each of these (node id, address), until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for node_id, address in members:
+                if node_id != self._node_id:
+                    peer = self._peers.setdefault(node_id, _Peer(node_id, address))
+                    peer.address = address
+                    nursery.start_soon(self._keep, peer)
+
+    async def _keep(self, peer: _Peer) -> None:
+        pause_s = REDIAL_FIRST_S
+        while True:
+            if peer.connection is not None:
+                await peer.missing.heard()
+                pause_s = REDIAL_FIRST_S
+                continue
+            try:
+                connection = await self._dial(peer.node_id, peer.address)
+            except Refused:
+                if peer.connection is None:
+                    self._events.refused(peer.node_id)
+            except DialFailed:
+                pause_s = max(pause_s, REDIAL_FIRST_S)
+            else:
+                async with connection:
+                    await self.adopt(connection, dialled_here=True)
+                if peer.since > trio.current_time() - REDIAL_FIRST_S:
+                    await trio.sleep(REDIAL_FIRST_S)  # it ended at once: never dial in a tight loop
+                continue
+            with trio.move_on_after(pause_s):
+                await peer.missing.heard()
+            pause_s = min(2 * pause_s, REDIAL_MOST_S)

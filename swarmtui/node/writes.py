@@ -1,0 +1,113 @@
+"""A client's write on whichever node it arrives: here if this node leads, else forwarded, once, to the leader.
+
+While no leader is known the request waits, at most two election timeouts, so that a client does not notice an election;
+after that it is refused with the quorum's arithmetic. What certainly was not sent is tried again with the next leader;
+what was sent and not answered is *unknown* and never sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+
+from swarmtui.node.consensus import Consensus
+from swarmtui.raft.effects import Role
+from swarmtui.wire.calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
+
+ELECTION_TIMEOUTS_MAX = 2  # a write waits for a leader this long
+LOOK_AGAIN_S = 0.005
+# Refusals by a leader that mean "ask the next one": nothing was appended.
+RETRY_RULES = frozenset({"not-leader", "wrong-term", "transfer", "not-ready"})
+
+
+class NotSent(Exception):
+    """The request did not leave this node: certainly not appended anywhere."""
+
+
+class Lost(Exception):
+    """The request left and no answer came back."""
+
+
+Forward = Callable[[str, Propose, float], Awaitable[Proposed]]
+"""Sends to this node id with this patience. Raises NotSent or Lost."""
+
+
+class Writes:
+    def __init__(
+        self,
+        node_id: str,
+        consensus: Consensus,
+        forward: Forward,
+        reachable: Callable[[], Sequence[str]],
+        election_timeout_s: float,
+    ) -> None:
+        self._node_id = node_id
+        self._consensus = consensus
+        self._forward = forward
+        self._reachable = reachable
+        self._patience_s = ELECTION_TIMEOUTS_MAX * election_timeout_s
+
+    async def propose(self, call: Propose) -> Proposed:
+        timeout_s = min(call.timeout_s, PROPOSAL_TIMEOUT_MAX_S)
+        deadline = trio.current_time() + timeout_s
+        give_up = min(deadline, trio.current_time() + self._patience_s)
+        reason = ""
+        while True:
+            left_s = deadline - trio.current_time()
+            outcomes = await self._once(call, left_s)
+            if isinstance(outcomes, tuple):
+                return Proposed(outcomes)
+            reason = outcomes or reason
+            if trio.current_time() >= give_up or call.forwarded:
+                return Proposed(tuple(self._refusal(reason) for _ in call.transactions))
+            await trio.sleep(LOOK_AGAIN_S)
+
+    async def _once(self, call: Propose, left_s: float) -> tuple[Outcome, ...] | str:
+        """The outcomes, or why there was no leader to ask."""
+        status = self._consensus.status()
+        if status.role is Role.LEADER:
+            outcomes = await self._consensus.proposals.submit(call.transactions, status.term, left_s)
+            return self._or_retry(tuple(self._with_arithmetic(outcome) for outcome in outcomes))
+        if call.forwarded or not status.leader or status.leader == self._node_id:
+            return "no leader is known"
+        try:
+            answer = await self._forward(status.leader, Propose(call.transactions, left_s, forwarded=True), left_s)
+        except NotSent as error:
+            return str(error)
+        except Lost as error:
+            unknown = Outcome(
+                Fate.UNKNOWN, rule="lost", reason=f"sent to the leader, but {error}; read it again before you repeat it"
+            )
+            return tuple(unknown for _ in call.transactions)
+        return self._or_retry(answer.outcomes)
+
+    @staticmethod
+    def _or_retry(outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...] | str:
+        if outcomes and all(outcome.fate is Fate.REFUSED and outcome.rule in RETRY_RULES for outcome in outcomes):
+            return outcomes[0].reason
+        return outcomes
+
+    def _with_arithmetic(self, outcome: Outcome) -> Outcome:
+        """A leader that is in contact with too few refuses as a follower would: with the same count."""
+        if outcome.rule != "no-quorum":
+            return outcome
+        status = self._consensus.status()
+        return self._no_quorum(len(set(self._reachable()) & set(status.configuration.voter_ids)))
+
+    def _no_quorum(self, reachable: int) -> Outcome:
+        voters = len(self._consensus.status().configuration.voters)
+        needed = voters // 2 + 1
+        text = f"no quorum: {reachable} of {voters} managers answer, {needed} are needed"
+        return Outcome(Fate.REFUSED, rule="no-quorum", reason=text, reachable=reachable, needed=needed, voters=voters)
+
+    def _refusal(self, reason: str) -> Outcome:
+        """No leader: say how many managers answer and how many are needed."""
+        configuration = self._consensus.status().configuration
+        voters = len(configuration.voters)
+        needed = voters // 2 + 1
+        reachable = len(set(self._reachable()) & set(configuration.voter_ids))
+        if reachable < needed:
+            return self._no_quorum(reachable)
+        text = f"no leader yet ({reason}): {reachable} of {voters} managers answer, an election is under way; try again"
+        return Outcome(Fate.REFUSED, rule="no-leader", reason=text, reachable=reachable, needed=needed, voters=voters)

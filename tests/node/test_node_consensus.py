@@ -1,0 +1,167 @@
+"""The driver of the core: one voter and a disk that is a promise, so every order of events can be chosen."""
+
+import random
+
+import pytest
+import trio
+import trio.testing
+
+from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.events import Events
+from swarmtui.objects.operations import Put, Transaction, Verdict
+from swarmtui.objects.records import KeyValue
+from swarmtui.raft.configuration import Configuration, Member, encode_configuration
+from swarmtui.raft.core import RaftCore
+from swarmtui.raft.effects import HardState, Role, Write
+from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.inputs import CampaignAsked, Written
+from swarmtui.raft.log import Restored
+from swarmtui.raft.options import RaftOptions
+from swarmtui.store import Store
+from swarmtui.wire.calls import Fate
+
+ALONE = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),))
+
+
+def restored() -> Restored:
+    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(ALONE))
+    return Restored(HardState(1, "", 1), None, ALONE, (genesis,))
+
+
+class PromisedDisk:
+    """Writes are durable when the test says so."""
+
+    def __init__(self, consensus: Consensus) -> None:
+        self.writes: list[Write] = []
+        self.held = False
+        self._consensus = consensus
+
+    def want(self, effect) -> None:
+        if isinstance(effect, Write):
+            self.writes.append(effect)
+            if not self.held:
+                self._consensus.feed(Written(effect.sequence))
+
+    def release(self) -> None:
+        self.held = False
+        self._consensus.feed(Written(self.writes[-1].sequence))
+
+
+@pytest.fixture
+async def alone(nursery):
+    core = RaftCore(
+        node_id="a",
+        cluster="c",
+        options=RaftOptions(),
+        restored=restored(),
+        draw=random.Random(1).random,
+        now=trio.current_time(),
+    )
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    disk = PromisedDisk(consensus)
+    led = trio.Event()
+
+    def role_changed(effect) -> None:
+        if effect.role is Role.LEADER:
+            led.set()
+
+    nursery.start_soon(
+        consensus.run,
+        Wiring(
+            send=lambda message: None,
+            disk=disk.want,
+            role_changed=role_changed,
+            applied=lambda index: None,
+            moved=lambda: None,
+        ),
+    )
+    consensus.feed(CampaignAsked())
+    with trio.fail_after(5):
+        await led.wait()
+    return consensus, disk
+
+
+def put(key: str, value: bytes, expected: int | None = None) -> Transaction:
+    return Transaction((Put(key, value, expected),))
+
+
+async def test_a_write_is_answered_once_it_is_applied(alone):
+    consensus, _ = alone
+    term = consensus.status().term
+    (outcome,) = await consensus.proposals.submit([put("color", b"green")], term, 5)
+    assert outcome.fate is Fate.DONE
+    assert consensus.store.get(KeyValue, "color").value == b"green"
+    assert consensus.store.get(KeyValue, "color").version == outcome.result.index
+
+
+async def test_nothing_is_acknowledged_before_the_disk_has_it(alone):
+    consensus, disk = alone
+    disk.held = True
+    outcomes = []
+
+    async def write() -> None:
+        outcomes.extend(await consensus.proposals.submit([put("k", b"v")], consensus.status().term, 60))
+
+    async with trio.open_nursery() as writers:
+        writers.start_soon(write)
+        with trio.fail_after(5):
+            while not disk.writes or not disk.writes[-1].entries or disk.writes[-1].entries[-1].kind is EntryKind.NOOP:
+                await trio.lowlevel.checkpoint()
+        assert outcomes == []
+        assert consensus.store.get(KeyValue, "k") is None
+        disk.release()
+    assert outcomes[0].fate is Fate.DONE
+
+
+async def test_two_writes_of_one_key_in_flight_get_versions_of_their_own(alone):
+    consensus, _ = alone
+    outcomes = await consensus.proposals.submit([put("k", b"1"), put("k", b"2")], consensus.status().term, 5)
+    assert [outcome.fate for outcome in outcomes] == [Fate.DONE, Fate.DONE]
+    assert outcomes[0].result.index < outcomes[1].result.index
+
+
+async def test_of_eight_swaps_of_one_version_one_succeeds(alone):
+    consensus, _ = alone
+    term = consensus.status().term
+    (first,) = await consensus.proposals.submit([put("k", b"0")], term, 5)
+    outcomes = await consensus.proposals.submit([put("k", b"x", first.result.index) for _ in range(8)], term, 5)
+    assert [outcome.fate for outcome in outcomes].count(Fate.DONE) == 1
+    conflicts = [outcome.result for outcome in outcomes if outcome.fate is Fate.REFUSED]
+    assert len(conflicts) == 7
+    assert all(result.verdict is Verdict.CONFLICT and result.expected == first.result.index for result in conflicts)
+
+
+async def test_a_proposal_for_another_term_is_refused(alone):
+    consensus, _ = alone
+    (outcome,) = await consensus.proposals.submit([put("k", b"v")], consensus.status().term + 1, 5)
+    assert outcome.fate is Fate.REFUSED
+    assert outcome.rule in ("wrong-term", "not-leader")
+
+
+async def test_what_does_not_become_durable_in_time_is_unknown_and_not_refused(alone):
+    consensus, disk = alone
+    disk.held = True
+    with trio.fail_after(60):
+        (outcome,) = await consensus.proposals.submit([put("k", b"v")], consensus.status().term, 0.2)
+    assert outcome.fate is Fate.UNKNOWN
+
+
+async def test_malformed_transactions_never_reach_the_log(alone):
+    consensus, disk = alone
+    before = len(disk.writes)
+    (outcome,) = await consensus.proposals.submit([put("", b"v")], consensus.status().term, 5)
+    assert outcome.fate is Fate.REFUSED
+    assert outcome.rule == "invalid"
+    assert len(disk.writes) == before
+
+
+async def test_a_full_disk_refuses_by_name(alone):
+    consensus, _ = alone
+    consensus.proposals.closed = "n1's disk has 3 bytes free, 10 are kept in reserve; free some space"
+    (outcome,) = await consensus.proposals.submit([put("k", b"v")], consensus.status().term, 5)
+    assert (outcome.fate, outcome.rule) == (Fate.REFUSED, "disk")
+
+
+async def test_reads_are_confirmed_by_a_leader(alone):
+    consensus, _ = alone
+    assert await consensus.reads.confirm(1) == ""
