@@ -11,17 +11,21 @@ How the rule holds, from the ordinary to the worst:
 - the node dies, however: the launcher reads end-of-file and kills all its descendants. It is a child subreaper, so those
   that called setsid or forked twice have not left it (`launcher_process`);
 - the launcher dies: the kernel kills every direct child (PR_SET_PDEATHSIG, set in each, from the launcher's only thread:
-  the signal fires when the forking *thread* ends, which is why trio's worker threads must not fork tasks); the node reads
-  end-of-file, sweeps the rest by their mark and starts another launcher (`launcher`, `sweep`);
-- both die at once: the direct children die, the rest is swept at the next start of the node, by `up` and by `down`.
+  the signal fires when the forking *thread* ends, which is why trio's worker threads must not fork tasks); the node, a
+  subreaper too, adopts the rest, kills it and starts another launcher (`launcher`);
+- both die at once: the direct children die, the rest is swept by its mark (`sweep`) at the next start of the node, by
+  the host, by `up` and by `down`.
 
 What the node does with its tasks:
 
-- `agent` keeps a session with the leader through any manager, obeys its assignments (never one of a lower term or index
-  than it has obeyed), and reports states until they are acknowledged. With no leader and no quorum the tasks run on;
-- `task` is the life of one task: accepted, prepared, ready, started, running, ended. One nursery each;
-- `executor` says what a kind of task must be able to do; `process_executor` does it with processes. Containers may follow;
-- `output` reads what the launcher recorded, `templates` and `environment` render what the program is given.
+- `agent` does what the leader orders: `obedience` (never an order of a lower term or index than was obeyed),
+  `conversation` (the session, through any manager, opened again and again), `reports` (states, until acknowledged).
+  With no leader and no quorum the tasks run on;
+- `task_life` is the life of one task: accepted, prepared, ready, started, running, ended. One nursery task each;
+- `executor` says what a kind of task must be able to do; `process_executor` does it with processes, with `environment`
+  and `ports` for what a program is given and `task_directory` for what it leaves. Containers may follow;
+- `output` reads what the launcher recorded (`launcher_output`);
+- `build` puts an agent with processes together.
 
-This room never decides what should run where, and imports nothing of the manager, the wire or the node.
+This room never decides what should run where. Of the project it imports objects, and the plain data of wire/calls.
 """

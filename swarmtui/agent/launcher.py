@@ -7,10 +7,13 @@ lost, and starts another launcher.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,14 @@ import attrs
 import trio
 
 from swarmtui.agent.launcher_frames import BadFrame, Frame, FrameReader, pack
+from swarmtui.agent.launcher_spawn import become_subreaper
+from swarmtui.agent.launcher_trees import below, kill, scan
 
 LAUNCHER_PROGRAM = Path(__file__).with_name("launcher_process.py")
 REQUEST_LIMIT_S = 30.0  # the launcher answers in milliseconds; later, something is very wrong
 CLOSE_LIMIT_S = 5.0  # a launcher that was let go ends as soon as it has killed all its tasks
+ADOPTED_LIMIT_S = 5.0
+ADOPTED_PAUSE_S = 0.002
 RECEIVE_BYTES = 64 * 1024
 RESTART_PAUSE_S = 0.1
 RESTART_PAUSE_MAX_S = 5.0
@@ -70,7 +77,9 @@ class Child:
 
 
 def start_launcher(node_name: str = "") -> LauncherLink:
-    """Starts the launcher of this node. `node_name` only labels it in the process table."""
+    """Starts the launcher of this node. `node_name` only labels it in the process table. From then on this process adopts
+    the orphans below it: those of a launcher that was killed, whose tasks' descendants would else be lost."""
+    become_subreaper()
     process, connection = _start(node_name)
     return LauncherLink(node_name, process, connection)
 
@@ -86,6 +95,23 @@ def _start(node_name: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
             close_fds=True,
         )
     return process, ours
+
+
+def _kill_adopted() -> None:
+    """Kills what the dead launcher left to us: our children in sessions that are not ours (tasks are started in their
+    own), with all that descends from them."""
+    session = os.getsid(0)
+    deadline = time.monotonic() + ADOPTED_LIMIT_S
+    while time.monotonic() < deadline:
+        table = scan()
+        adopted = [row for row in table.values() if row.parent == os.getpid() and row.session != session]
+        if not adopted:
+            return
+        kill([row for row in below(adopted, table) if not row.zombie], os.getpgrp())
+        for row in adopted:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(row.pid, os.WNOHANG)
+        time.sleep(ADOPTED_PAUSE_S)
 
 
 class LauncherLink:
@@ -173,6 +199,7 @@ class LauncherLink:
             await self._stream.aclose()
         self._stream = self._connection = None
         await trio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
+        await trio.to_thread.run_sync(_kill_adopted)
         await on_lost()
         for answer in self._answers.values():
             answer.event.set()

@@ -140,6 +140,21 @@ def _top(process: Process, table: dict[int, Process], launcher: int) -> Process 
     return None
 
 
+def below(tops: list[Process], table: dict[int, Process]) -> list[Process]:
+    """These processes and everything that descends from them."""
+    children: dict[int, list[Process]] = {}
+    for process in table.values():
+        children.setdefault(process.parent, []).append(process)
+    found = {process.pid: process for process in tops}
+    pending = list(found)
+    while pending:
+        for child in children.get(pending.pop(), ()):
+            if child.pid not in found:
+                found[child.pid] = child
+                pending.append(child.pid)
+    return list(found.values())
+
+
 def kill(processes: list[Process], launcher_group: int) -> None:
     """SIGKILL, groups first: the kernel kills a group at once, so a chain of forks inside of one cannot run away."""
     for group in {process.group for process in processes} - {launcher_group, 0, 1}:

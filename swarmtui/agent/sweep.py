@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import psutil
 import trio
 
-from swarmtui.agent.launcher_trees import MARK, mark_of, read_process, scan
+from swarmtui.agent.launcher_trees import MARK, below, mark_of, read_process, scan
 from swarmtui.agent.launcher_trees import Process as ProcessRow
 
 SWEEP_LIMIT_S = 5.0
@@ -36,15 +36,17 @@ def find_marked(cluster_id: str, node_id: str | None = None) -> list[psutil.Proc
     prefix = f"{cluster_id}/{node_id}/" if node_id else f"{cluster_id}/"
     table = scan()
     spared = _ancestry(os.getpid(), table)
-    marked = {pid for pid, row in table.items() if pid not in spared and _is_marked(row, prefix)}
+    marked = [row for row in table.values() if row.pid not in spared and _is_marked(row, prefix)]
     found = []
-    for row in _with_descendants(marked, table):
+    for row in below(marked, table):
+        if row.zombie or row.pid in spared:
+            continue
         try:
             process = psutil.Process(row.pid)
         except psutil.Error:
             continue
         again = read_process(row.pid) if sys.platform == "linux" else row
-        if again is not None and again.start == row.start and row.pid not in spared:
+        if again is not None and again.start == row.start:
             found.append(process)  # from here on psutil remembers its start time
     return found
 
@@ -75,20 +77,6 @@ def _ancestry(pid: int, table: dict[int, ProcessRow]) -> set[int]:
         pid = row.parent
         line.add(pid)
     return line
-
-
-def _with_descendants(pids: set[int], table: dict[int, ProcessRow]) -> list[ProcessRow]:
-    children: dict[int, list[ProcessRow]] = {}
-    for row in table.values():
-        children.setdefault(row.parent, []).append(row)
-    found = {pid: table[pid] for pid in pids}
-    pending = list(found)
-    while pending:
-        for child in children.get(pending.pop(), ()):
-            if child.pid not in found and not child.zombie:
-                found[child.pid] = child
-                pending.append(child.pid)
-    return list(found.values())
 
 
 def kill_marked_blocking(cluster_id: str, node_id: str | None = None, *, limit_s: float = SWEEP_LIMIT_S) -> list[int]:

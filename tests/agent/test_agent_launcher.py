@@ -266,20 +266,21 @@ def test_when_launcher_and_node_are_killed_at_once_the_sweep_finds_the_rest(herd
 
 async def test_a_killed_launcher_loses_its_tasks_is_swept_and_replaced(tmp_path: Path, herd: Herd) -> None:
     cluster = "cluster" + secrets.token_hex(4)
-    swept: list[int] = []
+    lost: list[list[int]] = []
 
     async def on_lost() -> None:
-        swept.extend(await kill_marked(cluster))
+        assert herd.pids() == []  # they had become our own children
+        lost.append(await kill_marked(cluster))
 
     async with launcher(on_lost) as link:
         first = link.pid
-        end = await spawn(link, tmp_path, f"(setsid {herd.sleeper()} &) ; exec {herd.sleeper()}", cluster=cluster)
-        await until(lambda: len(herd.pids()) == 2, "both to run")
+        end = await spawn(link, tmp_path, hidden(herd) + "wait", cluster=cluster)
+        await until(lambda: len(herd.pids()) == HIDDEN, "all of them to run")
         os.kill(first, signal.SIGKILL)
         ended = await end.ended()
         assert ended.lost
         assert herd.pids() == []
-        assert swept
+        assert lost == [[]]
         assert (await (await spawn(link, tmp_path, "exit 5", cluster=cluster)).ended()).status == 5
         assert link.pid != first
 

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from swarmtui.agent.agent import Agent
+from swarmtui.agent.build import build_process_agent
 from swarmtui.agent.environment import Surroundings
 from swarmtui.agent.executor import Exit, TaskAction, TaskFailed, TaskRejected
 from swarmtui.agent.launcher import LauncherLink, start_launcher
@@ -123,14 +124,13 @@ async def node(root: Path) -> AsyncIterator[tuple[Agent, LauncherLink, FakeSessi
     """A whole agent over a real launcher; the test is the leader."""
     around, connector = surroundings(root), FakeConnector()
     link = start_launcher("test")
-    agent = Agent(
+    agent = build_process_agent(
+        manifest=around.manifest,
         node=NODE,
-        cluster_id=around.manifest.id,
         directory=around.directory,
-        executor=ProcessExecutor(around, link),
+        launcher=link,
         connect=connector,
         narrate=Stories(),
-        launcher=link,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(agent.run)
