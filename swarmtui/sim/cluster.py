@@ -145,6 +145,7 @@ class SimulatedCluster:
             (parameters.one_way_rate, self._cut_one_way),
             (parameters.pauses_rate, self._pause_one),
             (parameters.hints_rate, self._false_hint),
+            (parameters.coups_rate, self._coup),
             (parameters.disk_failures_rate, self._fail_disk),
             (parameters.power_cuts_rate, self._cut_power),
         ):
@@ -271,7 +272,9 @@ class SimulatedCluster:
                     self.nodes[source].feed(Reachable(target))
 
     def _pause_one(self) -> None:
-        node = self._somebody()
+        self._pause(self._somebody())
+
+    def _pause(self, node: SimulatedNode) -> None:
         if node.runs:
             self.note(node.id, "pause", None)
             self.counts["pauses"] += 1
@@ -287,6 +290,24 @@ class SimulatedCluster:
         node = self._somebody()
         if node.runs and node.core is not None:
             node.feed(LeaderLost(node.core.role.leader, node.core.term))
+
+    def _coup(self) -> None:
+        """The worst case for stale leaders: cut off or stopped, and everybody else is told at once that it is gone, while
+        it is still asked to read and write."""
+        leader = self.leader
+        if leader is None or leader.core is None:
+            return
+        others = [id for id in self.nodes if id != leader.id]
+        term = leader.core.term
+        if self.rng.random() < 0.5:
+            self._cut({(leader.id, other) for other in others} | {(other, leader.id) for other in others})
+        else:
+            self._pause(leader)
+        for other in others:
+            self.after(self.rng.expovariate(200.0), self.nodes[other].feed, LeaderLost(leader.id, term))
+        for _ in range(10):
+            self.after(self.rng.expovariate(5.0), leader.read)
+            self.after(self.rng.expovariate(5.0), self._propose)
 
     def _fail_disk(self) -> None:
         """The disk hangs for good, or a write fails: then the node stops, as it must."""

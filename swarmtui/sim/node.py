@@ -291,12 +291,12 @@ class SimulatedNode:
     # ---- clients ----
 
     def propose(self, payloads: tuple[bytes, ...]) -> None:
-        if self.runs:
-            assert self.core is not None
+        if self.core is not None:
             self.feed(Proposed(self._ticket(), self.core.term, payloads))
 
     def read(self) -> None:
-        if self.runs:
+        """Asked now, though a paused node will only see it when it wakes."""
+        if self.core is not None:
             ticket = self._ticket()
             self.tickets[ticket] = self.cluster.observer.acknowledged
             self.feed(ReadAsked(ticket))

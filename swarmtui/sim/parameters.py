@@ -44,6 +44,7 @@ class Parameters:
     one_way_rate: float = 0.0
     pauses_rate: float = 0.0
     hints_rate: float = 0.0
+    coups_rate: float = 0.0
     disk_failures_rate: float = 0.0
     power_cuts_rate: float = 0.0
     fault_s: float = 1.0  # mean time until a fault is healed
@@ -103,6 +104,7 @@ def draw_parameters(seed: int) -> Parameters:
         one_way_rate=sometimes(0.4, 0.1, 2.0),
         pauses_rate=sometimes(0.3, 0.1, 1.0),
         hints_rate=sometimes(0.4, 0.2, 10.0),
+        coups_rate=sometimes(0.4, 0.1, 1.0),
         disk_failures_rate=sometimes(0.3, 0.05, 0.5),
         power_cuts_rate=sometimes(0.2, 0.05, 0.3),
         fault_s=rng.choice([0.05, 0.3, 1.0, 2.0]),

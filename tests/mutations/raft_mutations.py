@@ -1,0 +1,195 @@
+"""Bugs of consensus, each of which some implementation once had (reference: the issues named in swarmtui/raft)."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
+RAFT = ("tests/raft",)
+
+MUTATIONS = (
+    Mutation(
+        name="acknowledge-before-sync",
+        rule="an entry is acknowledged only once it is durable",
+        file="swarmtui/raft/follower.py",
+        old="match = min(agreed, log.durable)",
+        new="match = agreed",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="leader-counts-its-unsynced-copy",
+        rule="the leader's own copy counts only once it is durable",
+        file="swarmtui/raft/leader.py",
+        old="held[core.node_id] = log.durable",
+        new="held[core.node_id] = log.last",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="commit-of-an-old-term-by-counting",
+        rule="only entries of the leader's own term are committed by counting",
+        file="swarmtui/raft/leader.py",
+        old="if index <= log.commit or log.term_at(index) != core.term:",
+        new="if index <= log.commit:",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="vote-told-before-durable",
+        rule="a vote is durable before it is told",
+        file="swarmtui/raft/core.py",
+        old="""        if self.hard_state_is_durable:
+            self.send(reply)
+        else:""",
+        new="""        if True:
+            self.send(reply)
+        else:""",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="candidacy-told-before-durable",
+        rule="a candidate's own vote is durable before it asks for others'",
+        file="swarmtui/raft/candidate.py",
+        old="if self.pre or self.core.hard_state_is_durable:",
+        new="if True:",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="vote-forgotten-on-disk",
+        rule="one vote in a term, also over a restart",
+        file="swarmtui/raft/core.py",
+        old="hard_state = HardState(self.term, self.vote, self.log.commit)",
+        new='hard_state = HardState(self.term, "", self.log.commit)',
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="stale-append-truncates",
+        rule="entries that agree are never truncated by a stale append",
+        file="swarmtui/raft/follower.py",
+        old="""            entries = entries[skip:]
+""",
+        new="""            core.truncate(max(previous, log.commit))
+            entries = tuple(entry for entry in entries if entry.index > log.last)
+""",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="follower-commits-unverified-tail",
+        rule="a follower commits only what was verified against the leader's log",
+        file="swarmtui/raft/follower.py",
+        old="core.commit_to(min(message.commit, self.verified))",
+        new="core.commit_to(min(message.commit, log.last))",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="append-without-matching-predecessor",
+        rule="entries are taken only after a predecessor that agrees",
+        file="swarmtui/raft/follower.py",
+        old="if previous > log.commit and log.term_at(previous) != message.previous_term:",
+        new="if previous > log.last:",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="apply-ahead-of-durable",
+        rule="nothing is applied that is not durable here",
+        file="swarmtui/raft/core.py",
+        old="ready = min(self.log.commit, self.log.durable)",
+        new="ready = self.log.commit",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="longer-log-wins-over-newer",
+        rule="who gets a vote has the newer last term, then the longer log",
+        file="swarmtui/raft/log.py",
+        old="return (last_term, last_index) >= (self.last_term, self.last)",
+        new="return last_index >= self.last",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="vote-twice-in-a-term",
+        rule="one vote in a term",
+        file="swarmtui/raft/voting.py",
+        old="""    elif core.vote not in ("", request.source):""",
+        new="""    elif core.vote == core.node_id and core.vote != request.source:""",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="late-grants-counted",
+        rule="a grant counts only in the term that it was asked for",
+        file="swarmtui/raft/candidate.py",
+        old="if message.term == self.core.term + (1 if self.pre else 0):",
+        new="if True:",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="overwritten-write-vouches",
+        rule="the report of a write that was overwritten makes nothing durable",
+        file="swarmtui/raft/log.py",
+        old="""            write.vouches = min(write.vouches, after)
+""",
+        new="""            write.vouches = write.vouches
+""",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="snapshot-keeps-a-conflicting-tail",
+        rule="behind a snapshot only entries that agree with it are kept",
+        file="swarmtui/raft/incoming.py",
+        old="""        kept = tuple(log.between(mark.index + 1, log.last)) if log.term_at(mark.index) == mark.term else ()
+""",
+        new="""        kept = tuple(log.between(mark.index + 1, log.last))
+""",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="read-without-own-commit",
+        rule="a new leader reads only once an entry of its own term is committed",
+        file="swarmtui/raft/leader.py",
+        old="return self.core.log.commit >= self.first_index",
+        new="return True",
+        tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="read-without-quorum",
+        rule="a read is confirmed by a quorum that answered after it was asked for",
+        file="swarmtui/raft/leader.py",
+        old="self.reads.confirm(core.members.quorum.agreed(rounds, 0))",
+        new="self.reads.confirm(self.reads.number)",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="read-confirmed-by-an-old-round",
+        rule="an answer to an earlier round confirms no later read",
+        file="swarmtui/raft/leader.py",
+        old="""        round_is_news = message.round > progress.round
+        if round_is_news:
+            progress.round = min(message.round, self.reads.number)
+""",
+        new="""        round_is_news = True
+        progress.round = self.reads.number
+""",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="hint-clears-anothers-contact",
+        rule="a node that hears its leader refuses its vote, whatever another node was told",
+        file="swarmtui/raft/voting.py",
+        old="if age is not None and not request.transfer:",
+        new="if age is not None and not request.transfer and False:",
+        tests=RAFT,
+    ),
+    Mutation(
+        name="no-pre-vote",
+        rule="a node that was cut off raises nobody's term",
+        file="swarmtui/raft/core.py",
+        old="        if transfer:\n            self.stand(cause, transfer=True)",
+        new="        if True:\n            self.stand(cause, transfer=True)",
+        tests=RAFT,
+    ),
+    Mutation(
+        name="no-quorum-check",
+        rule="a leader that hears no quorum steps down",
+        file="swarmtui/raft/leader.py",
+        old="core, patience = self.core, self.core.options.election_timeout_s",
+        new="core, patience = self.core, self.core.options.election_timeout_s * 1e6",
+        tests=RAFT,
+    ),
+)
