@@ -24,8 +24,7 @@ What the node does with its tasks:
 - `task_life` is the life of one task: accepted, prepared, ready, started, running, ended. One nursery task each;
 - `executor` says what a kind of task must be able to do; `process_executor` does it with processes, with `environment`
   and `ports` for what a program is given and `task_directory` for what it leaves. Containers may follow;
-- `output` reads what the launcher recorded (`launcher_output`);
-- `build` puts an agent with processes together.
+- `output` reads what the launcher recorded (`launcher_output`).
 
 This room never decides what should run where. Of the project it imports objects, and the plain data of wire/calls.
 """

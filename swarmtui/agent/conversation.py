@@ -148,6 +148,7 @@ class Conversation:
                     await self._obey(message)
                 case ReportReceived():
                     self._reports.acknowledge(message.serial)
+                    self.poke()  # what had to wait for it can be told now
                     if self._reports.settled:
                         self._settled.set()
                 case Beat():
@@ -191,6 +192,9 @@ class Conversation:
     async def _wait_for_news(self) -> None:
         """Until there is something to report, and then a little for what follows at once."""
         await self._poked.wait()
+        if not self._reports.waiting:
+            self._poked = trio.Event()
+            return
         with trio.move_on_after(TRANSIENT_S):
             while not self._reports.urgent and not self._leaving:
                 self._poked = trio.Event()

@@ -50,7 +50,7 @@ class Reports:
 
     def next(self, now: float) -> tuple[int, tuple[tuple[str, TaskStatus], ...]] | None:
         """The next report to send: its serial and statuses. None if all is told, or enough is in flight."""
-        if not self._untold or len(self._flights) >= REPORTS_IN_FLIGHT_MAX:
+        if not self.waiting:
             return None
         chosen = list(self._untold)[:STATUSES_PER_REPORT_MAX]
         batch = {task_id: self.statuses[task_id] for task_id in chosen}
@@ -69,6 +69,11 @@ class Reports:
             for task_id, status in self._flights.pop(serial).statuses.items():
                 if self.statuses.get(task_id) is status:
                     self._untold[task_id] = None
+
+    @property
+    def waiting(self) -> bool:
+        """True when something could be told now."""
+        return bool(self._untold) and len(self._flights) < REPORTS_IN_FLIGHT_MAX
 
     @property
     def urgent(self) -> bool:

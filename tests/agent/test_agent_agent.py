@@ -15,7 +15,8 @@ import trio.testing
 from swarmtui.agent.agent import NODE_WAS_RESTARTED, Agent
 from swarmtui.agent.executor import Exit, TaskFailed
 from swarmtui.agent.obedience import DamagedState, Obedience
-from swarmtui.objects.dispatch import Assignment, Beat, SessionEnded, StatusReport
+from swarmtui.agent.reports import REPORTS_IN_FLIGHT_MAX, RESEND_S
+from swarmtui.objects.dispatch import Assignment, Beat, ReportReceived, SessionEnded, StatusReport
 from swarmtui.objects.states import TaskState
 from tests.agent.fakes import NODE, FakeConnector, FakeExecutor, FakeSession, Stories, make_task, rejected
 from tests.agent.helpers import until
@@ -262,6 +263,22 @@ async def test_an_unacknowledged_report_is_sent_again(tmp_path: Path, monkeypatc
         await w.session.until_state("t1", TaskState.RUNNING)
         w.session.statuses.clear()
         await w.session.until_state("t1", TaskState.RUNNING)
+
+
+async def test_what_had_to_wait_for_an_acknowledgement_is_told_when_it_comes(tmp_path: Path) -> None:
+    """Once, tasks seemed to start for two seconds: until the reports before were sent again."""
+    async with world(tmp_path) as w:
+        w.session.acknowledging = False
+        for number in range(REPORTS_IN_FLIGHT_MAX):
+            await w.session.order(make_task(f"t{number}"), index=number + 1)
+            await w.session.until_state(f"t{number}", TaskState.RUNNING)
+        serials = [message.serial for message in w.session.log if isinstance(message, StatusReport)]
+        await w.session.order(make_task("last"), index=9)
+        await until(lambda: "last" in w.agent.pids(), "it to run")
+        for serial in serials:
+            w.session.say(ReportReceived(w.session.name, serial))
+        with trio.fail_after(RESEND_S / 2):
+            await w.session.until_state("last", TaskState.RUNNING)
 
 
 async def test_a_leader_that_answers_beats_and_falls_silent_is_left(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 import trio
 
 from swarmtui.agent.agent import Agent
-from swarmtui.agent.build import build_process_agent
 from swarmtui.agent.environment import Surroundings
 from swarmtui.agent.executor import Exit, TaskAction, TaskFailed, TaskRejected
 from swarmtui.agent.launcher import LauncherLink, start_launcher
@@ -124,13 +123,14 @@ async def node(root: Path) -> AsyncIterator[tuple[Agent, LauncherLink, FakeSessi
     """A whole agent over a real launcher; the test is the leader."""
     around, connector = surroundings(root), FakeConnector()
     link = start_launcher("test")
-    agent = build_process_agent(
-        manifest=around.manifest,
+    agent = Agent(
         node=NODE,
+        cluster_id=around.manifest.id,
         directory=around.directory,
-        launcher=link,
+        executor=ProcessExecutor(around, link),
         connect=connector,
         narrate=Stories(),
+        launcher=link,
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(agent.run)
