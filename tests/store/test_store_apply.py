@@ -216,6 +216,26 @@ def test_split_keeps_the_order_and_no_entry_writes_an_object_twice(some: list[Tr
         assert not [result for result in results if "another transaction" in result.text]
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        Put("a", b"2"),
+        Put("a", b"2", expected=1),
+        Remove("kv", "a"),
+        Create(KeyValue(id="a")),
+        Update(KeyValue(id="a"), version=1),
+    ],
+)
+def test_the_second_that_writes_an_object_begins_a_new_entry(second: Operation) -> None:
+    some = [Transaction((Put("a", b"1"),)), Transaction((Put("b", b"1"), second)), Transaction((Put("c", b"1"),))]
+    assert [len(part) for part in split([(b"x", each) for each in some], 1000)] == [1, 2]
+
+
+def test_reports_of_one_task_are_kept_apart() -> None:
+    some = [Transaction((Advance(id, TaskStatus(TaskState.RUNNING)),)) for id in ("t1", "t2", "t1")]
+    assert [len(part) for part in split([(b"x", each) for each in some], 1000)] == [2, 1]
+
+
 def test_transactions_on_different_objects_share_an_entry() -> None:
     some = [Transaction((Put(str(number), b""), Require("node", "n1", version=1))) for number in range(50)]
     assert [len(part) for part in split([(b"x" * 10, each) for each in some], 1_000_000)] == [50]

@@ -1,0 +1,173 @@
+"""Bugs of the disk, each of which some log once had (raft.md 3.8: etcd#5230, #6515, #6368, hashicorp#661, rostam#94)."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+FRAMES = ("tests/storage/test_storage_frames.py",)
+LOG = ("tests/storage/test_storage_log.py",)
+CRASH = ("tests/storage/test_storage_crash.py",)
+SNAPSHOTS = ("tests/storage/test_storage_snapshots.py",)
+
+MUTATIONS = (
+    Mutation(
+        name="write-returns-before-sync",
+        rule="what a write was given is durable when it returns",
+        file="swarmtui/storage/log.py",
+        old="        tail.file.write_at(frame, tail.offset)\n        tail.file.sync()",
+        new="        tail.file.write_at(frame, tail.offset)",
+        tests=(*CRASH, *LOG),
+    ),
+    Mutation(
+        name="recovery-trusts-the-page-cache",
+        rule="what recovery reads it first makes durable",
+        file="swarmtui/storage/log.py",
+        old="        file.sync()\n        self.files.sync_directory(self.path)",
+        new="        self.files.sync_directory(self.path)",
+        tests=(*LOG, *CRASH),
+    ),
+    Mutation(
+        name="torn-frame-accepted",
+        rule="a frame is there whole or not at all",
+        file="swarmtui/storage/frames.py",
+        old="    if crc32(data[start:stop], before) != checksum:",
+        new="    if False:",
+        tests=FRAMES,
+    ),
+    Mutation(
+        name="damage-taken-for-a-torn-tail",
+        rule="any checksum that does not agree, but of a torn tail, is damage",
+        file="swarmtui/storage/frames.py",
+        old='    return Bad(offset, "a frame was written whole and does not agree with its checksum")',
+        new='    return End(offset, "a frame that does not agree with its checksum")',
+        tests=(*FRAMES, *CRASH),
+    ),
+    Mutation(
+        name="whole-frames-behind-a-torn-one-dropped",
+        rule="a bad frame before a whole one is damage",
+        file="swarmtui/storage/frames.py",
+        old="            if found > number and chain ==",
+        new="            if found < 0 and chain ==",
+        tests=FRAMES,
+    ),
+    Mutation(
+        name="sectors-of-zeros-written",
+        rule="a written frame has no sector of zeros",
+        file="swarmtui/storage/frames.py",
+        old="    while _ZEROS in body:",
+        new="    while False:",
+        tests=FRAMES,
+    ),
+    Mutation(
+        name="checksum-of-the-body-alone",
+        rule="checksums are chained: a frame fits in one place only",
+        file="swarmtui/storage/frames.py",
+        old="    if (found, before) != (number, previous):",
+        new="    if False:",
+        tests=FRAMES,
+    ),
+    Mutation(
+        name="torn-tail-left-behind",
+        rule="what a torn frame left behind is zeroed before the log goes on",
+        file="swarmtui/storage/log.py",
+        old="            file.write_at(bytes(read.dirty_end - read.end), read.end)\n",
+        new="",
+        tests=(*LOG, *CRASH),
+    ),
+    Mutation(
+        name="hard-state-lost-with-its-segment",
+        rule="term and vote are never forgotten",
+        file="swarmtui/storage/log.py",
+        old="Record(opening=self._last, head=self._head, hard_state=self._hard_state)",
+        new="Record(opening=self._last, head=self._head)",
+        tests=(*LOG, *CRASH),
+    ),
+    Mutation(
+        name="hard-state-in-a-frame-of-its-own",
+        rule="hard state and entries are one atomic frame",
+        file="swarmtui/storage/log.py",
+        old='        self._guarded("writing", lambda: self._append(records))\n\n    def install',
+        new='        for record in records:\n            self._guarded("writing", lambda: self._append([record]))\n\n    def install',
+        tests=(*LOG, *CRASH),
+    ),
+    Mutation(
+        name="segment-named-before-its-directory-is-synced",
+        rule="a directory is synced after a file in it was made, renamed or deleted",
+        file="swarmtui/storage/log.py",
+        old="            self.files.rename(beside, path)\n            self.files.sync_directory(self.path)",
+        new="            self.files.rename(beside, path)",
+        tests=CRASH,
+    ),
+    Mutation(
+        name="writes-after-a-failed-sync",
+        rule="a failed write or sync is final",
+        file="swarmtui/storage/log.py",
+        old="            self.failure = DiskFailure(what, self._segments[-1].path, error)\n            raise self.failure from error",
+        new="            raise DiskFailure(what, self._segments[-1].path, error) from error",
+        tests=LOG,
+    ),
+    Mutation(
+        name="missing-segment-unnoticed",
+        rule="a row of segments has no gap",
+        file="swarmtui/storage/log.py",
+        old="            if number != numbers[0] + position:",
+        new="            if False:",
+        tests=LOG,
+    ),
+    Mutation(
+        name="cut-segment-unnoticed",
+        rule="a segment is chained to the end of the one before",
+        file="swarmtui/storage/log.py",
+        old="if read is not None and (read.torn is not None or read.chain != following.previous):",
+        new="if False:",
+        tests=LOG,
+    ),
+    Mutation(
+        name="compaction-deletes-a-segment-too-many",
+        rule="only what nobody needs is deleted",
+        file="swarmtui/storage/log.py",
+        old="self._segments[gone].highest <= index:",
+        new="self._segments[gone].highest <= index + 40:",
+        tests=(*LOG, *CRASH),
+    ),
+    Mutation(
+        name="log-without-its-snapshot-accepted",
+        rule="a log that begins behind its snapshot has lost entries",
+        file="swarmtui/storage/log.py",
+        old="            if not entries or entries[0].index != 1:",
+        new="            if False:",
+        tests=LOG,
+    ),
+    Mutation(
+        name="cut-off-installation-not-finished",
+        rule="either the old log or the received snapshot is complete",
+        file="swarmtui/storage/log.py",
+        old="        if not agrees:",
+        new="        if False:",
+        tests=(*LOG, *CRASH),
+    ),
+    Mutation(
+        name="snapshot-named-before-it-is-durable",
+        rule="a snapshot is there whole and durable or not at all",
+        file="swarmtui/storage/snapshots.py",
+        old="SNAPSHOT_FORMAT), mark.size_bytes)\n        file.sync()",
+        new="SNAPSHOT_FORMAT), mark.size_bytes)",
+        tests=(*CRASH, *SNAPSHOTS),
+    ),
+    Mutation(
+        name="received-snapshot-unchecked",
+        rule="a received snapshot agrees with its SHA-256",
+        file="swarmtui/storage/snapshots.py",
+        old="                if receipt.sha.hexdigest() != mark.checksum:",
+        new="                if False:",
+        tests=SNAPSHOTS,
+    ),
+    Mutation(
+        name="piece-stored-in-the-wrong-place",
+        rule="a piece that does not belong here is not stored",
+        file="swarmtui/storage/snapshots.py",
+        old="if offset == receipt.size and data and",
+        new="if data and",
+        tests=SNAPSHOTS,
+    ),
+)
