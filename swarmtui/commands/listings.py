@@ -134,10 +134,15 @@ def replica_counts(service: Service, own: Iterable[Task], down_nodes: Iterable[s
 def task_listing(
     tasks: Iterable[Task], node_names: Mapping[str, str], shown: Shown, *, resolve: bool = True
 ) -> Listing:
-    """`service ps`, `node ps`, `ps`: by name, newest first, older tasks of a slot indented under the newest."""
+    """`service ps`, `node ps`, `ps`: by name, what is to run before what is over, newest first, all but the first
+    of a slot indented."""
     names = {task.id: shown_name(task, node_names if resolve else {}) for task in tasks}
     rows, previous = [], None
-    for task in sorted(tasks, key=lambda task: (natural(names[task.id]), -task.created_at, -task.version)):
+
+    def order(task: Task) -> tuple[object, ...]:
+        return natural(names[task.id]), task.desired_state > TaskState.RUNNING, -task.created_at, -task.version
+
+    for task in sorted(tasks, key=order):
         name = names[task.id]
         runs = task.status.state is TaskState.RUNNING and task.status.pid > 0
         state = f"{task.status.state.word} {ago(task.status.timestamp, shown.now)}".rstrip()

@@ -119,7 +119,7 @@ class FakeKeys:
         self.changes: list[Any] = []
 
     async def get(self, key: str, *, consistency: Consistency = Consistency.LINEARIZABLE) -> KeyValue | None:
-        self._cluster.check(reads=consistency is not Consistency.STALE)
+        self._cluster.check(asks_quorum=consistency is not Consistency.STALE)
         return self._cluster.store.get(KeyValue, key)
 
     async def put(self, key: str, value: bytes) -> int:
@@ -278,8 +278,8 @@ class FakeCluster:
             status = NodeStatus(NodeState.READY, address=node.address)
             self.write(Create(Node(id=node.id, spec=spec, description=description, status=status, role=node.role)))
 
-    def check(self, reads: bool = False) -> None:
-        if self.fails is not None:
+    def check(self, asks_quorum: bool = True) -> None:
+        if self.fails is not None and asks_quorum:
             raise self.fails
 
     # -------------------------------------------------------------------------------------------------- as the client

@@ -1,0 +1,136 @@
+"""Logs, events, the raft log: what is gathered from nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+from swarmtui.commands.command import Arguments, Context, Place
+from swarmtui.commands.errors import TryLater, WrongUsage
+from swarmtui.commands.output import Document, Note, Recorder
+from swarmtui.commands.task_output import show_logs
+from swarmtui.objects.events import Event
+from swarmtui.objects.records import Task
+from swarmtui.wire.calls import Done, LogLine, OutputLine, TakeSnapshot
+from tests.commands.fakes import NOW, FakeCluster
+
+
+@pytest.fixture
+async def talking(order, cluster) -> FakeCluster:
+    cluster.play = FakeCluster.run_services
+    await order("service create -d --name web --replicas 2 -- sleep 1")
+    for task in cluster.store.all(Task):
+        cluster.outputs[task.id] = tuple(
+            OutputLine(
+                NOW - 60 + 10 * number + task.slot, "stderr" if number else "stdout", f"line {number} of {task.slot}"
+            )
+            for number in range(3)
+        )
+    return cluster
+
+
+async def test_logs_are_merged_by_time_with_the_task_in_front(order, talking):
+    out = await order("logs web")
+    assert [item.text for item in out.items][:3] == [
+        "web.1@n1    | line 0 of 1",
+        "web.2@n2    | line 0 of 2",
+        "web.1@n1    | line 1 of 1",
+    ]
+    assert [item.to_error for item in out.items] == [False, False, True, True, True, True]
+    first = out.items[0]
+    assert isinstance(first, Document)
+    assert first.value["task"] == "web.1"
+    assert first.value["stream"] == "stdout"
+
+
+async def test_logs_of_a_task_a_node_and_everything(order, talking):
+    assert len((await order("logs web.2")).items) == 3
+    assert len((await order("logs n1")).items) == 3
+    assert len((await order("logs")).items) == 6
+    assert len((await order("service logs web")).items) == 6
+
+
+async def test_tail_since_raw_and_timestamps(order, talking):
+    assert [item.text for item in (await order("logs -n 1 --raw web.1")).items] == ["line 2 of 1"]
+    assert len((await order("logs --since 45s web.1")).items) == 1
+    (line,) = (await order("logs -n 1 -t web.1")).items
+    assert line.text.startswith("2023-11-14T22:12:")
+
+
+async def test_what_has_no_output_is_a_note(order, talking):
+    talking.outputs.clear()
+    out = await order("logs web.1")
+    assert out.items == [Note("web.1@n1: nothing was written")]
+
+
+async def test_following_picks_up_tasks_that_appear(talking, machine, autojump_clock):
+    out = Recorder()
+    context = Context(out=out, place=Place(None, Path(), {}), machine=machine, found=talking, wall=lambda: NOW)
+
+    async def add_later() -> None:
+        await trio.sleep(1)
+        newer = attrs.evolve(talking.store.all(Task)[0], id="new".ljust(25, "n"), slot=7)
+        talking.outputs[newer.id] = (OutputLine(NOW, "stdout", "hello"),)
+        talking.add_task(newer)
+
+    with trio.move_on_after(3):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(add_later)
+            await show_logs(context, Arguments({"follow": True}), ("web",))
+    assert "web.7@n1    | hello" in [item.text for item in out.items]
+
+
+async def test_events_are_filtered_and_begin_where_asked(order, cluster):
+    cluster.recent = [
+        Event(NOW - 100, "n1", 1, "election", "won term 7", term=7),
+        Event(NOW - 10, "n2", 1, "task", "web.1 running", object="web.1"),
+    ]
+    assert len((await order("events --no-follow")).items) == 2
+    (event,) = (await order("events --no-follow --since 30s")).items
+    assert event.value["kind"] == "task"
+    assert set(event.value) == {"time", "node", "seq", "kind", "text", "term", "index", "object", "data"}
+    assert event.text.endswith("n2    task     web.1 running")
+    for words, count in (("kind=election", 1), ("node=n2", 1), ("object=web", 1), ("text=TERM", 1), ("kind=node", 0)):
+        assert len((await order(f"events --no-follow --filter {words}")).items) == count, words
+    with pytest.raises(WrongUsage, match="did you mean election"):
+        await order("events --filter kind=elections")
+    with pytest.raises(WrongUsage, match="invalid filter 'knd'"):
+        await order("events --filter knd=x")
+
+
+async def test_raft_log_pages_through_a_nodes_own_log(order, cluster):
+    cluster.log = [LogLine(index, 7, "transactions", f"put k{index}", 40, index < 1200) for index in range(101, 1300)]
+    (listing,) = (await order("raft log -n 3")).items
+    assert [row.values["index"] for row in listing.rows] == [1297, 1298, 1299]
+    assert listing.rows[0].values == {
+        "index": 1297,
+        "term": 7,
+        "kind": "transactions",
+        "text": "put k1297",
+        "bytes": 40,
+        "committed": False,
+    }
+    assert {node for node, _ in cluster.asked} == {"n1"}
+    note, listing = (await order("raft log -a n2")).items
+    assert len(listing.rows) == 1199
+    assert note == Note("entries before 101 are compacted into a snapshot on n2")
+    cluster.leader = None
+    with pytest.raises(TryLater, match="no node leads now; name the node"):
+        await order("raft log")
+
+
+async def test_raft_state_has_a_row_for_who_does_not_answer(order, cluster):
+    cluster.states = {"n3": "down"}
+    (listing,) = (await order("raft state")).items
+    assert [row.values["role"] for row in listing.rows] == ["leader", "follower", "unknown"]
+    assert listing.rows[0].cell("heard") == "n1 n2 n3"
+
+
+async def test_raft_snapshot(order, cluster):
+    cluster.answers[TakeSnapshot] = Done(text="snapshot at 412")
+    (line,) = (await order("raft snapshot n2")).items
+    assert line.text == "snapshot at 412"
+    assert cluster.asked[-1][0] == "n2"

@@ -1,0 +1,300 @@
+"""`up`, `down`, `ls` and `console`: which cluster is meant, what is created or changed, and what is said when it is not well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+import pytest
+
+from swarmtui.commands.command import OpenConsole
+from swarmtui.commands.errors import CommandFailed, SomeFailed, TryLater, WrongUsage
+from swarmtui.commands.output import Failure, Line, Note, Progress
+from swarmtui.objects.operations import Create, Update
+from swarmtui.objects.records import Node, NodeStatus, Service
+from swarmtui.objects.specs import ReplicatedMode
+from swarmtui.objects.states import Availability, NodeState
+from swarmtui.wire.calls import Power
+from tests.commands.fakes import FakeMachine
+
+FILE = """
+[cluster]
+name = "dev"
+managers = 3
+workers = 1
+[services.web]
+command = "sleep 100"
+scale = 2
+"""
+
+
+@pytest.fixture
+def empty(machine: FakeMachine) -> FakeMachine:
+    machine.cluster = None
+    return machine
+
+
+def write(base: Path, text: str = FILE) -> Path:
+    path = base / "cluster.toml"
+    path.write_text(text)
+    return path
+
+
+def texts(out) -> list[str]:
+    return [item.text for item in out.items if isinstance(item, (Line, Note, Failure))]
+
+
+async def test_up_creates_applies_waits_and_returns(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    out = await order("up -d")
+    assert texts(out) == [
+        "created cluster dev: 3 managers, 1 workers",
+        "created web",
+        "dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running",
+    ]
+    assert [item for item in out.items if isinstance(item, Progress)][-1].done
+
+
+async def test_up_again_changes_nothing(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    out = await order("up -d")
+    assert texts(out) == ["dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running"]
+
+
+async def test_up_applies_only_what_the_file_changed(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    await order("service scale -d web=5")
+    assert "updated web" not in texts(await order("up -d"))  # the file says what it said: a scale by hand stays
+    write(tmp_path, FILE.replace("scale = 2", "scale = 3") + '[services.api]\ncommand = "sleep 1"\n')
+    out = await order("up -d")
+    assert texts(out)[:2] == ["created api", "updated web"]
+    assert empty.cluster.store.by_name(Service, "web").spec.mode == ReplicatedMode(3)
+    write(tmp_path)
+    assert "api is in the file no more and goes on; remove it with: swarmtui service rm api" in texts(
+        await order("up -d")
+    )
+
+
+async def test_up_refuses_what_it_cannot_change_with_the_command_that_does(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    write(
+        tmp_path,
+        FILE.replace('name = "dev"', 'name = "dev"\nprofile = "docker"').replace("workers = 1", "workers = 2")
+        + '[nodes.n2]\navailability = "drain"\nlabels = { disk = "ssd" }\n',
+    )
+    with pytest.raises(SomeFailed):
+        await order("up -d")
+    write(tmp_path, FILE.replace("scale = 2", 'deploy = { mode = "global" }'))
+    with pytest.raises(SomeFailed):
+        await order("up -d")
+
+
+async def test_differences_are_named(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    write(
+        tmp_path,
+        FILE.replace("workers = 1", "workers = 2") + '[nodes.n2]\navailability = "drain"\nlabels = { disk = "ssd" }\n',
+    )
+    out = await order("up", is_terminal=True)
+    said = texts(out)
+    assert any(
+        line.startswith("the file has nodes that the cluster has not: n5; nodes and settings are fixed")
+        for line in said
+    )
+    assert "n2 is to be drain in the file: swarmtui node update --availability drain n2" in said
+    assert "n2 has other labels in the file: swarmtui node update --label-add disk=ssd n2" in said
+    node = next(node for node in empty.cluster.store.all(Node) if node.name == "n2")
+    spec = attrs.evolve(node.spec, availability=Availability.DRAIN, labels={**node.spec.labels, "disk": "ssd"})
+    empty.cluster.write(Update(attrs.evolve(node, spec=spec), spec_version=node.spec_version))
+    assert not any("n2" in line for line in texts(await order("up", is_terminal=True)))
+
+
+async def test_without_a_file_the_packaged_default_says_so_first(order, empty, tmp_path, autojump_clock):
+    out = await order("up")
+    assert texts(out)[0] == (
+        f"no cluster.toml from here upward: this is the packaged default cluster 'demo', its data in {tmp_path / 'state'}"
+    )
+    assert not (tmp_path / ".swarmtui").exists()
+
+
+async def test_bare_clusters_are_made_here(order, empty, tmp_path, autojump_clock):
+    out = await order("up --managers 1 --workers 2")
+    assert "created cluster" in texts(out)[0]
+    assert (tmp_path / ".swarmtui").is_dir()
+    assert len(empty.created[0].services) == 0
+    assert len(empty.created[0].nodes) == 3
+
+
+async def test_a_named_file_is_used_and_a_missing_one_refused(order, empty, tmp_path, autojump_clock):
+    (tmp_path / "sub").mkdir()
+    write(tmp_path / "sub")
+    await order("up -f sub/cluster.toml")
+    assert (tmp_path / "sub" / ".swarmtui").is_dir()
+    await order("up -f sub")
+    with pytest.raises(CommandFailed, match=r"there is no file nope\.toml"):
+        await order("up -f nope.toml")
+    with pytest.raises(WrongUsage, match="choose one"):
+        await order("up --cluster dev -f sub/cluster.toml")
+
+
+async def test_a_bad_file_is_one_sentence_and_nothing_is_made(order, empty, tmp_path):
+    write(tmp_path, "[cluster]\nmanager = 3\n")
+    with pytest.raises(
+        CommandFailed, match=r"cluster\.toml: cluster\.manager: is no known key; did you mean managers\?"
+    ):
+        await order("up")
+    write(tmp_path).write_bytes(b"\xff\xfe")
+    with pytest.raises(CommandFailed, match="cannot be read: it is not UTF-8"):
+        await order("up")
+    assert not (tmp_path / ".swarmtui").exists()
+
+
+async def test_variables_come_from_the_env_file_beside(order, empty, tmp_path, autojump_clock):
+    write(tmp_path, FILE.replace("sleep 100", "sleep ${HOW_LONG} ${NOT_SET}"))
+    (tmp_path / ".env").write_text("HOW_LONG=7\n")
+    out = await order("up -d")
+    assert empty.created[0].services["web"].task_template.container_spec.args == ("sleep", "7")
+    assert "variable NOT_SET is not set and counts as empty" in texts(out)
+    (tmp_path / ".env").write_text("nonsense\n")
+    with pytest.raises(CommandFailed, match="line 1: 'nonsense' is no KEY=value"):
+        await order("up -d")
+
+
+async def test_what_is_missing_is_listed_after_the_limit(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+
+    def break_it(cluster) -> None:
+        node = next(node for node in cluster.store.all(Node) if node.name == "n4")
+        cluster.write(Update(attrs.evolve(node, status=NodeStatus(NodeState.DOWN)), version=node.version))
+        cluster.states = {"n4": "paused"}
+        cluster.play = lambda cluster: None
+
+    empty.after_connect = break_it
+    with pytest.raises(CommandFailed) as failed:
+        await order("up -d --wait-timeout 2s")
+    assert str(failed.value) == (
+        "not healthy after 2 s: n4 is paused, not ready; web has 0 of 2 tasks running. "
+        "It goes on; look with: swarmtui status"
+    )
+
+
+async def test_no_leader_is_said_with_the_count(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+
+    def break_it(cluster) -> None:
+        cluster.leader, cluster.states = None, {"n2": "down", "n3": "down"}
+
+    empty.after_connect = break_it
+    with pytest.raises(CommandFailed, match="no leader, 1 of 3 managers answer, 2 needed"):
+        await order("up -d --wait-timeout 1s")
+
+
+async def test_a_refused_manager_is_named_and_the_others_come_up(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    empty.cluster.host.powers["n3"] = (Power.REFUSED, "its directory is gone: it must be removed and join anew")
+    empty.cluster.states = {"n3": "down"}
+    with pytest.raises(CommandFailed, match="n3: its directory is gone"):
+        await order("up -d")
+
+
+async def test_so_many_refused_managers_that_no_quorum_is_left(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    for name in ("n2", "n3"):
+        empty.cluster.host.powers[name] = (Power.REFUSED, "its directory is gone")
+        empty.cluster.states[name] = "down"
+    empty.cluster.leader = None
+    with pytest.raises(CommandFailed, match="n2: its directory is gone; n3: its directory is gone"):
+        await order("up -d --wait-timeout 10s")
+
+
+async def test_up_starts_what_was_killed_or_stopped(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+    empty.cluster.host.powers |= {"n2": (Power.KILLED, ""), "n4": (Power.STOPPED, ""), "n3": (Power.PAUSED, "")}
+    await order("up -d")
+    assert empty.cluster.host.orders == ["start n2", "start n4"]
+
+
+async def test_an_unplaceable_service_is_named_and_does_not_hold_up(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+
+    def unplaceable(cluster) -> None:
+        for service in cluster.store.all(Service):
+            if not cluster.store.tasks(service_id=service.id):
+                for slot in (1, 2):
+                    cluster.write(Create(pending(service, slot)))
+
+    from swarmtui.objects.records import Task, TaskStatus
+    from swarmtui.objects.states import TaskState
+
+    def pending(service: Service, slot: int) -> Task:
+        status = TaskStatus(TaskState.PENDING, error="no suitable node (there are no nodes)")
+        return Task(
+            id=f"p{slot}".ljust(25, "0"),
+            service_id=service.id,
+            service_name=service.name,
+            slot=slot,
+            spec=service.spec.task_template,
+            status=status,
+        )
+
+    empty.after_connect = lambda cluster: setattr(cluster, "play", unplaceable)
+    out = await order("up -d")
+    assert "web: no suitable node (there are no nodes)" in texts(out)
+
+
+async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
+    from swarmtui.cli.grammar import parse_line
+    from swarmtui.commands.command import Context, Place
+    from swarmtui.commands.output import Recorder
+
+    machine.cluster = None
+    write(tmp_path)
+    for line, opens in (("up", True), ("up -d", False), ("console", True), ("console --watch", True)):
+        parsed = parse_line(line)
+        context = Context(out=Recorder(), place=Place(None, tmp_path, {}, is_terminal=True), machine=machine)
+        assert parsed.command is not None
+        await parsed.command.run(context, parsed.arguments)
+        expected = OpenConsole(tmp_path / ".swarmtui", watch="--watch" in line)
+        assert context.follow_up == (expected if opens else None), line
+
+
+async def test_console_needs_a_terminal_and_a_running_cluster(order, machine):
+    with pytest.raises(CommandFailed, match="the console needs a terminal"):
+        await order("console")
+    machine.cluster.running = False
+    with pytest.raises(TryLater, match="start it with: swarmtui up"):
+        await order("console", is_terminal=True)
+
+
+async def test_down_stops_and_is_idempotent(order, cluster, machine):
+    out = await order("down")
+    assert out.items[-1] == Line("dev is down")
+    assert not cluster.running
+    out = await order("down")
+    assert out.items == [Note("dev is not running")]
+    out = await order("down --volumes")
+    assert machine.removed == [cluster.directory]
+
+
+async def test_ls_lists_clusters(order, cluster):
+    (listing,) = (await order("ls")).items
+    assert listing.rows[0].values == {
+        "Name": "dev",
+        "Status": "running",
+        "Nodes": 4,
+        "ID": cluster.manifest.id,
+        "Directory": str(cluster.directory),
+    }
+
+
+async def test_detach_and_foreground_exclude_each_other(order, empty, tmp_path):
+    write(tmp_path)
+    with pytest.raises(WrongUsage, match="choose one"):
+        await order("up -d --foreground")
