@@ -12,9 +12,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +137,9 @@ def _open_console(console: OpenConsole) -> int:
 
 def _report_unexpected(error: Exception, terminal: Terminal, environment: Mapping[str, str]) -> int:
     """An error of ours: its details go into a file, and one line says so."""
+    import tempfile
+    import traceback
+
     details = "".join(traceback.format_exception(error))
     try:
         handle, name = tempfile.mkstemp(prefix=f"swarmtui-error-{time.strftime('%Y%m%d-%H%M%S')}-", suffix=".txt")

@@ -51,7 +51,7 @@ class Plan:
         return self.base / CLUSTER_DIRECTORY
 
 
-async def run_up(context: Context, arguments: Arguments) -> None:
+async def bring_up(context: Context, arguments: Arguments) -> None:
     if arguments.flag("detach") and arguments.flag("foreground"):
         raise WrongUsage("--detach returns and --foreground stays; choose one")
     plan = plan_up(context, arguments)

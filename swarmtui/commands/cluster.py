@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from swarmtui.commands.bring_up import run_up
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, OpenConsole, Risk, flag, option
 from swarmtui.commands.errors import CommandFailed, TryLater
 from swarmtui.commands.output import Column, Line, Listing, Note, Row
@@ -18,6 +17,12 @@ CLUSTER_COLUMNS = (
     Column("ID", "ID"),
     Column("DIRECTORY", "Directory", shrinks=True),
 )
+
+
+async def run_up(context: Context, arguments: Arguments) -> None:
+    from swarmtui.commands.bring_up import bring_up  # reads cluster files: nothing that `status` should wait for
+
+    await bring_up(context, arguments)
 
 
 async def run_down(context: Context, arguments: Arguments) -> None:

@@ -11,14 +11,16 @@ import shutil
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import attrs
 
 from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.ports import ClusterPort
-from swarmtui.objects.cluster_file import ClusterFile
 from swarmtui.objects.manifest import Manifest
+
+if TYPE_CHECKING:
+    from swarmtui.objects.cluster_file import ClusterFile
 
 CLUSTER_DIRECTORY = ".swarmtui"
 CLUSTER_FILE = "cluster.toml"

@@ -14,7 +14,6 @@ import attrs
 
 from swarmtui.commands.command import Arguments, Parameter, flag, option
 from swarmtui.commands.errors import CommandFailed, WrongUsage
-from swarmtui.objects.compose import parse_replicas
 from swarmtui.objects.notations import (
     check_constraint,
     check_name,
@@ -22,6 +21,7 @@ from swarmtui.objects.notations import (
     merge_env,
     parse_port,
     parse_preference,
+    parse_replicas,
     with_image_label,
 )
 from swarmtui.objects.quantities import parse_duration_ns, parse_memory_bytes, parse_nano_cpus

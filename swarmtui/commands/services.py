@@ -18,9 +18,9 @@ from swarmtui.commands.service_options import CREATE, UPDATE, created_spec, scal
 from swarmtui.commands.targets import find_service
 from swarmtui.commands.task_output import LOG_OPTIONS, show_logs
 from swarmtui.commands.views import fetch, show_tables
-from swarmtui.objects.compose import parse_replicas
 from swarmtui.objects.engine import to_engine
 from swarmtui.objects.identifiers import new_id
+from swarmtui.objects.notations import parse_replicas
 from swarmtui.objects.operations import Create, Remove, Transaction, Update
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import ServiceSpec

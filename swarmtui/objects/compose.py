@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from swarmtui.objects.notations import (
+    REPLICAS_MAX,
     check_constraint,
     check_name,
     check_signal,
@@ -41,10 +42,9 @@ from swarmtui.objects.specs import (
     UpdateConfig,
 )
 from swarmtui.objects.states import FailureAction, RestartCondition, UpdateOrder
-from swarmtui.objects.tables import InvalidClusterFile, Table, as_integer, as_scalar_text, as_text
+from swarmtui.objects.tables import InvalidClusterFile, Table, as_scalar_text, as_text
 from swarmtui.objects.templates import check_template
 
-REPLICAS_MAX = 10_000  # of one service
 ATTEMPTS_MAX = 2**31 - 1
 
 SERVICE_KEYS = (
@@ -326,8 +326,3 @@ def _long_port(value: object, path: str) -> PortConfig:
     if table.text("protocol", "tcp") != "tcp":
         raise InvalidClusterFile(table.at("protocol"), "only tcp can be published")
     return table.read("published", lambda _: make_port(published, target))
-
-
-def parse_replicas(value: Any) -> int:
-    """The count of tasks, as a command line or a file writes it."""
-    return as_integer(value, 0, REPLICAS_MAX)

@@ -15,9 +15,10 @@ from pathlib import PurePath
 import attrs
 
 from swarmtui.objects.specs import NAME_LENGTH_MAX, PortConfig, TaskSpec
-from swarmtui.objects.tables import nearest
+from swarmtui.objects.tables import as_integer, nearest
 
 PORT_MAX = 65_535
+REPLICAS_MAX = 10_000  # of one service
 DIGEST_LENGTH = 7  # characters of the IMAGE column's digest
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")  # swarmkit controlapi/common.go
@@ -190,3 +191,8 @@ def parse_count(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is no whole number")
     return int(text)
+
+
+def parse_replicas(value: str | int) -> int:
+    """The count of tasks of a service."""
+    return as_integer(value, 0, REPLICAS_MAX)
