@@ -104,6 +104,11 @@ class TaskStatus:
     port: int = 0  # the task's own listening port, 0: none
 
 
+NODE_WAS_RESTARTED = "node was restarted"
+"""The `error` by which an agent says of a task that it did not end by itself: the node died under it, and came back before
+anybody noticed. The task counts as lost with its node."""
+
+
 @attrs.frozen(kw_only=True)
 class Task(Record):
     """One attempt to run one slot. Never moved and never restarted: a replacement is a new task in the same slot."""
