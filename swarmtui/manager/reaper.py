@@ -6,7 +6,8 @@
     a slot                  its oldest ended tasks beyond the history limit
 
 The limit counts all tasks of the slot, the living one included, and is retroactive: lowering it prunes at once (in
-swarmkit it does not). A slot keeps as many tasks as its restart policy needs to count attempts, and always its newest one.
+swarmkit it does not). A slot keeps as many tasks as its restart policy needs to count attempts; one in which nothing is to
+run any more also keeps its newest, which says that it is finished.
 Each removal names the version it saw, so that a task that is assigned meanwhile is not deleted under its agent.
 """
 
@@ -77,7 +78,8 @@ class Reaper(Reconciler):
         if limit < 0 or len(tasks) <= limit:
             return []
         by_age = sorted(tasks, key=creation_order)
-        history = [task for task in by_age[:-1] if _is_history(task)]
+        occupied = any(map(is_runnable, tasks))
+        history = [task for task in (by_age if occupied else by_age[:-1]) if _is_history(task)]
         return history[: len(tasks) - limit]
 
     def _limit(self, service_id: str) -> int:

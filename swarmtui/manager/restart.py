@@ -10,7 +10,7 @@ How a task came to need a replacement decides what applies to it:
       rejected)                                                            none on a drained node
     was stopped under it: its node was shut    always again    no         none
       down in good order, or everything was
-    lost its node (Down or removed)            not if none     no         none, or as the profile says (docker: as above)
+    lost its node (Down, removed, restarted)   not if none     no         none, or as the profile says (docker: as above)
     sits on a drained node                     not if none     no         none
 
 Differences from swarmkit, on purpose: moves count as no attempt; the window does not count time spent in delays (there, a
@@ -24,7 +24,7 @@ import enum
 from collections.abc import Iterable
 
 from swarmtui.manager.nodes import is_down, is_drained
-from swarmtui.manager.tasks import creation_order, ended_by_itself, has_ended, is_clean, is_runnable
+from swarmtui.manager.tasks import creation_order, died_with_its_node, ended_by_itself, has_ended, is_clean, is_runnable
 from swarmtui.objects.records import Cluster, Node, Service, Task
 from swarmtui.objects.specs import SECOND_NS
 from swarmtui.objects.states import RestartCondition, TaskState
@@ -45,7 +45,7 @@ class Cause(enum.Enum):
 def cause_of(task: Task, node: Node | None) -> Cause | None:
     """None: it does not need one. `node` is the task's node, None also where it has none yet."""
     if has_ended(task):
-        return Cause.ENDED if ended_by_itself(task) else _cause_of_ordered_end(task, node)
+        return Cause.ENDED if ended_by_itself(task) else _cause_of_imposed_end(task, node)
     if not task.node_id:
         return None
     if is_down(node):
@@ -53,8 +53,8 @@ def cause_of(task: Task, node: Node | None) -> Cause | None:
     return Cause.DRAINED if is_drained(node) else None
 
 
-def _cause_of_ordered_end(task: Task, node: Node | None) -> Cause:
-    if task.status.state is TaskState.ORPHANED:
+def _cause_of_imposed_end(task: Task, node: Node | None) -> Cause:
+    if task.status.state is TaskState.ORPHANED or died_with_its_node(task):
         return Cause.LOST
     return Cause.DRAINED if is_drained(node) else Cause.STOPPED
 

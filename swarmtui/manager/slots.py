@@ -189,7 +189,7 @@ class Slots:
             case Cause.STOPPED:
                 text = f"{name}: restart, {why_ended(task)}"
             case Cause.LOST:
-                text = f"{name} moves: {where} is down"
+                text = f"{name} moves: {where} is down" if is_down(node) else f"{name}: restart, {where} was restarted"
             case Cause.DRAINED:
                 text = f"{name} moves: {where} is drained"
         return self._narration(text, task, cause)

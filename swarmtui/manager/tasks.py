@@ -11,7 +11,7 @@ import attrs
 
 from swarmtui.manager.constraints import satisfies
 from swarmtui.objects.operations import Advance
-from swarmtui.objects.records import Node, Service, Task, TaskStatus
+from swarmtui.objects.records import NODE_WAS_RESTARTED, Node, Service, Task, TaskStatus
 from swarmtui.objects.specs import Placement
 from swarmtui.objects.states import TaskState
 from swarmtui.store import Store
@@ -29,8 +29,13 @@ def has_ended(task: Task) -> bool:
     return task.status.state.is_terminal
 
 
+def died_with_its_node(task: Task) -> bool:
+    """Its agent says so, having come back before the node was found to be Down."""
+    return task.status.state is TaskState.FAILED and task.status.error == NODE_WAS_RESTARTED
+
+
 def ended_by_itself(task: Task) -> bool:
-    return task.status.state in ENDED_BY_ITSELF
+    return task.status.state in ENDED_BY_ITSELF and not died_with_its_node(task)
 
 
 def was_assigned(task: Task) -> bool:

@@ -391,7 +391,7 @@ class MiniCluster:
             self.settle()
             times = [self.manager.deadline, self.manager.health.deadline, *(a.deadline for a in self.agents.values())]
             upcoming = [when for when in times if when is not None]
-            following = min(upcoming, default=end)
+            following = min(upcoming, default=float("inf"))
             if following > end:
                 self.now = end
                 self.settle()
