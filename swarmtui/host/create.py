@@ -13,7 +13,6 @@ A manager's directory is made here and never again: a voter that forgot its vote
 from __future__ import annotations
 
 import fcntl
-import importlib
 import os
 import random
 import shutil
@@ -22,7 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time as wall_time
-from typing import Any
 
 from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
 from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
@@ -32,6 +30,7 @@ from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.manifest import MANIFEST_FORMAT, Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.storage.log import RaftStorage
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, needs_renewal
 
@@ -115,8 +114,7 @@ def write_node(layout: NodeLayout, node: NodeEntry, manifest: Manifest, authorit
     write_new(layout.authority_certificate, authority.certificate_pem)
     write_new(layout.certificate, authority.issue(_peerage(node), node.id, node.name).pem)
     if node.role is NodeRole.MANAGER:
-        storage: Any = importlib.import_module("swarmtui.storage.log")
-        storage.RaftStorage.create(layout.raft, node.id, genesis(manifest))
+        RaftStorage.create(layout.raft, node.id, genesis(manifest))
 
 
 def genesis(manifest: Manifest) -> Configuration:

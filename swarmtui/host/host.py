@@ -33,7 +33,8 @@ from swarmtui.host.leftovers import end_leftovers, read_processes, write_process
 from swarmtui.host.lines import NodeLines
 from swarmtui.host.ports import PublishedPorts
 from swarmtui.host.power import STOP_MARGIN_S, PowerSupply
-from swarmtui.host.supply import NodeCommand, NodeSupply, PowerRefused
+from swarmtui.host.spawning import Foundry, Spawn
+from swarmtui.host.supply import NodeSupply, PowerRefused
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Transaction, Update
@@ -60,14 +61,16 @@ class Host:
         manifest: Manifest,
         events: EventRing,
         *,
-        node_command: NodeCommand,
+        spawn: Spawn,
+        foundry: Foundry | None = None,
     ) -> None:
         self.manifest = manifest
         self.layout = Layout(directory)
         self.events = events
         self._lines = NodeLines(load_credentials(self.layout.certificate("host"), self.layout.authority_certificate))
         self._feed = Feed(manifest.managers, self._lines, self._records_changed)
-        self._node_command = node_command
+        self._spawn = spawn
+        self._foundry = foundry
         self._find_marked = partial(find_marked, manifest.id)
         self.power = PowerSupply(
             manifest,
@@ -90,11 +93,12 @@ class Host:
     async def run(self, *, task_status: trio.TaskStatus[HostInfo] = trio.TASK_STATUS_IGNORED) -> None:
         await self._wake()
         async with trio.open_nursery() as nursery:
+            if self._foundry is not None:
+                nursery.start_soon(self._foundry.run)
             for supply in self.power.supplies.values():
                 await nursery.start(supply.run)
             self._awake = True
-            for supply in self._in_order_of_start():
-                nursery.start_soon(self._start, supply)
+            nursery.start_soon(self._start_all)
             address = await nursery.start(self._listen)
             info = self._info(address)
             write_info(self.layout, info)
@@ -141,9 +145,11 @@ class Host:
         await end_leftovers(ran, self.manifest.id, lambda text: self.events.emit("host", text))
         self._renew()
 
-    def _in_order_of_start(self) -> list[NodeSupply]:
+    async def _start_all(self) -> None:
         """Managers first: they have an election to hold."""
-        return sorted(self.power.supplies.values(), key=lambda supply: supply.node.role is not NodeRole.MANAGER)
+        for role in (NodeRole.MANAGER, NodeRole.WORKER):
+            supplies = [supply for supply in self.power.supplies.values() if supply.node.role is role]
+            await self._all_at_once(partial(self._start, supply) for supply in supplies)
 
     async def _start(self, supply: NodeSupply) -> None:
         try:
@@ -155,7 +161,7 @@ class Host:
         return NodeSupply(
             node,
             self.layout.node(node.name),
-            command=self._node_command,
+            spawn=self._spawn,
             check=self._check,
             find_marked=self._find_marked,
             calls=self._lines,

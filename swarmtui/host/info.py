@@ -12,8 +12,6 @@ from swarmtui.host.files import replace
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.layout import Layout
 
-LOCKED_STATUS = 4  # a host ends with this when another one holds `host.lock`
-
 
 @attrs.frozen
 class HostInfo:

@@ -11,8 +11,9 @@ from pathlib import Path
 import trio
 
 from swarmtui.host.files import PRIVATE_FILE, last_line
-from swarmtui.host.info import LOCKED_STATUS, HostInfo, running_host
+from swarmtui.host.info import HostInfo, running_host
 from swarmtui.host.layout import Layout, locate
+from swarmtui.host.status import LOCKED_STATUS
 
 START_LIMIT_S = 20.0
 LOOK_S = 0.01  # between two looks at host.json

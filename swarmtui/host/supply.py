@@ -15,11 +15,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from time import time as wall_time
-from typing import Protocol, cast
+from typing import Protocol
 
 import attrs
 import psutil
@@ -30,19 +28,20 @@ from swarmtui.host.events import EventRing
 from swarmtui.host.files import last_line
 from swarmtui.host.identity import ProcessName, boot_id
 from swarmtui.host.layout import NodeLayout
+from swarmtui.host.spawning import NodeProcess, Spawn
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import LinkFault, NodePower, Power, StopNode
 
 REFUSED_STATUS = 3  # a node that cannot use its directory ends with this, the reason is its last line
 STOP_GRACE_S = 10.0  # Docker's stop_grace_period, where nothing else is known
 START_LIMIT_S = 5.0  # to begin a process, before the order is given up
+ASK_LIMIT_S = 3.0  # a node that cannot be reached is killed after this, however long its grace
+ASK_RETRY_S = 0.1
 SWEEP_DELAY_S = (
     1.0  # after the end of a node: its launcher clears up meanwhile, and the others have an election to hold
 )
 NODE_LOG_BYTES_MAX = 5 * 1024 * 1024
 UP = (Power.RUNNING, Power.PAUSED)
-
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]  # where `-m swarmtui...` is found, whatever directory we stand in
 
 
 class PowerRefused(Exception):
@@ -60,9 +59,6 @@ class NodeCalls(Protocol):
         """Returns when the node has agreed to stop. Raises NotReached."""
 
 
-NodeCommand = Callable[[Path], Sequence[str]]
-"""The argument vector of the node that lives in this directory."""
-
 FindMarked = Callable[[str], Sequence[psutil.Process]]
 """The processes that carry the mark of the node with this id."""
 
@@ -71,10 +67,9 @@ FindMarked = Callable[[str], Sequence[psutil.Process]]
 class _Run:
     """One life of the node's process."""
 
-    process: trio.Process
+    process: NodeProcess
     name: ProcessName
     root: psutil.Process
-    pipe: trio.abc.SendStream
     ended: trio.Event = attrs.field(factory=trio.Event)
 
 
@@ -86,7 +81,7 @@ class NodeSupply:
         node: NodeEntry,
         layout: NodeLayout,
         *,
-        command: NodeCommand,
+        spawn: Spawn,
         check: Callable[[NodeEntry], str],
         find_marked: FindMarked,
         calls: NodeCalls,
@@ -96,7 +91,7 @@ class NodeSupply:
     ) -> None:
         self.node = node
         self._layout = layout
-        self._command = command
+        self._spawn_process = spawn
         self._check = check
         self._find_marked = find_marked
         self._calls = calls
@@ -162,14 +157,8 @@ class NodeSupply:
             if self._power is Power.PAUSED:
                 await self._resume(run)
             self._wanted = Power.STOPPED
-            why = f"killed after a grace of {grace_s:g} s"
-            with trio.move_on_after(grace_s):
-                try:
-                    await self._calls.stop_node(self.node, StopNode(tasks=tasks), grace_s)
-                    await run.ended.wait()
-                except NotReached as error:
-                    why = f"killed, for it cannot be asked to stop: {error}"
-            if not run.ended.is_set() and self._wanted is Power.STOPPED:
+            why = await self._ask_to_stop(run, tasks, grace_s)
+            if why and not run.ended.is_set() and self._wanted is Power.STOPPED:
                 await self._crash(run, Power.STOPPED, why)
 
     async def kill(self) -> None:
@@ -217,32 +206,25 @@ class NodeSupply:
         self._nursery.start_soon(self._watch, run)
         with trio.move_on_after(START_LIMIT_S):
             try:
-                await run.pipe.send_all(line)
+                await run.process.pipe.send_all(line)
             except trio.BrokenResourceError:
                 await run.ended.wait()  # it has ended already, and `_watch` says how
 
     async def _spawn(self) -> _Run:
         log = os.open(self._layout.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            process = await trio.lowlevel.open_process(
-                [*self._command(self._layout.directory)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=PACKAGE_PARENT,
-                process_group=0,
-            )
+            process = await self._spawn_process(self._layout.directory, log)
         finally:
             os.close(log)
         root = psutil.Process(process.pid)  # nobody reaps it before `_watch`, so the pid is still this process's
         name = ProcessName(process.pid, root.create_time(), boot_id())
-        return _Run(process, name, root, cast(trio.abc.SendStream, process.stdin))
+        return _Run(process, name, root)
 
     async def _watch(self, run: _Run) -> None:
         """Waits for the end of the process, says what it meant, and sees that nothing of it is left."""
         status = await run.process.wait()
         ended_at = wall_time()
-        await run.pipe.aclose()
+        await run.process.pipe.aclose()
         power, text = self._meaning(status)
         self._run = None
         run.ended.set()
@@ -250,14 +232,33 @@ class NodeSupply:
         await trio.sleep(SWEEP_DELAY_S)
         await trio.to_thread.run_sync(self._sweep_before, ended_at)
 
-    def _meaning(self, status: int) -> tuple[Power, str]:
+    def _meaning(self, status: int | None) -> tuple[Power, str]:
         if self._wanted is not Power.EXITED:
             return self._wanted, self._text if self._wanted is self._power else ""
+        if status is None:
+            return Power.EXITED, "ended, and nobody can tell how"
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         said = last_line(self._layout.log) if status > 0 else ""
         if status == REFUSED_STATUS:
             return Power.REFUSED, said or how
         return Power.EXITED, f"{how}: {said}" if said else how
+
+    async def _ask_to_stop(self, run: _Run, tasks: bool, grace_s: float) -> str:
+        """Returns "" when it has ended, or why it did not."""
+        with trio.move_on_after(grace_s):
+            give_up = trio.current_time() + ASK_LIMIT_S
+            while not run.ended.is_set():
+                try:
+                    await self._calls.stop_node(self.node, StopNode(tasks=tasks), grace_s)
+                    await run.ended.wait()
+                except NotReached as error:
+                    # It is not listening yet, or it was so quick that its answer was lost.
+                    if trio.current_time() >= give_up:
+                        return f"killed, for it cannot be asked to stop: {error}"
+                    with trio.move_on_after(ASK_RETRY_S):
+                        await run.ended.wait()
+            return ""
+        return f"killed after a grace of {grace_s:g} s"
 
     async def _crash(self, run: _Run, meaning: Power, text: str) -> None:
         if not run.ended.is_set():

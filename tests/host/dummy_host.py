@@ -1,4 +1,4 @@
-"""The real host with dummy nodes: `python -m tests.host.dummy_host DIRECTORY`."""
+"""The real host with dummy nodes: `python -m tests.host.dummy_host [--fresh] DIRECTORY`."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ from swarmtui.host.main import main
 from tests.host.helpers import dummy_command
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], command=dummy_command))
+    program = "" if "--fresh" in sys.argv else "tests.host.dummy_node"
+    sys.exit(main(sys.argv[-1:], command=dummy_command, program=program, warm=()))

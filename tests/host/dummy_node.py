@@ -97,8 +97,8 @@ async def serve_forever(address: str, credentials: object, handler: object, task
     await serve(address, credentials, handler, task_status=task_status)  # type: ignore[arg-type]
 
 
-def main() -> int:
-    directory = Path(sys.argv[1])
+def main(arguments: list[str]) -> int:
+    directory = Path(arguments[0])
     node = DummyNode(directory)
     if node.behave == "refuse":
         print("some words before")
@@ -134,4 +134,4 @@ def _tree(pid: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

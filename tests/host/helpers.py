@@ -34,6 +34,11 @@ def dummy_host_command(directory: Path) -> Sequence[str]:
     return [sys.executable, "-m", "tests.host.dummy_host", str(directory)]
 
 
+def fresh_host_command(directory: Path) -> Sequence[str]:
+    """A host whose nodes are fresh interpreters, as where there is no foundry."""
+    return [sys.executable, "-m", "tests.host.dummy_host", "--fresh", str(directory)]
+
+
 def small_file(managers: int = 3, workers: int = 1) -> ClusterFile:
     return bare_cluster_file("test", managers, workers)
 

@@ -27,8 +27,6 @@ from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import CERTIFICATE_VALIDITY_DAYS, identity_of_pem
 from tests.host.helpers import small_file
 
-pytest.importorskip("swarmtui.storage.log", reason="managers are born with a log")
-
 DAY_S = 86_400.0
 
 

@@ -26,7 +26,7 @@ async def test_kill_takes_every_process_of_the_node_and_start_brings_it_back(sha
     await until(lambda: len(shared.tasks("n1")) == 2, "the task and its child that left its session")
     pids = [(await shared.node("n1")).pid, *(process.pid for process in shared.tasks("n1"))]
     assert await shared.order(PowerNode("n1", "kill")) == "n1 is killed"
-    assert not any(alive(pid) for pid in pids)
+    await until(lambda: not any(alive(pid) for pid in pids), "all are gone")
     report = await shared.report()
     assert [(node.name, node.power, node.pid != 0) for node in report.nodes] == [
         ("n1", "killed", False),

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 
 import psutil
 import pytest
 import trio
 
 from swarmtui.host.info import HostInfo, running_host, write_info
+from swarmtui.host.leftovers import read_processes
 from swarmtui.host.start import HostFailed, ensure_host, wait_gone
 from swarmtui.wire.calls import CutLinks, PowerNode, SetLink, ShutDown
-from tests.host.helpers import LIMIT_S, Machine, alive, dummy_host_command, marked, until
-
-pytest.importorskip("swarmtui.storage.log", reason="managers are born with a log")
+from tests.host.helpers import LIMIT_S, Machine, alive, dummy_host_command, fresh_host_command, marked, until
 
 pytestmark = pytest.mark.cluster
 
@@ -188,3 +188,48 @@ async def test_links_survive_a_power_cut_and_power_does_not(machine: Machine) ->
     assert [fault.text for fault in (await machine.report()).faults] == ["cut n1 n2 --one-way"]
     assert machine.told("n1", "handover.json")["faults"][0]["cut_out"] is True
     assert machine.told("n2", "handover.json")["faults"][0]["cut_in"] is True
+
+
+# ------------------------------------------------------------------------------------------------- copies and fresh nodes
+
+
+async def test_copies_look_like_nodes_of_their_own(machine: Machine) -> None:
+    await machine.up()
+    for node in (await machine.report()).nodes:
+        process = psutil.Process(node.pid)
+        directory = machine.layout.node(node.name).directory
+        assert " ".join(process.cmdline()) == f"{sys.executable} -m tests.host.dummy_node {directory}"
+        assert os.getpgid(node.pid) == node.pid
+
+
+async def test_nodes_outlive_the_foundry_and_the_next_are_fresh(machine: Machine) -> None:
+    info = await machine.up()
+    pids = {node.name: node.pid for node in (await machine.report()).nodes}
+    foundry = psutil.Process(pids["n1"]).parent()
+    assert foundry is not None
+    assert foundry.ppid() == info.pid
+    foundry.kill()
+    await until(lambda: not alive(foundry.pid), "the foundry is dead")
+    assert {node.name: node.pid for node in (await machine.report()).nodes} == pids
+    os.kill(pids["n2"], signal.SIGKILL)
+    await machine.until_power("exited", "n2")
+    assert (await machine.node("n2")).text == "ended, and nobody can tell how"
+    await machine.order(PowerNode("n1", "restart"))
+    await machine.order(PowerNode("n2", "start"))
+    await machine.until_power("running")
+    assert psutil.Process((await machine.node("n1")).pid).ppid() == info.pid
+
+
+async def test_without_a_foundry_nodes_are_fresh_interpreters(machine: Machine) -> None:
+    machine.behave("n3", "crash")
+    info = await ensure_host(machine.layout.directory, command=fresh_host_command)
+    await machine.until_power("exited", "n3")
+    assert (await machine.node("n3")).text == "ended with status 1: out of order"
+    await machine.until_power("running", "n1", "n2")
+    pid = (await machine.node("n1")).pid
+    assert psutil.Process(pid).ppid() == info.pid
+    await machine.order(PowerNode("n1", "kill"))
+    assert not alive(pid)
+    await power_cut(machine, info.pid)
+    pid = (read_processes(machine.layout)[machine.manifest.nodes[1].id]).pid
+    await until(lambda: not alive(pid), "the others see the end of their pipe")
