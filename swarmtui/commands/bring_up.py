@@ -9,7 +9,9 @@ somebody else created meanwhile is found.
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,18 +24,20 @@ from swarmtui.commands.convergence import convergence_of
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage, exit_code_of
 from swarmtui.commands.machine import CLUSTER_DIRECTORY, CLUSTER_FILE, DEFAULT_NAME
 from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, SlotProgress
-from swarmtui.commands.ports import ClusterPort, StatusView
+from swarmtui.commands.ports import ClusterPort, NodeView, StatusView
 from swarmtui.commands.task_output import show_logs
 from swarmtui.commands.views import fetch
 from swarmtui.objects.cluster_file import ClusterFile, InvalidClusterFile, bare_cluster_file, parse_cluster_file
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.notations import parse_env_file
-from swarmtui.wire.calls import HostReport, Power
+from swarmtui.wire.calls import HostReport, NodePower, Power
 
 POLL_S = 0.05
 RETRY_S = 0.05
 GONE_LIMIT_S = 90.0
 
+_LISTENS = (" task", " tasks")  # as the host reports a published port: `web: 5 tasks`, `web: not yet`, or why not
+_NOT_YET = ": not yet"
 _OFF = (Power.KILLED, Power.STOPPED, Power.EXITED)
 
 
@@ -82,14 +86,27 @@ def plan_up(context: Context, arguments: Arguments) -> Plan:
     if context.place.selector is not None:
         if arguments.get("file") is not None:
             raise WrongUsage("--cluster names a cluster that exists and -f a file to make one from; choose one")
-        return _resumed(context, managers, workers)
-    path = _named_file(arguments.text("file"), context.place.start) or _nearest_file(context.place.start)
+        directory = context.machine.find(context.place.selector, context.place.start)
+        return _resumed(context, directory.parent, managers, workers)
+    path = _named_file(arguments.text("file"), context.place.start)
+    if path is None and managers is None and workers is None:
+        return _nearest(context)
+    path = path or _nearest_file(context.place.start)
     if path is not None:
         return Plan(path.parent, _read(context, path, managers, workers), path)
-    if managers is not None or workers is not None:
-        base = context.place.start
-        file = _parsed(lambda: bare_cluster_file(_name_of(base), managers, workers), "")
-        return Plan(base, file, None)
+    base = context.place.start
+    return Plan(base, _parsed(lambda: bare_cluster_file(_name_of(base), managers, workers), ""), None)
+
+
+def _nearest(context: Context) -> Plan:
+    """The nearest cluster.toml or cluster upward; with neither, the packaged default."""
+    start = context.place.start.resolve()
+    for base in (start, *start.parents):
+        path = base / CLUSTER_FILE
+        if path.is_file():
+            return Plan(base, _read(context, path, None, None), path)
+        if _is_own_cluster(base / CLUSTER_DIRECTORY):
+            return _resumed(context, base, None, None)
     base = context.machine.default_base()
     file = _parsed(
         lambda: parse_cluster_file(
@@ -103,11 +120,19 @@ def plan_up(context: Context, arguments: Arguments) -> Plan:
     return Plan(base, file, None, introduction)
 
 
-def _resumed(context: Context, managers: int | None, workers: int | None) -> Plan:
-    """A cluster that exists, by its name: with the file it was made from, if that still lies there."""
-    directory = context.machine.find(context.place.selector, context.place.start)
-    manifest = context.machine.manifest(directory)
-    base = directory.parent
+def _is_own_cluster(directory: Path) -> bool:
+    """A cluster directory that is ours and that nobody else may write to: what lies around is not to be believed."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return False
+    is_private = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return is_private and (directory / "cluster.json").is_file()
+
+
+def _resumed(context: Context, base: Path, managers: int | None, workers: int | None) -> Plan:
+    """A cluster that exists: with the file it was made from, if that still lies there."""
+    manifest = context.machine.manifest(base / CLUSTER_DIRECTORY)
     path = base / manifest.cluster_file if manifest.cluster_file else None
     if path is not None and path.is_file():
         return Plan(base, _read(context, path, managers, workers), path)
@@ -190,7 +215,10 @@ def _manifest(context: Context, plan: Plan) -> Manifest:
         return context.machine.manifest(plan.directory)
     if plan.file is None:
         raise CommandFailed(f"there is no cluster in {plan.base}")
-    plan.base.mkdir(parents=True, exist_ok=True)
+    try:
+        plan.base.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandFailed(f"{plan.base} cannot be made: {error.strerror}; choose another directory") from None
     manifest = context.machine.create(plan.file, plan.base, plan.path)
     nodes = f"{len(manifest.managers)} managers, {len(manifest.nodes) - len(manifest.managers)} workers"
     context.out.show(Line(f"created cluster {manifest.name}: {nodes}"))
@@ -214,7 +242,9 @@ async def _apply_and_wait(context: Context, plan: Plan, manifest: Manifest, limi
             for line in lines:
                 context.out.show(Failure(line))
             refused = len(lines) + await apply_services(context, plan.file.services)
-        await _wait_until_healthy(context, missing)
+        for text in await _wait_until_healthy(context, missing):
+            context.out.show(Failure(text))
+            refused += 1
         context.out.show(Line(await _summary(context)))
         return refused
     raise CommandFailed(
@@ -260,13 +290,12 @@ async def _status(context: Context) -> StatusView | None:
         return None
 
 
-async def _wait_until_healthy(context: Context, missing: list[str]) -> None:
+async def _wait_until_healthy(context: Context, missing: list[str]) -> list[str]:
+    """Returns the nodes that can never be well, each with what to do; everything else is."""
     while True:
         gone = await _look(context, missing)
         if not missing:
-            if gone:
-                raise CommandFailed("; ".join(gone))
-            return
+            return gone
         await trio.sleep(POLL_S)
 
 
@@ -280,7 +309,7 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
     powers = {node.name: node for node in report.nodes}
     refused = {name: node.text for name, node in powers.items() if node.power is Power.REFUSED}
     waiting = [
-        f"{node.name} is {_why_not_ready(node.state, node.status)}"
+        f"{node.name} is {_why_not_ready(node, powers.get(node.name))}"
         for node in status.nodes
         if node.name not in refused and node.status != "ready"
     ]
@@ -295,14 +324,23 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
             waiting.append(f"{service.name} has {standing.running} of {standing.wanted} tasks running")
         elif standing.stuck and not waiting:
             context.out.show(Note(f"{service.name}: {'; '.join(standing.stuck)}"))
+    for port, text in report.published.items():
+        if text.endswith(_NOT_YET):
+            waiting.append(f"port {port} does not listen yet")
+        elif not waiting and not text.endswith(_LISTENS):
+            context.out.show(Note(f"port {port} does not listen: {text}"))
     missing[:] = waiting
     ready = sum(slot.mark is SlotMark.RUNNING for slot in slots)
     context.out.show(Progress(report.name, tuple(slots), ready, len(slots), done=not waiting, text="; ".join(waiting)))
     return [f"{name}: {text}" for name, text in refused.items()]
 
 
-def _why_not_ready(state: str, status: str) -> str:
-    return f"{state}, not ready" if state in ("paused", "stopped", "down") else f"not ready ({status})"
+def _why_not_ready(node: NodeView, power: NodePower | None) -> str:
+    if power is not None and power.power in _OFF:
+        return f"{power.power}, not ready" + (f" ({power.text})" if power.text else "")
+    if node.state in ("paused", "stopped", "down"):
+        return f"{node.state}, not ready"
+    return f"not ready ({node.status})"
 
 
 async def _summary(context: Context) -> str:

@@ -34,7 +34,7 @@ def order(machine: FakeMachine, tmp_path: Path) -> Callable[..., Awaitable[Recor
     async def give(line: str, *, read_input: bytes = b"", **changes: Any) -> Recorder:
         parsed = parse_line(line)
         assert parsed.command is not None
-        out = Recorder()
+        out = give.out = Recorder()  # type: ignore[attr-defined] # what was shown before an error
         place = Place(parsed.cluster, tmp_path, {}, is_terminal=changes.get("is_terminal", False))
         context = Context(
             out=out,

@@ -149,6 +149,7 @@ class FakeHost:
         self.orders: list[str] = []
         self.refuses: dict[str, str] = {}
         self.powers: dict[str, tuple[Power, str]] = {}
+        self.published: dict[str, str] = {}
 
     async def report(self) -> HostReport:
         manifest = self._cluster.manifest
@@ -158,7 +159,7 @@ class FakeHost:
             )
             for node in manifest.nodes
         )
-        return HostReport(manifest.name, manifest.id, 99, nodes, (), {}, {}, str(self._cluster.directory))
+        return HostReport(manifest.name, manifest.id, 99, nodes, (), {}, self.published, str(self._cluster.directory))
 
     async def power(self, node: str, action: str, for_s: float | None = None) -> str:
         self._note(f"{action} {node}", for_s)

@@ -198,8 +198,12 @@ async def test_a_refused_manager_is_named_and_the_others_come_up(order, empty, t
     await order("up -d")
     empty.cluster.host.powers["n3"] = (Power.REFUSED, "its directory is gone: it must be removed and join anew")
     empty.cluster.states = {"n3": "down"}
-    with pytest.raises(CommandFailed, match="n3: its directory is gone"):
+    with pytest.raises(SomeFailed):
         await order("up -d")
+    assert texts(order.out) == [
+        "n3: its directory is gone: it must be removed and join anew",
+        "dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running",
+    ]
 
 
 async def test_so_many_refused_managers_that_no_quorum_is_left(order, empty, tmp_path, autojump_clock):
@@ -298,3 +302,44 @@ async def test_detach_and_foreground_exclude_each_other(order, empty, tmp_path):
     write(tmp_path)
     with pytest.raises(WrongUsage, match="choose one"):
         await order("up -d --foreground")
+
+
+async def test_a_bare_cluster_here_is_resumed(order, empty, tmp_path, autojump_clock):
+    await order("up --managers 1")
+    (tmp_path / ".swarmtui").chmod(0o700)
+    (tmp_path / ".swarmtui" / "cluster.json").write_text("{}")
+    out = await order("up -d")
+    assert texts(out) == [f"{empty.cluster.manifest.name} is up: leader n1, 1 of 1 nodes ready, 0 tasks running"]
+    (tmp_path / ".swarmtui").chmod(0o777)  # others may write there: it is not believed
+    assert "packaged default" in texts(await order("up -d"))[0]
+
+
+async def test_a_published_port_that_is_taken_is_said(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    empty.after_connect = lambda cluster: setattr(
+        cluster.host, "published", {"8080": "web: port 8080 is taken", "8081": "web: 2 tasks"}
+    )
+    assert texts(await order("up -d"))[-2:] == [
+        "port 8080 does not listen: web: port 8080 is taken",
+        "dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running",
+    ]
+
+
+async def test_a_node_that_ends_by_itself_is_named_with_its_reason(order, empty, tmp_path, autojump_clock):
+    write(tmp_path)
+    await order("up -d")
+
+    def break_it(cluster) -> None:
+        node = next(node for node in cluster.store.all(Node) if node.name == "n4")
+        cluster.write(Update(attrs.evolve(node, status=NodeStatus(NodeState.DOWN)), version=node.version))
+
+        async def stays_off(node: str, action: str, for_s: float | None = None) -> str:
+            cluster.host.powers["n4"] = (Power.EXITED, "ended with status 1: port 7104 is taken")
+            return ""
+
+        cluster.host.powers["n4"] = (Power.EXITED, "")
+        cluster.host.power = stays_off
+
+    empty.after_connect = break_it
+    with pytest.raises(CommandFailed, match=r"n4 is exited, not ready \(ended with status 1: port 7104 is taken\)"):
+        await order("up -d --wait-timeout 1s")
