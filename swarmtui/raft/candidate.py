@@ -29,6 +29,7 @@ class Candidate:
         self.pre = pre
         self.transfer = transfer
         self.asked = False
+        self.asked_at = core.now
         self.votes: dict[str, bool] = {}
 
     @property
@@ -37,6 +38,16 @@ class Candidate:
 
     def deadline(self) -> float | None:
         return self.timer.expires_at
+
+    def make_way(self, rival: str) -> None:
+        """Another asks for an early pre-vote too, and comes first by id: let grants to ourselves come to nothing, lest both
+        stand and split the votes. The hurry will ask again."""
+        if self.pre and rival < self.core.node_id:
+            self.asked = False
+
+    def is_overdue(self) -> bool:
+        """Everybody was asked long enough ago: the votes are split or lost."""
+        return self.asked and self.core.now >= self.asked_at + self.core.options.hurry_patience_s
 
     def contact_age(self) -> float | None:
         """A candidate hears no leader."""
@@ -54,7 +65,7 @@ class Candidate:
 
     def _ask_everybody(self) -> None:
         core = self.core
-        self.asked = True
+        self.asked, self.asked_at = True, core.now
         for peer in core.members.voters:
             if peer != core.node_id:
                 self._ask(peer)
@@ -82,7 +93,7 @@ class Candidate:
     def on_vote_reply(self, message: VoteReply) -> None:
         """Grants count only for the very election that asked; refusals come from any term up to ours."""
         if message.pre != self.pre or not self.asked:
-            return
+            return  # to another question, or to one that was taken back
         if message.granted:
             if message.term == self.core.term + (1 if self.pre else 0):
                 self._count(message.source, True)

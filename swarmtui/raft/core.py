@@ -108,6 +108,7 @@ class RaftCore:
         self._hard_state_changed = False
         self._commit_written = restored.hard_state.commit
         self._vote_reply: VoteReply | None = None  # granted, waiting for its vote to be durable
+        self._voted_at: float | None = None
         self._reads: deque[tuple[int, int]] = deque()  # (index, ticket): ready once index is applied
         self._read_number = int(draw() * READ_NUMBERS)
         self._effects: list[Effect] = []
@@ -263,20 +264,24 @@ class RaftCore:
             return
         left_ms = max(0.0, role.timer.expires_at - self.now) * 1000
         cause = f"connection to leader refused, {left_ms:.0f} ms left on the timer"
-        role.forget_leader(cause)
-        if not self.options.hurry or not self.is_voter or self.hurry is not None:
-            return
-        rank = [id for id in self.members.voters if id != event.leader].index(self.node_id)
-        self.hurry = Hurry.begin(cause, rank, self.options, self.now)
-        if self.now >= self.hurry.due_at:
-            self._hurry_on(self.hurry)
+        role.forget_leader()
+        if self.options.hurry and self.is_voter and self.hurry is None:
+            rank = [id for id in self.members.voters if id != event.leader].index(self.node_id)
+            self.hurry = Hurry.begin(cause, rank, self.options, self.now)
+            if self.now >= self.hurry.due_at:
+                self._hurry_on(self.hurry)
+        if self.role is role:
+            self.announce(cause)
 
     def _hurry_on(self, hurry: Hurry) -> None:
-        """One early pre-vote; a real candidacy that is under way is not disturbed."""
+        """One early pre-vote; our own candidacy, if it is fresh, is given time first."""
+        role = self.role
+        if isinstance(role, Candidate) and not role.pre and not role.is_overdue():
+            hurry.hold(self.options, self.now)
+            return
         if not hurry.next_attempt(self.options, self.now):
             self.hurry = None
-        role = self.role
-        if isinstance(role, Follower) or (isinstance(role, Candidate) and role.pre):
+        if not isinstance(role, Leader):
             self.begin_election(hurry.cause, timer=role.timer)
 
     def _on_transfer_asked(self, event: TransferAsked) -> None:
@@ -377,12 +382,22 @@ class RaftCore:
             self._set_hard_state(self.term, candidate)
             self.narrate("vote granted", to=self.name(candidate))
         self.hurry = None
+        self._voted_at = self.now
         if isinstance(self.role, Follower):
             self.role.timer = self.new_timer()
         if self.hard_state_is_durable:
             self.send(reply)
         else:
             self._vote_reply = reply
+
+    def fresh_candidate(self) -> str:
+        """Whose election is under way as far as we know and may well succeed: "" if nobody's."""
+        if isinstance(self.role, Candidate) and not self.role.pre:
+            return "" if self.role.is_overdue() else self.node_id
+        voted_at = self._voted_at
+        if voted_at is None or self.role.leader or self.now >= voted_at + self.options.candidacy_patience_s:
+            return ""
+        return self.vote
 
     def _set_hard_state(self, term: int, vote: str) -> None:
         require(term > self.term or (term == self.term and not self.vote), "one vote in a term", term=term, vote=vote)

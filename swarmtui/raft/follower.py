@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
 
 
+NOTHING_YET = -1
+
+
 @attrs.define
 class Forwarded:
     """A read that the leader was asked about."""
@@ -34,7 +37,8 @@ class Forwarded:
 
 class Follower:
     """`verified` is the last index known to agree with this leader's log; only up to there does its commit index count,
-    and only up to there, as far as it is durable, does the leader get an acknowledgement."""
+    and only up to there, as far as it is durable, does the leader get an acknowledgement. `acknowledged` is what it was
+    told last, `NOTHING_YET` in a session in which nothing was verified."""
 
     def __init__(self, core: RaftCore, leader: str, timer: ElectionTimer) -> None:
         self.core = core
@@ -42,7 +46,7 @@ class Follower:
         self.timer = timer
         self.heard_at: float | None = None  # None also after a hint that the leader is gone
         self.verified = 0
-        self.acknowledged = 0
+        self.acknowledged = NOTHING_YET
         self.session = 0
         self.round = 0
         self.reply_due = False
@@ -92,11 +96,10 @@ class Follower:
             self.core.emit(ReadRefused(waiting.ticket, reason))
         self.forwarded.clear()
 
-    def forget_leader(self, cause: str) -> None:
+    def forget_leader(self) -> None:
         """A hint says that it is gone; if it is not, its next message brings it back."""
         self.leader, self.heard_at = "", None
         self.abandon_reads("the leader is gone")
-        self.core.announce(cause)
 
     # ---- messages of the same term ----
 
@@ -122,7 +125,7 @@ class Follower:
         core.hurry = None
         self.heard_at = self.timer.started_at = core.now
         if session != self.session:
-            self.session, self.acknowledged = session, 0
+            self.session, self.acknowledged = session, NOTHING_YET
         self.round = max(self.round, round_number)
 
     def on_append(self, message: Append) -> None:
@@ -146,6 +149,8 @@ class Follower:
             leader=message.previous_term,
         )
         last = previous + len(entries)
+        if self.acknowledged == NOTHING_YET:
+            self.acknowledged = min(previous, log.durable)
         if entries:
             self._store(entries, previous)
         self.verified = max(self.verified, last)
@@ -230,16 +235,19 @@ class Follower:
 
     # ---- before each drain ----
 
+    def _has_news(self) -> bool:
+        """More of what is verified has become durable since the leader was told."""
+        return self.acknowledged != NOTHING_YET and min(self.verified, self.core.log.durable) > self.acknowledged
+
     def flush(self) -> None:
         """One answer for all that became durable since the last, and for all that asked for one."""
         log = self.core.log
-        durable_match = min(self.verified, log.durable)
-        if not self.leader or (not self.reply_due and durable_match <= self.acknowledged):
+        if not self.leader or not (self.reply_due or self._has_news()):
             return
         self.reply_due = False
         agreed = max(self.verified, log.commit)  # a leader has all that is committed (leader completeness)
         match = min(agreed, log.durable)
-        self.acknowledged = max(self.acknowledged, match)
+        self.acknowledged = match
         core = self.core
         core.send(
             AppendReply(

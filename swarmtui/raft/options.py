@@ -15,6 +15,8 @@ class RaftOptions:
     election_timeout_s: float = 0.5  # drawn anew from [1x, 2x) each time
     hurry: bool = True  # a refused dial to the leader hurries an election (profile fast)
     hurry_rank_s: float = 0.002  # a node waits rank x this before its early pre-vote
+    hurry_patience_s: float = 0.015  # and lets a candidacy that it knows of have this long
+    candidacy_patience_s: float = 0.1  # who voted refuses the pre-votes of others for this long
     hurry_retries_s: tuple[float, ...] = (0.005, 0.010, 0.020, 0.040)
     commit_notice_s: float = 0.003  # an idle follower hears of a commit this much later, unless an Append carries it
     append_bytes_max: int = 1024 * 1024  # entries of one Append

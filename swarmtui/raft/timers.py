@@ -32,12 +32,18 @@ class Hurry:
     the others may not have lost the leader yet; after the last the election timer takes over."""
 
     cause: str
+    rank_s: float  # what keeps two of us apart each time
     due_at: float
     attempts: int = 0
 
     @classmethod
     def begin(cls, cause: str, rank: int, options: RaftOptions, now: float) -> Hurry:
-        return cls(cause, now + rank * options.hurry_rank_s)
+        rank_s = rank * options.hurry_rank_s
+        return cls(cause, rank_s, now + rank_s)
+
+    def hold(self, options: RaftOptions, now: float) -> None:
+        """Somebody (perhaps ourselves) is about to be elected: competing with it would split the votes."""
+        self.due_at = max(self.due_at, now + options.hurry_patience_s + self.rank_s)
 
     def next_attempt(self, options: RaftOptions, now: float) -> bool:
         """Plan the attempt after this one; False if this is the last."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from swarmtui.raft.candidate import Candidate
 from swarmtui.raft.messages import VoteReply, VoteRequest
 
 if TYPE_CHECKING:
@@ -29,12 +30,19 @@ def answer_vote_request(core: RaftCore, request: VoteRequest) -> None:
 def _answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
     """Would I vote so? The answer binds nothing, resets nothing and changes no term."""
     could_vote = request.term > core.term or (request.term == core.term and core.vote in ("", request.source))
-    if not could_vote:
+    rival = core.fresh_candidate()
+    if rival and rival != request.source:
+        _refuse(core, request, f"{core.name(rival)} stands in term {core.term}")  # two at a time would split the votes
+    elif not could_vote:
         _refuse(core, request, f"term {request.term} is not new, mine is {core.term}")
     elif not core.log.is_up_to_date(request.last_term, request.last_index):
         _refuse(core, request, _why_behind(core, request))
     else:
         core.narrate("pre-vote granted", to=core.name(request.source), asked=request.term)
+        if core.hurry is not None:
+            core.hurry.hold(core.options, core.now)  # only our own early attempt waits, never the election timer
+            if isinstance(core.role, Candidate):
+                core.role.make_way(request.source)
         core.send(_grant(core, request))
 
 

@@ -1,0 +1,353 @@
+"""Golden scripts: commands on a small cluster in slow motion, and beside each the lines that it causes.
+
+A script is a text file. A line that begins with `> ` is a command; the lines after it, up to an empty one, are what the
+cores then say; everything else is comment. Nothing moves by itself: messages wait in queues until delivered, writes until
+synced, time stands still until told. SWARMTUI_REWRITE=1 writes the lines anew; their diff is the review.
+
+    cluster 3 [option=value ...]      n1..n3 with a genesis log
+    node n1 term=3 vote=n2 commit=1 log=1,1,2     that disk instead, terms of the entries from index 1 on; then started
+    campaign n1                       the first manager of a new cluster
+    lead n1                           campaign and settle, silently: where a script begins
+    expire n1                         time passes up to its deadline, which is then fed
+    pass 0.2 [n1 ...]                 time passes; then everybody (or only these) looks whether something is due
+    propose n1 a b / read n1 7 / transfer n1 9 [n2] / hint n2 n1 / unreachable n1 n2 / reachable n1 n2 / gap n1
+    deliver [n1>n2] [count]           the oldest messages of one path; of all paths, those that wait now
+    drop n1>n2 [count] / twice n1>n2  lose messages; duplicate the oldest one
+    cut n1>n2 ... / uncut n1>n2 ...   nothing new passes there / again
+    live 0.7                          time passes in small steps, everything moves
+    hold n1>n2 / late                 set the oldest aside / put all that were set aside at the end of their paths
+    sync [n1 ...]                     what these disks work on becomes durable
+    settle                            sync and deliver until nothing moves
+    quietly COMMAND                   without its lines
+    crash n1 / start n1               what was not synced is gone / from its disk
+    snapshot n1                       takes one of its applied state
+    state [n1 ...] / log [n1 ...] / waiting     lines of state; terms of the log; messages on their way
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from pathlib import Path
+
+from swarmtui.raft.configuration import Configuration, Member, encode_configuration
+from swarmtui.raft.core import RaftCore
+from swarmtui.raft.effects import (
+    Apply,
+    Compact,
+    Effect,
+    HardState,
+    InstallSnapshot,
+    Narrate,
+    ReadChunk,
+    Send,
+    Write,
+    WriteChunk,
+)
+from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.inputs import (
+    Applied,
+    CampaignAsked,
+    Gap,
+    Input,
+    LeaderLost,
+    Proposed,
+    Reachable,
+    ReadAsked,
+    Received,
+    SnapshotInstalled,
+    Tick,
+    TransferAsked,
+    Unreachable,
+)
+from swarmtui.raft.messages import AnyMessage, SnapshotMark
+from swarmtui.raft.options import RaftOptions
+from swarmtui.raft.text import effect_line, message_line, status_line
+from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
+from swarmtui.sim.machine import StateMachine
+
+SETTLE_ROUNDS_MAX = 200
+LIVE_STEP_S = 0.01
+
+
+class Script:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.lines: list[str] = []
+        self.quiet = False
+
+    # ---- running ----
+
+    def run(self, command: str) -> list[str]:
+        self.lines = []
+        self._do(command)
+        return self.lines
+
+    def _do(self, command: str) -> None:
+        name, *arguments = command.split()
+        if name == "quietly":
+            self.quiet = True
+            self._do(" ".join(arguments))
+            self.quiet = False
+            return
+        getattr(self, f"do_{name}")(*arguments)
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            self.lines.append(line)
+
+    # ---- the cluster ----
+
+    def do_cluster(self, count: str, *settings: str) -> None:
+        values = {key: float(value) if "." in value else int(value) for key, value in (s.split("=") for s in settings)}
+        self.options = RaftOptions(**values)  # type: ignore[arg-type]
+        self.members = Configuration(tuple(Member(f"n{i}", f"n{i}", f"a{i}") for i in range(1, int(count) + 1)))
+        genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(self.members))
+        self.disks = {id: SimulatedDisk(self.members, genesis, random.Random(1)) for id in self.members.voter_ids}
+        self.cores: dict[str, RaftCore | None] = dict.fromkeys(self.disks)
+        self.machines = {id: StateMachine() for id in self.disks}
+        self.paths: dict[str, deque[AnyMessage]] = {
+            f"{a}>{b}": deque() for a in self.disks for b in self.disks if a != b
+        }
+        self.aside: deque[AnyMessage] = deque()
+        self.cuts: set[str] = set()
+        for id in self.disks:
+            self._start(id)
+        self.quiet, quiet = True, self.quiet
+        self.settle_disks()
+        self.quiet = quiet
+
+    def do_node(self, id: str, *settings: str) -> None:
+        values = dict(setting.split("=") for setting in settings)
+        disk = self.disks[id]
+        disk.hard_state = HardState(int(values.get("term", 1)), values.get("vote", ""), int(values.get("commit", 1)))
+        terms = [int(term) for term in values.get("log", "1").split(",")]
+        disk.entries[1:] = [Entry(i, t, EntryKind.NOOP) for i, t in enumerate(terms[1:], start=2)]
+        self._start(id)
+
+    def _start(self, id: str) -> None:
+        disk = self.disks[id]
+        number = int(id[1:])
+        self.machines[id] = StateMachine() if disk.newest is None else StateMachine.restore(disk.snapshots[disk.newest])
+        self.cores[id] = RaftCore(
+            node_id=id,
+            cluster="c",
+            options=self.options,
+            restored=disk.restore(),
+            draw=lambda: number / 10,  # n1's timer is the shortest
+            now=self.now,
+        )
+        self.drain(id)
+
+    def do_start(self, id: str) -> None:
+        self._start(id)
+
+    def do_crash(self, id: str) -> None:
+        self.cores[id] = None
+        self.disks[id].crash()
+
+    def core(self, id: str) -> RaftCore:
+        core = self.cores[id]
+        assert core is not None, f"{id} is down"
+        return core
+
+    @property
+    def up(self) -> list[str]:
+        return [id for id, core in self.cores.items() if core is not None]
+
+    # ---- inputs and effects ----
+
+    def feed(self, id: str, event: Input) -> None:
+        self.core(id).feed(event, self.now)
+        self.drain(id)
+
+    def drain(self, id: str) -> None:
+        core = self.core(id)
+        while effects := core.drain():
+            for effect in effects:
+                if not isinstance(effect, Narrate) or effect.what in ("truncated", "dropped", "transfer given up"):
+                    self.say(f"{id} {effect_line(effect)}")
+                self.carry_out(id, core, effect)
+
+    def carry_out(self, id: str, core: RaftCore, effect: Effect) -> None:
+        if isinstance(effect, Send):
+            path = f"{id}>{effect.message.target}"
+            if path not in self.cuts:
+                self.paths[path].append(effect.message)
+        elif isinstance(effect, Write | ReadChunk | WriteChunk | InstallSnapshot):
+            self.disks[id].waiting.append(effect)
+        elif isinstance(effect, Compact):
+            self.disks[id].waiting.append(DropLog(effect.index))
+        elif isinstance(effect, Apply):
+            for entry in effect.entries:
+                self.machines[id].apply(entry)
+            core.feed(Applied(effect.entries[-1].index), self.now)
+
+    # ---- time ----
+
+    def do_expire(self, id: str) -> None:
+        deadline = self.core(id).deadline
+        assert deadline is not None
+        self.now = max(self.now, deadline)
+        self.feed(id, Tick())
+
+    def do_pass(self, seconds: str, *ids: str) -> None:
+        self.now += float(seconds)
+        for id in ids or self.up:
+            self.feed(id, Tick())
+
+    def do_live(self, seconds: str) -> None:
+        """Time passes in small steps; everything moves."""
+        for _ in range(round(float(seconds) / LIVE_STEP_S)):
+            self.now += LIVE_STEP_S
+            for id in self.up:
+                self.feed(id, Tick())
+            self.do_settle()
+
+    def do_cut(self, *paths: str) -> None:
+        self.cuts.update(paths)
+
+    def do_uncut(self, *paths: str) -> None:
+        self.cuts.difference_update(paths)
+
+    def do_gap(self, id: str) -> None:
+        self.feed(id, Gap())
+
+    # ---- requests ----
+
+    def do_campaign(self, id: str) -> None:
+        self.feed(id, CampaignAsked())
+
+    def do_lead(self, id: str) -> None:
+        self.quiet = True
+        self.feed(id, CampaignAsked())
+        self.do_settle()
+        self.do_pass("0.01")
+        self.do_settle()
+        self.quiet = False
+        assert self.core(id).role.kind == "leader"
+
+    def do_propose(self, id: str, *payloads: str) -> None:
+        core = self.core(id)
+        self.feed(id, Proposed(core.log.last + 1, core.term, tuple(payload.encode() for payload in payloads)))
+
+    def do_read(self, id: str, ticket: str) -> None:
+        self.feed(id, ReadAsked(int(ticket)))
+
+    def do_transfer(self, id: str, ticket: str, target: str = "") -> None:
+        self.feed(id, TransferAsked(int(ticket), target))
+
+    def do_hint(self, id: str, leader: str) -> None:
+        self.feed(id, LeaderLost(leader, self.core(id).term))
+
+    def do_unreachable(self, id: str, peer: str) -> None:
+        self.feed(id, Unreachable(peer))
+
+    def do_reachable(self, id: str, peer: str) -> None:
+        self.feed(id, Reachable(peer))
+
+    # ---- messages ----
+
+    def do_deliver(self, path: str = "", count: str = "1000") -> None:
+        for one in [path] if path else list(self.paths):
+            for _ in range(min(int(count), len(self.paths[one]))):
+                self._deliver(self.paths[one].popleft())
+
+    def _deliver(self, message: AnyMessage) -> None:
+        if self.cores.get(message.target) is not None:
+            self.feed(message.target, Received(message))
+
+    def do_drop(self, path: str, count: str = "1000") -> None:
+        for _ in range(min(int(count), len(self.paths[path]))):
+            self.say(f"lost {message_line(self.paths[path].popleft())}")
+
+    def do_twice(self, path: str) -> None:
+        self.paths[path].appendleft(self.paths[path][0])
+
+    def do_hold(self, path: str) -> None:
+        self.aside.append(self.paths[path].popleft())
+        self.say(f"held {message_line(self.aside[-1])}")
+
+    def do_late(self) -> None:
+        while self.aside:
+            message = self.aside.popleft()
+            self.paths[f"{message.source}>{message.target}"].append(message)
+
+    def do_damage(self, path: str) -> None:
+        message = self.paths[path][0]
+        message.data = b"?" + message.data[1:]  # type: ignore[union-attr]
+
+    def do_waiting(self) -> None:
+        for messages in self.paths.values():
+            for message in messages:
+                self.say(message_line(message))
+
+    # ---- disks ----
+
+    def do_sync(self, *ids: str) -> None:
+        for id in ids or self.up:
+            self._sync(id)
+
+    def _sync(self, id: str) -> bool:
+        disk = self.disks[id]
+        if self.cores[id] is None or not disk.take_batch():
+            return False
+        for report in disk.finish_batch():
+            if isinstance(report, SnapshotInstalled):
+                self.machines[id] = StateMachine.restore(disk.snapshots[report.mark])
+            self.feed(id, report)
+        return True
+
+    def settle_disks(self) -> bool:
+        moved = [self._sync(id) for id in self.up]
+        return any(moved)
+
+    def do_settle(self) -> None:
+        for _ in range(SETTLE_ROUNDS_MAX):
+            moved = self.settle_disks()
+            if any(self.paths.values()):
+                moved = True
+                self.do_deliver()
+            if not moved:
+                return
+        raise AssertionError("the cluster does not settle")
+
+    def do_snapshot(self, id: str) -> None:
+        core, machine = self.core(id), self.machines[id]
+        data = machine.snapshot()[:300]
+        term = core.term_at(machine.index)
+        assert term is not None
+        mark = SnapshotMark(machine.index, term, core.configuration_at(machine.index), len(data), checksum(data))
+        self.disks[id].waiting.append(SaveSnapshot(mark, data))
+
+    # ---- looking ----
+
+    def do_state(self, *ids: str) -> None:
+        for id in ids or self.up:
+            self.say(status_line(self.core(id).status(self.now)))
+
+    def do_log(self, *ids: str) -> None:
+        for id in ids or self.up:
+            log = self.core(id).log
+            terms = " ".join(str(entry.term) for entry in log.between(log.first, log.last))
+            self.say(f"{id} from {log.first}: {terms}")
+
+
+def run_script(text: str) -> str:
+    """The script with the lines that its commands cause now."""
+    script, output, expected = Script(), [], False
+    for line in text.splitlines():
+        if line.startswith("> "):
+            expected = True
+            output.append(line)
+            output.extend(script.run(line[2:]))
+        elif not line.strip():
+            expected = False
+            output.append("")
+        elif not expected:
+            output.append(line)
+    return "\n".join(output) + "\n"
+
+
+def scripts() -> list[Path]:
+    return sorted((Path(__file__).parent / "scripts").glob("*.txt"))
