@@ -17,7 +17,7 @@ from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler,
 from swarmtui.manager.sizes import tasks_per_transaction
 from swarmtui.manager.slots import Slot, Slots, Step
 from swarmtui.manager.tasks import has_ended, want_all
-from swarmtui.manager.updater import Plan, Updater
+from swarmtui.manager.updater import Plan, Updater, is_under_way
 from swarmtui.objects.operations import OPERATIONS_MAX, Create, Operation, Require, Update
 from swarmtui.objects.records import Cluster, Node, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
@@ -43,7 +43,7 @@ class Orchestrator(Reconciler):
             case Task() as task:
                 if after is None:
                     self._ended_since.pop(task.id, None)
-                if _matters(before, after):
+                if _matters(before, after) or (_came_up(before, after) and self._is_updated(task.service_id)):
                     self.mark([task.service_id])
             case Service() as service:
                 if after is None:
@@ -54,6 +54,10 @@ class Orchestrator(Reconciler):
             case Cluster():
                 if _settings(before) != _settings(after):
                     self.look_at_everything(moment)
+
+    def _is_updated(self, service_id: str) -> bool:
+        service = self.store.get(Service, service_id)
+        return service is not None and is_under_way(service)
 
     def notice_node(self, before: object, after: object, node_id: str) -> None:
         was = before if isinstance(before, Node) else None
@@ -186,14 +190,21 @@ def _say_scaled(service: Service, have: int, wanted: int) -> Narration:
 
 
 def _matters(before: object, after: object) -> bool:
-    """Whether a change of a task can change what its service needs. Its way up to RUNNING cannot."""
+    """Whether a change of a task can change what its service needs. Its way up to RUNNING cannot, outside of updates."""
     if not isinstance(before, Task) or not isinstance(after, Task):
         return True
     return (
         before.desired_state is not after.desired_state
         or before.node_id != after.node_id
         or has_ended(before) is not has_ended(after)
-        or (before.status.state < TaskState.RUNNING <= after.status.state)
+    )
+
+
+def _came_up(before: object, after: object) -> bool:
+    return (
+        isinstance(before, Task)
+        and isinstance(after, Task)
+        and before.status.state < TaskState.RUNNING <= after.status.state
     )
 
 

@@ -26,13 +26,18 @@ from swarmtui.manager.restart import cause_of, may_restart
 from swarmtui.manager.slots import Slot, Slots, Step
 from swarmtui.manager.tasks import has_ended, task_name, want_all
 from swarmtui.objects.operations import Create, Operation
-from swarmtui.objects.records import Task, UpdateStatus
+from swarmtui.objects.records import Service, Task, UpdateStatus
 from swarmtui.objects.specs import SECOND_NS, UpdateConfig
 from swarmtui.objects.states import TaskState, UpdateOrder
 
 PAUSED = ("paused", "rollback_paused")
 UNDER_WAY = ("updating", "rollback_started")
 COMPLETED = {"updating": "completed", "rollback_started": "rollback_completed"}
+
+
+def is_under_way(service: Service) -> bool:
+    """True from the first replacement of an update until its last slot holds what it should."""
+    return service.update_status is not None and service.update_status.state in UNDER_WAY
 
 
 @attrs.frozen
@@ -66,6 +71,7 @@ class Updater:
         steps: list[Step] = []
         waiting: list[Slot] = []
         busy: set[tuple[int, str]] = set()
+        mixed = False  # some slot still holds old and new
         for slot in present:
             clean = [task for task in _updatable(slot) if slots.is_clean(task)]
             outdated = [task for task in _updatable(slot) if not slots.is_clean(task)]
@@ -73,6 +79,7 @@ class Updater:
                 if not _is_exhausted(slots, slot):
                     waiting.append(slot)
                 continue
+            mixed = mixed or bool(outdated)
             surplus, settled = _surplus(clean, outdated, config)
             if surplus:
                 steps.append(Step(want_all(surplus, TaskState.SHUTDOWN)))
@@ -80,7 +87,9 @@ class Updater:
                 busy.add((slot.number, slot.node_id))
         if not waiting and not busy and not steps:
             self.forget(service.id)
-            return Plan(status=_completed(slots))
+            return Plan(status=None if mixed else _completed(slots))
+        if not waiting and not is_under_way(service):
+            return Plan(tuple(steps))  # slots that are merely new, not updated
         free, deadline = self._free_workers(slots, config, busy, len(waiting))
         for slot in waiting[:free]:
             steps.append(_replace(slots, slot, config))
