@@ -27,6 +27,7 @@ class Obedience:
         self._path = path
         self.term, self.index = _load(path)
         self._written = (self.term, self.index)
+        self._turn = trio.Lock()
         self.changed = trio.Event()
         """Set when something is not on disk yet."""
         if not path.exists():
@@ -44,14 +45,16 @@ class Obedience:
             await self.write()
 
     async def write(self) -> None:
-        """Puts the highest order on disk if it is not there yet."""
-        highest = (self.term, self.index)
-        self.changed = trio.Event()
-        if highest == self._written:
-            return
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(_store, self._path, *highest)
-        self._written = highest
+        """Puts the highest order on disk if it is not there yet. One write at a time: two would share one temporary file, and
+        the older one could end last."""
+        async with self._turn:
+            highest = (self.term, self.index)
+            self.changed = trio.Event()
+            if highest == self._written:
+                return
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(_store, self._path, *highest)
+            self._written = highest
 
 
 def _load(path: Path) -> tuple[int, int]:
