@@ -23,6 +23,14 @@ class DiskFailure(StorageError):
         self.errno = error.errno
 
 
+class NoRoom(StorageError):
+    """A snapshot does not fit on the disk. Nothing that was promised is touched: the log goes on, and grows until it can
+    be compacted."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"no room for a snapshot in {path}: the log cannot be compacted; free some space")
+
+
 class Damaged(StorageError):
     """Bytes on the disk are not those that were written."""
 

@@ -12,6 +12,7 @@ Safe beside the log's thread: the two share a directory and no file.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import struct
@@ -26,12 +27,13 @@ import msgspec
 from swarmtui.raft.configuration import Configuration, InvalidConfiguration, decode_configuration, encode_configuration
 from swarmtui.raft.inputs import ChunkOutcome
 from swarmtui.raft.messages import SnapshotMark
-from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat
+from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat, NoRoom
 from swarmtui.storage.files import REAL, File, FileOps
 
 SNAPSHOT_FORMAT = 1
 READ_BYTES = 256 * 1024
 TRAILER_BYTES_MAX = 1024 * 1024
+UNSYNCED_BYTES_MAX = 4 * 1024 * 1024  # or one sync of a large snapshot holds up those of the log
 
 _END = struct.Struct(">II4sI")
 _MAGIC = b"snap"
@@ -62,22 +64,37 @@ class SnapshotFiles:
     # ---- our own
 
     def save(self, index: int, term: int, configuration: Configuration, chunks: Iterable[bytes]) -> SnapshotMark:
-        """Writes a snapshot; durable on return. Raises DiskFailure."""
+        """Writes a snapshot; durable on return. Raises NoRoom, and then nothing has changed, or DiskFailure."""
         beside = self.path / f"{index:016d}-{term}.snap.tmp"
-        sha = hashlib.sha256()
-        size = 0
         with _Guard(self, "writing", beside):
-            file = self.files.create(beside, 0)
             try:
-                for chunk in chunks:
-                    file.write_at(chunk, size)
-                    sha.update(chunk)
-                    size += len(chunk)
-                mark = SnapshotMark(index, term, configuration, size, sha.hexdigest())
-                self._finish(file, mark)
-            finally:
-                file.close()
+                mark = self._write(beside, index, term, configuration, chunks)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                self.files.unlink(beside)
+                raise NoRoom(self.path) from error
             self._name(beside, mark)
+        return mark
+
+    def _write(
+        self, path: Path, index: int, term: int, configuration: Configuration, chunks: Iterable[bytes]
+    ) -> SnapshotMark:
+        sha = hashlib.sha256()
+        size = synced = 0
+        file = self.files.create(path, 0)
+        try:
+            for chunk in chunks:
+                file.write_at(chunk, size)
+                sha.update(chunk)
+                size += len(chunk)
+                if size - synced >= UNSYNCED_BYTES_MAX:
+                    file.sync()
+                    synced = size
+            mark = SnapshotMark(index, term, configuration, size, sha.hexdigest())
+            self._finish(file, mark)
+        finally:
+            file.close()
         return mark
 
     def newest(self) -> SnapshotMark | None:

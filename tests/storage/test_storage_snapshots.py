@@ -13,7 +13,7 @@ import pytest
 
 from swarmtui.raft.inputs import ChunkOutcome
 from swarmtui.raft.messages import SnapshotMark
-from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat
+from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat, NoRoom
 from swarmtui.storage.snapshots import SnapshotFiles
 
 if TYPE_CHECKING:
@@ -142,6 +142,36 @@ def test_a_failed_write_is_final_and_leaves_no_snapshot(node: Node, files: Snaps
     assert again.value is failed.value
     node.disk.lose_power(lambda: 0.9 if what != "sync directory" else 0.0)
     assert node.open().snapshots.newest() is None
+
+
+def test_a_full_disk_keeps_the_snapshot_away_and_nothing_else(node: Node, files: SnapshotFiles) -> None:
+    old = files.save(5, 1, node.configuration, [b"old"])
+    node.disk.capacity_bytes = node.disk.capacity_bytes - node.disk.free_bytes(node.directory) + 3000
+    with pytest.raises(NoRoom, match="no room for a snapshot"):
+        files.save(7, 2, node.configuration, [STATE])
+    assert files.newest() == old
+    assert not [name for name in node.disk.names(node.directory) if name.endswith(".tmp")]
+    node.write(node.run(2, 3))
+    node.disk.capacity_bytes += 1_000_000
+    assert files.save(7, 2, node.configuration, [STATE]).index == 7
+
+
+def test_a_large_snapshot_is_synced_piece_by_piece(
+    node: Node, files: SnapshotFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmtui.storage.snapshots.UNSYNCED_BYTES_MAX", 1000)
+    unsynced = [0]
+
+    def on_step(what: str, path: Path, length: int) -> None:
+        if what == "sync":
+            unsynced.append(0)
+        elif what == "write":
+            unsynced[-1] += length
+
+    node.disk.on_step = on_step
+    files.save(7, 2, node.configuration, [STATE[start : start + 100] for start in range(0, len(STATE), 100)])
+    assert len(unsynced) == 7
+    assert max(unsynced) <= 1000
 
 
 def test_the_configuration_of_the_snapshot_is_where_the_core_begins(node: Node) -> None:
