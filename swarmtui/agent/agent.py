@@ -29,13 +29,13 @@ from swarmtui.agent.task_directory import TaskDirectory, load_statuses
 from swarmtui.agent.task_life import MESSAGES, TaskLife
 from swarmtui.objects.dispatch import Assignment
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.objects.records import NodeDescription, Task, TaskStatus
+from swarmtui.objects.records import NODE_WAS_RESTARTED, NodeDescription, Task, TaskStatus
 from swarmtui.objects.specs import Resources
 from swarmtui.objects.states import TaskState
 from swarmtui.wire.calls import OutputLines
 
 TASKS_MAX = 1000  # that live at once on one node
-NODE_WAS_RESTARTED = "node was restarted"
+
 WRITE_BEHIND_S = 1.0  # how late the index of the last order may be on disk; a new term never is
 FAREWELL_S = 1.0  # how long a node that stops waits for its last report to be acknowledged
 

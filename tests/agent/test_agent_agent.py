@@ -12,11 +12,12 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.agent.agent import NODE_WAS_RESTARTED, Agent
+from swarmtui.agent.agent import Agent
 from swarmtui.agent.executor import Exit, TaskFailed
 from swarmtui.agent.obedience import DamagedState, Obedience
 from swarmtui.agent.reports import REPORTS_IN_FLIGHT_MAX, RESEND_S
 from swarmtui.objects.dispatch import Assignment, Beat, ReportReceived, SessionEnded, StatusReport
+from swarmtui.objects.records import NODE_WAS_RESTARTED
 from swarmtui.objects.states import TaskState
 from tests.agent.fakes import NODE, FakeConnector, FakeExecutor, FakeSession, Stories, make_task, rejected
 from tests.agent.helpers import until
