@@ -1,3 +1,27 @@
-"""swarmtui: Docker swarm mode's brain in Python that one can read."""
+"""swarmtui: Docker swarm mode's brain in Python that one can read.
+
+    import swarmtui
+
+    async with swarmtui.connect() as cluster:
+        version = await cluster.kv.put("color", "green")
+
+`connect` and `Cluster` are imported when they are first used, so that `import swarmtui` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swarmtui.client import Cluster, connect
 
 __version__ = "0.1.0"
+__all__ = ["Cluster", "__version__", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Cluster", "connect"):
+        import swarmtui.client
+
+        return getattr(swarmtui.client, name)
+    raise AttributeError(f"module 'swarmtui' has no attribute {name!r}")

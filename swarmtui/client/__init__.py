@@ -1,1 +1,45 @@
-"""client: the typed client that everything outside a node uses."""
+"""client: the typed client that everything outside a node uses: the command line, the console, and your own programs.
+
+    async with swarmtui.connect() as cluster:
+        version = await cluster.kv.put("color", "green")
+
+What it is
+    discovery  which cluster is meant, and which there are
+    links      one connection to each node and to the host, dialled when it is needed and dialled again when it is lost
+    cluster    the one object: ask a node, propose to whoever leads, read from the most advanced manager that answers
+    status     everybody asked side by side: who leads, may it write, how many more may fail
+    kv, services, host, events   what one asks most, as methods
+
+Its contract
+    Every write ends as done, refused or unknown, and the errors say which (`errors`, sorted by blame, each with the exit
+    code of the command line). What certainly did not leave is tried with the next manager; what was sent and not answered
+    is Unknown and is never sent again. Nothing here blocks for longer than its named limit.
+
+What it never does
+    It knows nothing of a node's inside, keeps no state that a new connection would not have, and prints nothing.
+"""
+
+from swarmtui.client.cluster import Cluster, connect
+from swarmtui.client.errors import (
+    ClientError,
+    Conflict,
+    NoCluster,
+    NoHost,
+    NoQuorum,
+    NotReached,
+    Refused,
+    Unknown,
+)
+
+__all__ = [
+    "ClientError",
+    "Cluster",
+    "Conflict",
+    "NoCluster",
+    "NoHost",
+    "NoQuorum",
+    "NotReached",
+    "Refused",
+    "Unknown",
+    "connect",
+]

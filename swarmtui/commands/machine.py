@@ -117,6 +117,7 @@ class ThisMachine:
             await ensure_host(directory)
         except HostFailed as error:
             raise CommandFailed(str(error)) from None
+        _module("swarmtui.client.discovery").register_cluster(directory)
 
     async def wait_gone(self, directory: Path, limit_s: float) -> bool:
         from swarmtui.host.start import wait_gone

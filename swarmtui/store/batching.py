@@ -6,7 +6,7 @@ the next one that does begins a new entry. `require` only reads, and two that re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from swarmtui.objects.operations import Advance, Create, Put, Remove, Transaction, Update
 from swarmtui.objects.records import KeyValue, Task
@@ -17,17 +17,19 @@ ENTRY_TRANSACTIONS_MAX = 10_000
 LENGTH_BYTES = 4  # before each transaction of an entry
 
 
-def written(transaction: Transaction) -> Iterator[tuple[str, str]]:
+def written(transaction: Transaction) -> list[tuple[str, str]]:
     """The objects that it may write, as (table, id)."""
+    objects: list[tuple[str, str]] = []
     for operation in transaction.operations:
         if isinstance(operation, Put):
-            yield KV, operation.key
+            objects.append((KV, operation.key))
         elif isinstance(operation, Advance):
-            yield TASK, operation.task_id
+            objects.append((TASK, operation.task_id))
         elif isinstance(operation, Create | Update):
-            yield operation.record.TABLE, operation.record.id
+            objects.append((operation.record.TABLE, operation.record.id))
         elif isinstance(operation, Remove):
-            yield operation.table, operation.id
+            objects.append((operation.table, operation.id))
+    return objects
 
 
 class Batcher:
@@ -41,7 +43,7 @@ class Batcher:
 
     def add(self, encoded: bytes, transaction: Transaction) -> bool:
         """Takes the transaction into this entry, or answers False: it must go into the next. An empty entry takes any."""
-        objects = list(written(transaction))
+        objects = written(transaction)
         size = self._bytes + len(encoded) + LENGTH_BYTES
         full = size > self._bytes_max or self._count >= ENTRY_TRANSACTIONS_MAX
         if self._count and (full or not self._written.isdisjoint(objects)):

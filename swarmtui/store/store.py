@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Collection, Iterable
 from typing import Any, TypeVar, cast
 
-import msgspec
-
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
@@ -20,8 +18,6 @@ from swarmtui.store.watch import WATCH_CHANGES_MAX, History, RawChange, Watch
 R = TypeVar("R", bound=Record)
 
 FEATURE_LEVEL = 1
-
-_unpack = msgspec.msgpack.Decoder().decode
 
 
 class OutOfOrder(Exception):
@@ -71,17 +67,13 @@ class Store:
         self.term = term
 
     def _apply_one(self, encoded: bytes, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
-        try:
-            body = _unpack(encoded)
-        except Exception as error:
-            return Result(Verdict.INVALID, index, f"not a Transaction: {error}")
-        put = _one_put(body)
+        put = codec.decode_put(encoded)
         if put is not None:
             result = self._put(put, index, time, done, changes)
             if result is not None:
                 return result
         try:
-            transaction: Transaction = codec.from_plain(body, Transaction)
+            transaction = codec.decode(encoded, Transaction)
         except codec.MalformedObject as error:
             return Result(Verdict.INVALID, index, str(error))
         result, written = judge(self._tables, transaction, index, time)
@@ -89,10 +81,11 @@ class Store:
         return result
 
     def _put(
-        self, put: tuple[str, bytes, int | None], index: int, time: float, done: Result, changes: list[RawChange]
+        self, put: codec.PlainPut, index: int, time: float, done: Result, changes: list[RawChange]
     ) -> Result | None:
-        """`judge` of a transaction that is one Put, without the objects in between. None: take the long way."""
-        key, value, expected = put
+        """`judge` of a transaction that is one Put, without the objects in between. None: take the long way, which
+        answers the same (tests/store holds one against the other)."""
+        key, expected = put.key, put.expected
         keys = self._tables.kv.shards
         before: KeyRow | None = keys.get(key)
         found = 0 if before is None else before[0]
@@ -100,7 +93,7 @@ class Store:
             return None
         if expected is not None and found != expected:
             return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
-        after: KeyRow = (index, time if before is None else before[1], time, value)
+        after: KeyRow = (index, time if before is None else before[1], time, put.value)
         keys.put(key, after)
         changes.append((KV, key, before, after))
         return done
@@ -192,20 +185,3 @@ class Store:
                 row = rows[id]
                 sha.update(codec.encode((name, id, row if name == KV else codec.plain(row))))
         return sha.hexdigest()
-
-
-def _one_put(body: Any) -> tuple[str, bytes, int | None] | None:
-    """Key, value and expected version of a transaction that is one Put and nothing else, as most are. Anything else takes
-    the long way, which answers the same (tests/store holds one against the other)."""
-    if type(body) is not dict or len(body) != 1:
-        return None
-    operations = body.get("operations")
-    if type(operations) is not list or len(operations) != 1:
-        return None
-    operation = operations[0]
-    if type(operation) is not dict or operation.get("is") != "Put":
-        return None
-    key, value, expected = operation.get("key"), operation.get("value"), operation.get("expected")
-    if type(key) is not str or type(value) is not bytes or (expected is not None and type(expected) is not int):
-        return None
-    return key, value, expected

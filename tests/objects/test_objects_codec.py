@@ -92,6 +92,36 @@ def test_a_state_that_does_not_exist_is_refused() -> None:
         codec.from_plain({**task, "desired_state": 7}, Task)
 
 
+@given(st.builds(Transaction, st.tuples(st.from_type(Put)), st.integers(0, 3), st.integers(0, 3)))
+def test_the_short_way_writes_the_bytes_and_reads_the_objects_of_the_long_one(transaction: Transaction) -> None:
+    data = codec.encode(transaction)
+    assert data == msgspec.msgpack.encode(codec.plain(transaction))
+    assert codec.from_plain(msgspec.msgpack.decode(data), Transaction) == transaction
+    short = codec.decode_put(data)
+    assert (short is None) == bool(transaction.session or transaction.serial)
+    if short is not None:
+        assert (Put(short.key, short.value, short.expected),) == transaction.operations
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"key": 5, "value": b""},
+        {"key": "a", "value": "text"},
+        {"key": "a"},
+        {"key": "a", "value": b"", "expected": True},
+        {"key": "a", "value": b"", "expected": 1.0},
+        {"key": "a", "value": b"", "newer": 1},
+        {"key": "a", "value": b"", "is": "Puts"},
+        {"key": "a", "value": b"", "is": None},
+        {"id": "a", "table": "kv", "is": "Remove"},
+    ],
+)
+def test_what_the_short_way_takes_the_long_one_would_take(operation: dict[str, object]) -> None:
+    data = msgspec.msgpack.encode({"operations": [{"is": "Put", **operation}]})
+    assert codec.decode_put(data) is None
+
+
 @given(st.binary(max_size=64))
 def test_any_bytes_are_an_object_or_refused(rubbish: bytes) -> None:
     for cls in (Transaction, AnyRecord, DispatchMessage):

@@ -15,7 +15,6 @@ from swarmtui.objects.records import TABLES, KeyValue, Node, Secret, Service, Ta
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.store import OutOfOrder, Store
-from swarmtui.store import store as store_module
 from swarmtui.store.batching import split
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def test_the_short_way_of_a_single_put_answers_as_the_long_way(log: list[bytes])
     with pytest.MonkeyPatch.context() as patch:
         short = Store()
         short_results = [short.apply(index, 1, data) for index, data in enumerate(log, 1)]
-        patch.setattr(store_module, "_one_put", lambda body: None)
+        patch.setattr(codec, "decode_put", lambda data: None)
         long = Store()
         assert short_results == [long.apply(index, 1, data) for index, data in enumerate(log, 1)]
         assert short.digest() == long.digest()

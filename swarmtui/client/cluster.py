@@ -1,0 +1,278 @@
+"""The one object that everything outside a node uses: a cluster, its nodes, its host."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+
+from swarmtui.client.discovery import find_cluster, read_manifest
+from swarmtui.client.errors import (
+    ClientError,
+    NoCluster,
+    NoHost,
+    NoLeader,
+    NoQuorum,
+    NotReached,
+    Refused,
+    Unknown,
+    error_of,
+)
+from swarmtui.client.events import merged_events
+from swarmtui.client.host import HostClient
+from swarmtui.client.kv import Keys
+from swarmtui.client.links import Link
+from swarmtui.client.nodes import Nodes
+from swarmtui.client.services import Services
+from swarmtui.client.status import ClusterStatus, gather_status
+from swarmtui.host.info import running_host
+from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.operations import Result, Transaction
+from swarmtui.wire.calls import (
+    Answer,
+    Call,
+    Consistency,
+    Fate,
+    GetKey,
+    GetStatus,
+    ListRecords,
+    NodeReport,
+    Outcome,
+    Propose,
+    Proposed,
+    Records,
+    RecordsChanged,
+    WatchRecords,
+)
+from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
+from swarmtui.wire.rpc import Broken, CallRefused, NotSent
+
+T = TypeVar("T")
+
+CALL_TIMEOUT_S = 5.0
+STATUS_TIMEOUT_S = 0.3  # each node, all side by side
+PROPOSE_TIMEOUT_S = 10.0
+ANSWER_GRACE_S = 2.0  # beyond what the node itself was given
+REJOIN_PAUSE_S = 0.1  # before a broken watch goes on with another manager
+
+
+@asynccontextmanager
+async def connect(directory: Path | str | None = None, *, role: str = "admin") -> AsyncIterator[Cluster]:
+    """The cluster found from here (see `discovery`), or in this directory, or of this name.
+
+    `role` is whose certificate is shown: `admin` may do anything, `observer` only look. Raises NoCluster.
+    """
+    path = find_cluster(directory)
+    manifest = read_manifest(path)
+    try:
+        credentials = load_credentials(path / f"{role}.pem", path / "ca" / "ca.pem")
+    except (OSError, NotCertified) as error:
+        raise NoCluster(f"{path} has no certificate for {role}: {error}") from None
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            yield Cluster(path, manifest, credentials, nursery)
+        except Exception as error:
+            failure = error  # raised outside of the nursery, which would wrap it
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+class Cluster:
+    """One cluster. Made by `connect`; every method may be called by any number of tasks at once."""
+
+    def __init__(self, directory: Path, manifest: Manifest, credentials: Credentials, nursery: trio.Nursery) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self.nursery = nursery
+        self._links = {
+            node.name: Link(node.name, node.id, partial(str, node.address), credentials, nursery)
+            for node in manifest.nodes
+        }
+        self._leader = ""  # the name of whoever led when we last heard
+        self.host = HostClient(directory, credentials, nursery)
+        self.kv = Keys(self)
+        self.services = Services(self)
+        self.nodes = Nodes(self)
+
+    # ------------------------------------------------------------------------------------------------- single nodes
+
+    async def ask(self, node: str, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
+        """One call to one node, by name or id. Raises NotReached, Refused, Unknown."""
+        link = self._link(node)
+        caller = await link.caller(min(timeout_s, CALL_TIMEOUT_S))
+        try:
+            return await caller.call(call, timeout_s)
+        except CallRefused as error:
+            raise Refused(error.rule, error.reason) from None
+        except NotSent as error:
+            raise NotReached(link.name, str(error)) from None
+        except Broken as error:
+            raise Unknown(f"{link.name} was asked, but {error}") from None
+
+    async def stream(self, node: str, call: Call) -> AsyncIterator[Answer]:
+        """The answers of one node to a stream call. Raises NotReached, Refused; ends with the stream or its connection."""
+        link = self._link(node)
+        caller = await link.caller()
+        try:
+            async with caller.stream(call) as answers:
+                async for answer in answers:
+                    yield answer
+        except CallRefused as error:
+            raise Refused(error.rule, error.reason) from None
+        except (NotSent, Broken) as error:
+            raise NotReached(link.name, str(error)) from None
+
+    def _link(self, node: str) -> Link:
+        entry = self.manifest.node(node)
+        if entry is None:
+            raise Refused("absent", f"there is no node {node}; see swarmtui node ls")
+        return self._links[entry.name]
+
+    def managers(self) -> list[NodeEntry]:
+        """The managers, whoever led last first, those with a connection next."""
+        return sorted(
+            self.manifest.managers,
+            key=lambda node: (node.name != self._leader, not self._links[node.name].connected, node.name),
+        )
+
+    # ------------------------------------------------------------------------------------------------------- writes
+
+    async def propose(self, *transactions: Transaction, timeout_s: float = PROPOSE_TIMEOUT_S) -> tuple[Outcome, ...]:
+        """The outcome of each, through the first manager that takes them. Never sent twice once they left.
+        Raises NotReached if no manager answers at all."""
+        call = Propose(transactions, timeout_s)
+        reasons: list[str] = []
+        for manager in self.managers():
+            link = self._links[manager.name]
+            try:
+                caller = await link.caller()
+                answer = await caller.call(call, timeout_s + ANSWER_GRACE_S)
+            except (NotReached, NotSent) as error:
+                reasons.append(str(error))
+                continue
+            except CallRefused as error:
+                raise Refused(error.rule, error.reason) from None
+            except Broken as error:
+                lost = Outcome(
+                    Fate.UNKNOWN, rule="lost", reason=f"sent to {manager.name}, but {error}; read before you repeat"
+                )
+                return tuple(lost for _ in transactions)
+            assert isinstance(answer, Proposed)
+            return answer.outcomes
+        raise self.nobody(len(reasons))
+
+    async def transact(self, transaction: Transaction, *, timeout_s: float = PROPOSE_TIMEOUT_S) -> Result:
+        """Its result once it is done. Raises Conflict, Refused, NoQuorum, NoLeader, Unknown, NoHost, by blame."""
+        (outcome,) = await self.propose(transaction, timeout_s=timeout_s)
+        error = error_of(outcome)
+        if error is not None:
+            raise error
+        assert outcome.result is not None
+        return outcome.result
+
+    def nobody(self, asked: int) -> ClientError:
+        """What it means that none of so many managers answers."""
+        if running_host(self.directory) is None:
+            return NoHost(f"the cluster {self.manifest.name} does not run; start it with swarmtui up")
+        return NoQuorum(0, asked // 2 + 1, asked)
+
+    # -------------------------------------------------------------------------------------------------------- reads
+
+    async def records(
+        self,
+        *tables: str,
+        consistency: Consistency = Consistency.VIEW,
+        service_id: str = "",
+        node_id: str = "",
+        prefix: str = "",
+    ) -> Records:
+        """The objects of these tables, from the most advanced manager that answers; `stale` says if no quorum vouches
+        for them. Raises NoQuorum (linearizable reads only), NotReached, NoHost."""
+        return await self.read(ListRecords(tables, consistency, service_id, node_id, prefix))
+
+    async def read(self, call: ListRecords | GetKey) -> Records:
+        """The first fresh answer of all managers side by side, else the most advanced stale one."""
+        for manager in self.managers()[:1]:
+            records = await self.read_one(manager.name, call)
+            if records is not None and not records.stale and not records.refused:
+                return records
+        found = await self._everybody(lambda name: self.read_one(name, call))
+        fresh = [records for records in found if not records.stale and not records.refused]
+        if fresh:
+            return fresh[0]
+        shown = [records for records in found if not records.refused]
+        if shown:
+            return max(shown, key=lambda records: records.index)
+        if not found:
+            raise self.nobody(len(self.manifest.managers))
+        quorum = (await self.status()).quorum
+        if quorum.reachable < quorum.needed:
+            raise NoQuorum(quorum.reachable, quorum.needed, quorum.voters)
+        raise NoLeader(f"no leader yet ({found[0].refused}); try again, or read with --stale")
+
+    async def read_one(self, name: str, call: ListRecords | GetKey) -> Records | None:
+        """What this manager answers; None if it does not."""
+        try:
+            answer = await self.ask(name, call)
+        except (NotReached, Unknown):
+            return None
+        return answer if isinstance(answer, Records) else None
+
+    async def _everybody(self, ask: Callable[[str], Awaitable[T | None]]) -> list[T]:
+        """What each manager answers, side by side; those that do not are left out."""
+        found: list[T] = []
+
+        async def one(name: str) -> None:
+            answer = await ask(name)
+            if answer is not None:
+                found.append(answer)
+
+        async with trio.open_nursery() as nursery:
+            for manager in self.manifest.managers:
+                nursery.start_soon(one, manager.name)
+        return found
+
+    async def status(self) -> ClusterStatus:
+        """Everybody asked side by side, 300 ms each: what `swarmtui status` shows."""
+        status = await gather_status(self)
+        self._leader = status.leader or self._leader
+        return status
+
+    async def report(self, node: str, timeout_s: float = STATUS_TIMEOUT_S) -> NodeReport | None:
+        """What this node says of itself; None if it does not answer in time."""
+        with trio.move_on_after(timeout_s):
+            try:
+                answer = await self.ask(node, GetStatus(), timeout_s)
+            except (NotReached, Unknown, Refused):
+                return None
+            return answer if isinstance(answer, NodeReport) else None
+        return None
+
+    # ------------------------------------------------------------------------------------------------------ streams
+
+    async def watch_records(self, *tables: str) -> AsyncIterator[RecordsChanged]:
+        """Everything in these tables (`reset`), then changes, for ever: when a manager is lost another one goes on, again
+        with everything first. Raises NoHost when nothing runs any more."""
+        while True:
+            for manager in self.managers():
+                try:
+                    async for change in self.stream(manager.name, WatchRecords(tables)):
+                        assert isinstance(change, RecordsChanged)
+                        yield change
+                except NotReached:
+                    continue
+            if running_host(self.directory) is None:
+                raise self.nobody(0)
+            await trio.sleep(REJOIN_PAUSE_S)
+
+    def events(self, *, since: float | None = None, follow: bool = True) -> AsyncIterator[Event]:
+        """Events of all nodes and the host in order of time; `since` is seconds since the epoch (None: from now on when
+        following, else all that is held)."""
+        return merged_events(self, since, follow)

@@ -1,0 +1,100 @@
+"""What can go wrong, by blame: one class each, one line that says what happened and what to do next, one exit code.
+
+1 refused or failed, nothing changed    3 outcome unknown    4 no cluster or no quorum, try later
+"""
+
+from __future__ import annotations
+
+from swarmtui.objects.operations import Verdict
+from swarmtui.wire.calls import Fate, Outcome
+
+REFUSED, UNKNOWN, TRY_LATER = 1, 3, 4
+
+
+class ClientError(Exception):
+    """Anything that kept an order from being done."""
+
+    exit_code = REFUSED
+
+
+class Refused(ClientError):
+    """Certainly not done. `rule` is a short fixed name."""
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(reason)
+        self.rule = rule
+
+
+class Conflict(Refused):
+    """Not at the expected version: somebody else was first. Read it again and decide anew."""
+
+    def __init__(self, expected: int | None, found: int | None, reason: str) -> None:
+        super().__init__("conflict", reason)
+        self.expected = expected
+        self.found = found
+
+
+class NoQuorum(ClientError):
+    """Too few managers answer for anything to be written. Running tasks go on."""
+
+    exit_code = TRY_LATER
+
+    def __init__(self, reachable: int, needed: int, voters: int) -> None:
+        missing = max(1, needed - reachable)
+        more = "one more manager" if missing == 1 else f"{missing} more managers"
+        super().__init__(
+            f"no quorum: {reachable} of {voters} managers answer, {needed} are needed; running tasks go on; "
+            f"start {more} (swarmtui start NAME, swarmtui heal)"
+        )
+        self.reachable, self.needed, self.voters = reachable, needed, voters
+
+
+class NoLeader(ClientError):
+    """Enough managers answer, but they have not elected a leader yet."""
+
+    exit_code = TRY_LATER
+
+
+class Unknown(ClientError):
+    """Sent, and not answered: it may have happened or may happen yet. Nothing sends it again."""
+
+    exit_code = UNKNOWN
+
+
+class NotReached(ClientError):
+    """A node does not answer."""
+
+    exit_code = TRY_LATER
+
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__(f"{node} does not answer: {reason}; see swarmtui status")
+        self.node = node
+        self.reason = reason
+
+
+class NoHost(ClientError):
+    """The cluster's host does not run, so nothing of this cluster runs on this machine."""
+
+    exit_code = TRY_LATER
+
+
+class NoCluster(ClientError):
+    """No cluster is meant by what was said, or none is here."""
+
+    exit_code = TRY_LATER
+
+
+def error_of(outcome: Outcome) -> ClientError | None:
+    """The outcome as the error to raise; None if it is done."""
+    if outcome.fate is Fate.DONE:
+        return None
+    if outcome.fate is Fate.UNKNOWN:
+        return Unknown(f"outcome unknown: {outcome.reason}")
+    if outcome.rule == "no-quorum":
+        return NoQuorum(outcome.reachable, outcome.needed, outcome.voters)
+    if outcome.rule == "no-leader":
+        return NoLeader(outcome.reason)
+    result = outcome.result
+    if result is not None and result.verdict is Verdict.CONFLICT:
+        return Conflict(result.expected, result.found, result.text)
+    return Refused(outcome.rule, outcome.reason)

@@ -1,0 +1,98 @@
+"""Events of all nodes and of the host as one stream, which no node's death ends.
+
+Held events are merged by time. Live ones come as they arrive, each source by itself; when a source is lost it is asked
+again for what came after the last event that was seen of it, so nothing is told twice and a hole is announced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import trio
+
+from swarmtui.client.errors import ClientError
+from swarmtui.objects.events import Event
+from swarmtui.wire.calls import Observe
+from swarmtui.wire.rpc import CallFailed
+
+if TYPE_CHECKING:
+    from swarmtui.client.cluster import Cluster
+
+HOST = ""  # the host among the sources
+RETRY_S = 0.25
+HELD_QUIET_S = 0.3  # a source that said nothing for so long has told all that it held
+BUFFER_EVENTS = 1_000
+
+
+async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> AsyncIterator[Event]:
+    """See `Cluster.events`."""
+    began = time.time()
+    if since is None and follow:
+        since = began
+    held = [event for event in await _held(cluster) if since is None or event.time >= since]
+    for event in sorted(held, key=lambda event: (event.time, event.node, event.seq)):
+        yield event
+    if not follow:
+        return
+    seen = dict.fromkeys(_sources(cluster), 0)
+    for event in held:
+        seen[_source_of(cluster, event)] = max(seen.get(_source_of(cluster, event), 0), event.seq)
+    send, receive = trio.open_memory_channel[Event](BUFFER_EVENTS)
+    scope = trio.CancelScope()
+    for source, seq in seen.items():
+        cluster.nursery.start_soon(_follow, cluster, source, seq, since or began, send, scope)
+    try:
+        async for event in receive:
+            yield event
+    finally:
+        scope.cancel()
+
+
+def _sources(cluster: Cluster) -> list[str]:
+    return [HOST, *(node.name for node in cluster.manifest.nodes)]
+
+
+def _source_of(cluster: Cluster, event: Event) -> str:
+    return event.node if cluster.manifest.node(event.node) is not None else HOST
+
+
+async def _held(cluster: Cluster) -> list[Event]:
+    held: list[Event] = []
+
+    async def one(source: str) -> None:
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + HELD_QUIET_S) as quiet:
+                async for answer in _observe(cluster, source, -1):
+                    quiet.deadline = trio.current_time() + HELD_QUIET_S
+                    if isinstance(answer, Event):
+                        held.append(answer)
+        except (ClientError, CallFailed):
+            return  # it does not answer: what it held cannot be shown
+
+    async with trio.open_nursery() as nursery:
+        for source in _sources(cluster):
+            nursery.start_soon(one, source)
+    return held
+
+
+def _observe(cluster: Cluster, source: str, after_seq: int) -> AsyncIterator[object]:
+    call = Observe(after_seq, marks=False)
+    return cluster.host.observe(call) if source == HOST else cluster.stream(source, call)
+
+
+async def _follow(
+    cluster: Cluster, source: str, seq: int, since: float, send: trio.MemorySendChannel[Event], scope: trio.CancelScope
+) -> None:
+    """Until `scope` is cancelled: a source that is lost is asked again, and one that was restarted counts from 1 again."""
+    with scope:
+        while True:
+            try:
+                async for answer in _observe(cluster, source, seq or -1):
+                    if isinstance(answer, Event) and answer.time >= since:
+                        seq, since = answer.seq, answer.time
+                        await send.send(answer)
+            except (ClientError, CallFailed):
+                seq = 0  # it may be another process by the time it answers: its time says what is new
+            await trio.sleep(RETRY_S)

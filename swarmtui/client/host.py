@@ -1,0 +1,118 @@
+"""The host of a cluster's machine: what it powers, and what was broken there on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import trio
+
+from swarmtui.client.errors import ClientError, NoHost, NotReached, Refused, Unknown
+from swarmtui.client.links import Link
+from swarmtui.host.info import running_host
+from swarmtui.wire.calls import (
+    Answer,
+    Call,
+    CutLinks,
+    Done,
+    GetHost,
+    Heal,
+    HostReport,
+    Observe,
+    PowerNode,
+    SetLink,
+    ShutDown,
+    Undo,
+)
+from swarmtui.wire.certificates import HOST_ID, Credentials
+from swarmtui.wire.rpc import Broken, CallRefused, NotSent
+
+REPORT_TIMEOUT_S = 2.0
+ORDER_TIMEOUT_S = 60.0  # a stop waits for the grace of the tasks
+DOWN_TIMEOUT_S = 600.0
+
+
+class HostClient:
+    """`cluster.host`. Every order answers with one line of text; without a host each raises NoHost."""
+
+    def __init__(self, directory: Path, credentials: Credentials, nursery: trio.Nursery) -> None:
+        self._directory = directory
+        self._link = Link("the host", HOST_ID, self._address, credentials, nursery)
+
+    def _address(self) -> str:
+        info = running_host(self._directory)
+        if info is None:
+            raise NoHost(f"nothing of the cluster in {self._directory.parent} runs here; start it with swarmtui up")
+        return info.address
+
+    async def report(self, timeout_s: float = REPORT_TIMEOUT_S) -> HostReport:
+        """What the host powers. Raises NoHost, NotReached."""
+        answer = await self.ask(GetHost(), timeout_s)
+        assert isinstance(answer, HostReport)
+        return answer
+
+    async def power(self, node: str, action: str, for_s: float | None = None) -> str:
+        """kill, stop, start, restart, pause or resume a node by name."""
+        return await self._order(PowerNode(node, action, for_s))
+
+    async def partition(self, groups: Sequence[Sequence[str]], for_s: float | None = None) -> str:
+        return await self._order(CutLinks(tuple(tuple(group) for group in groups), for_s))
+
+    async def link(
+        self,
+        source: str,
+        target: str,
+        *,
+        one_way: bool = False,
+        cut: bool = False,
+        delay_ms: float = 0.0,
+        jitter_ms: float = 0.0,
+        loss: float = 0.0,
+        for_s: float | None = None,
+    ) -> str:
+        return await self._order(SetLink(source, target, one_way, cut, delay_ms, jitter_ms, loss, for_s))
+
+    async def heal(self, nodes: Sequence[str] = ()) -> str:
+        return await self._order(Heal(tuple(nodes)))
+
+    async def undo(self) -> str:
+        return await self._order(Undo())
+
+    async def shut_down(self) -> str:
+        """`down`: returns when everything has ended, the host last."""
+        try:
+            return await self._order(ShutDown(), DOWN_TIMEOUT_S)
+        except Unknown:
+            return "the cluster is down"  # the host ended before its answer left
+
+    def observe(self, call: Observe) -> AsyncIterator[Answer]:
+        """The host's own events. Raises NoHost, NotReached, Broken."""
+        return self._observe(call)
+
+    async def _observe(self, call: Observe) -> AsyncIterator[Answer]:
+        caller = await self._link.caller()
+        async with caller.stream(call) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _order(self, call: Call, timeout_s: float = ORDER_TIMEOUT_S) -> str:
+        answer = await self.ask(call, timeout_s)
+        if isinstance(answer, Done) and answer.refused:
+            raise Refused("host", answer.refused)
+        return answer.text if isinstance(answer, Done) else ""
+
+    async def ask(self, call: Call, timeout_s: float) -> Answer:
+        """One call, one answer. Raises ClientError."""
+        try:
+            caller = await self._link.caller()
+        except NotReached as error:
+            self._address()  # raises NoHost if that is why
+            raise ClientError(str(error)) from None
+        try:
+            return await caller.call(call, timeout_s)
+        except CallRefused as error:
+            raise Refused(error.rule, error.reason) from None
+        except NotSent as error:
+            raise NotReached("the host", str(error)) from None
+        except Broken as error:
+            raise Unknown(f"the host was asked, but {error}; see swarmtui status") from None

@@ -1,0 +1,91 @@
+"""Keys of applications: linearizable reads, compare-and-swap, watching."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from swarmtui.objects.operations import Put, Remove, Transaction
+from swarmtui.objects.records import KeyValue
+from swarmtui.wire.calls import Consistency, GetKey, Records, RecordsChanged
+
+if TYPE_CHECKING:
+    from swarmtui.client.cluster import Cluster
+
+
+@attrs.frozen
+class KeyChange:
+    """`record` None: the key was deleted."""
+
+    key: str
+    record: KeyValue | None
+
+
+class Keys:
+    """`cluster.kv`. Values are bytes; a text is taken as UTF-8."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def get(self, key: str, *, consistency: Consistency = Consistency.LINEARIZABLE) -> KeyValue | None:
+        """The key's record, None if there is none. Raises NoQuorum unless a stale read is asked for."""
+        records = await self._cluster.read(GetKey(key, consistency))
+        return _keys(records)[0] if records.records else None
+
+    async def put(self, key: str, value: bytes | str) -> int:
+        """Write whatever is there; returns the new version."""
+        return (await self._cluster.transact(Transaction((Put(key, _bytes(value)),)))).index
+
+    async def cas(self, key: str, expected: int, value: bytes | str) -> int:
+        """Write if the key is at version `expected` (0: does not exist); returns the new version. Raises Conflict."""
+        return (await self._cluster.transact(Transaction((Put(key, _bytes(value), expected),)))).index
+
+    async def delete(self, key: str, *, expected: int | None = None) -> None:
+        """Raises Refused if it does not exist, Conflict if it is not at `expected`."""
+        await self._cluster.transact(Transaction((Remove(KeyValue.TABLE, key, version=expected),)))
+
+    async def list(
+        self, prefix: str = "", *, consistency: Consistency = Consistency.LINEARIZABLE
+    ) -> Sequence[KeyValue]:
+        """All keys with this prefix, in order."""
+        return _keys(await self._cluster.records(KeyValue.TABLE, consistency=consistency, prefix=prefix))
+
+    async def watch(self, prefix: str = "") -> AsyncIterator[KeyChange]:
+        """Changes from now on, through whichever manager answers; what was missed while none did is told afterwards."""
+        known: dict[str, KeyValue] | None = None
+        async for change in self._cluster.watch_records(KeyValue.TABLE):
+            found = {record.id: record for record in change.records if isinstance(record, KeyValue)}
+            found = {key: record for key, record in found.items() if key.startswith(prefix)}
+            if change.reset and known is None:
+                known = found
+                continue
+            known = known or {}
+            for told in _differences(known, found, change, prefix):
+                yield told
+
+
+def _differences(
+    known: dict[str, KeyValue], found: dict[str, KeyValue], change: RecordsChanged, prefix: str
+) -> list[KeyChange]:
+    """What is new in `change`, folded into `known`."""
+    gone = [id for _, id in change.removed if id in known]
+    if change.reset:
+        gone = [key for key in known if key not in found]
+    changes = [KeyChange(key, None) for key in gone]
+    for key in gone:
+        del known[key]
+    for key, record in found.items():
+        if key not in known or known[key].version < record.version:
+            known[key] = record
+            changes.append(KeyChange(key, record))
+    return changes
+
+
+def _keys(records: Records) -> list[KeyValue]:
+    return [record for record in records.records if isinstance(record, KeyValue)]
+
+
+def _bytes(value: bytes | str) -> bytes:
+    return value.encode() if isinstance(value, str) else value

@@ -1,0 +1,206 @@
+"""The cluster at a glance: the host and every node asked side by side, and what follows from their answers.
+
+`held` is true when some node says that it leads and heard a quorum within an election timeout; `leader` and `term` are
+that one's. `reachable` is what it hears, itself included; with no leader it is the most that any manager that answers can
+reach. Silence is `unknown`; that a node is down, paused or stopped is the host's to say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from swarmtui.client.errors import ClientError
+from swarmtui.objects.manifest import NodeEntry
+from swarmtui.objects.records import Node, Service, Task
+from swarmtui.objects.specs import ReplicatedMode
+from swarmtui.objects.states import TaskState
+from swarmtui.wire.calls import Consistency, HostReport, ListRecords, NodePower, NodeReport, Power, Records
+
+if TYPE_CHECKING:
+    from swarmtui.client.cluster import Cluster
+
+HOST_TIMEOUT_S = 0.3
+
+_POWERED_OFF = {
+    Power.KILLED: "down",
+    Power.EXITED: "down",
+    Power.REFUSED: "down",
+    Power.STOPPED: "stopped",
+    Power.PAUSED: "paused",
+}
+
+
+@attrs.frozen
+class Quorum:
+    voters: int
+    needed: int
+    reachable: int
+    held: bool
+
+
+@attrs.frozen
+class NodeStatus:
+    """One row. `state`: leader, follower, candidate, learner, worker, down, paused, stopped or unknown."""
+
+    name: str
+    id: str
+    address: str
+    pid: int | None
+    role: str
+    state: str
+    term: int | None
+    commit: int | None
+    applied: int | None
+    last: int | None
+    availability: str
+    status: str
+
+
+@attrs.frozen
+class ServiceStatus:
+    name: str
+    running: int
+    wanted: int
+
+
+@attrs.frozen
+class ClusterStatus:
+    """Field for field what `swarmtui status --format json` prints."""
+
+    cluster: str
+    name: str
+    term: int
+    leader: str | None
+    quorum: Quorum
+    stale: bool
+    nodes: tuple[NodeStatus, ...]
+    services: tuple[ServiceStatus, ...]
+    tasks: dict[str, int]
+    faults: tuple[str, ...]
+
+
+async def gather_status(cluster: Cluster) -> ClusterStatus:
+    """Raises NoHost if neither the host nor any node answers."""
+    reports: dict[str, NodeReport] = {}
+    host: list[HostReport] = []
+    objects: list[Records] = []
+
+    async def ask_node(name: str) -> None:
+        report = await cluster.report(name)
+        if report is not None:
+            reports[name] = report
+
+    async def ask_host() -> None:
+        with trio.move_on_after(HOST_TIMEOUT_S):
+            try:
+                host.append(await cluster.host.report())
+            except ClientError:
+                return  # without the host the nodes speak for themselves
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_host)
+        for node in cluster.manifest.nodes:
+            nursery.start_soon(ask_node, node.name)
+    if not reports and not host:
+        raise cluster.nobody(len(cluster.manifest.managers))
+    holder = max((r for r in reports.values() if r.holds_quorum), key=lambda r: r.term, default=None)
+    best = holder or max((r for r in reports.values() if r.raft_role), key=lambda r: (r.applied, r.term), default=None)
+    if best is not None:
+        objects += await _objects(cluster, best.name, fresh=holder is not None)
+    return _fold(cluster, reports, host[0] if host else None, objects[0] if objects else None, holder)
+
+
+async def _objects(cluster: Cluster, name: str, *, fresh: bool) -> list[Records]:
+    """The objects as this manager has them; a leader that holds its quorum needs no further round."""
+    try:
+        records = await cluster.read_one(name, ListRecords((Node.TABLE, Service.TABLE, Task.TABLE), Consistency.STALE))
+    except ClientError:
+        return []
+    return [] if records is None else [attrs.evolve(records, stale=not fresh)]
+
+
+def _fold(
+    cluster: Cluster,
+    reports: dict[str, NodeReport],
+    host: HostReport | None,
+    objects: Records | None,
+    holder: NodeReport | None,
+) -> ClusterStatus:
+    records = objects.records if objects is not None else ()
+    stored = {record.id: record for record in records if isinstance(record, Node)}
+    tasks = [record for record in records if isinstance(record, Task)]
+    services = [record for record in records if isinstance(record, Service)]
+    powers = {power.node_id: power for power in host.nodes} if host is not None else {}
+    return ClusterStatus(
+        cluster=cluster.manifest.id,
+        name=cluster.manifest.name,
+        term=holder.term if holder else max((report.term for report in reports.values()), default=0),
+        leader=holder.name if holder else None,
+        quorum=_quorum(cluster, reports, powers, holder),
+        stale=objects is None or objects.stale,
+        nodes=tuple(
+            _row(node, reports.get(node.name), powers.get(node.id), stored.get(node.id))
+            for node in cluster.manifest.nodes
+        ),
+        services=tuple(_service(service, tasks, stored) for service in sorted(services, key=lambda one: one.name)),
+        tasks=dict(sorted(Counter(task.status.state.name.lower() for task in tasks).items())),
+        faults=tuple(fault.text for fault in host.faults) if host is not None else (),
+    )
+
+
+def _quorum(
+    cluster: Cluster, reports: dict[str, NodeReport], powers: dict[str, NodePower], holder: NodeReport | None
+) -> Quorum:
+    known = holder or max((r for r in reports.values() if r.voters), key=lambda r: r.last, default=None)
+    voters = len(known.voters) if known is not None else len(cluster.manifest.managers)
+    ids = {id for id, _ in known.voters} if known is not None else set()
+
+    def living(report: NodeReport) -> int:
+        """What it hears, less those that the host knows to be without power: they may have spoken a moment ago."""
+        off = {id for id, power in powers.items() if power.power is not Power.RUNNING}
+        return len((set(report.heard) & ids) - (off - {report.node_id}))
+
+    managers = [report for report in reports.values() if report.raft_role]
+    reachable = living(holder) if holder else max((living(report) for report in managers), default=0)
+    return Quorum(voters, voters // 2 + 1, reachable, holder is not None)
+
+
+def _row(node: NodeEntry, report: NodeReport | None, power: NodePower | None, stored: Node | None) -> NodeStatus:
+    return NodeStatus(
+        name=node.name,
+        id=node.id,
+        address=node.address,
+        pid=report.pid if report else (power.pid or None) if power else None,
+        role=str(stored.role if stored else node.role),
+        state=_state(report, power),
+        term=report.term if report and report.raft_role else None,
+        commit=report.commit if report and report.raft_role else None,
+        applied=report.applied if report and report.raft_role else None,
+        last=report.last if report and report.raft_role else None,
+        availability=str(stored.spec.availability if stored else node.availability),
+        status=str(stored.status.state) if stored else "unknown",
+    )
+
+
+def _state(report: NodeReport | None, power: NodePower | None) -> str:
+    if power is not None and power.power in _POWERED_OFF:
+        return _POWERED_OFF[power.power]
+    if report is None:
+        return "unknown"
+    if not report.raft_role:
+        return "worker"
+    return "candidate" if report.raft_role == "pre-candidate" else report.raft_role
+
+
+def _service(service: Service, tasks: list[Task], nodes: dict[str, Node]) -> ServiceStatus:
+    own = [task for task in tasks if task.service_id == service.id]
+    running = [t for t in own if t.status.state is TaskState.RUNNING and t.desired_state <= TaskState.RUNNING]
+    mode = service.mode
+    wanted = (
+        mode.replicas if isinstance(mode, ReplicatedMode) else sum(t.desired_state <= TaskState.RUNNING for t in own)
+    )
+    return ServiceStatus(service.name, len(running), wanted)
