@@ -59,9 +59,9 @@ HEAL_KEYS: tuple[Key, ...] = (
     Key("fault.heal", "H", "H", "order('heal')", "heal all", "heal everything that is broken", changes=True),
 )
 LOOK_KEYS: tuple[Key, ...] = (
-    Key("view.output", "l", "l", "output", "output", "what it prints: of a task, a service, or all tasks of a node"),
+    Key("view.output", "l", "l", "output", "output", "what the task, service or node prints"),
     Key("view.hold", "space", "space", "hold", "hold", "hold the view still; the cluster runs on"),
-    Key("view.filter", "slash", "/", "filter", "filter", "show only the rows of this pane that hold some words"),
+    Key("view.filter", "slash", "/", "filter", "filter", "only the rows of this pane that hold some words"),
     Key("app.command", "colon", ":", "command", "command", "any command of the command line"),
     Key("view.theme", "t", "t", "theme", "theme", "the next theme"),
     Key("app.help", "question_mark", "?", "help", "help", "this help"),

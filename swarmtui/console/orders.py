@@ -67,12 +67,8 @@ def order_for(action: str, target: Target | None, picture: Picture) -> Order | P
         return Pointless("choose a node, a service or a task first")
     if target.kind == "node" and (node := picture.node(target.name)) is not None:
         return _node_order(action, node)
-    if target.kind == "service" and action == "restart":
-        return Order(("service", "update", "--force", target.name))
     if action == "drain":
         return Pointless("only a node can be drained")
-    if target.kind == "task" and action == "restart":
-        return Order(("restart", target.name))
     return Order((action, target.name))
 
 

@@ -36,8 +36,8 @@ class Partition(ModalScreen[Order | None]):
         with Vertical(id="partition", classes="dialog") as dialog:
             dialog.border_title = "Cut the network"
             yield Label("", id="sides", markup=True)
-            yield Label("", id="left", markup=False, classes="dialog--line")
-            yield Label("", id="right", markup=False, classes="dialog--line")
+            yield Label("", id="side-one", markup=False, classes="dialog--line")
+            yield Label("", id="side-two", markup=False, classes="dialog--line")
             yield Label("", id="same", markup=False, classes="dialog--quiet")
             yield Label("← → node   space other side   enter cut   esc leave", markup=False, classes="dialog--quiet")
 
@@ -62,8 +62,8 @@ class Partition(ModalScreen[Order | None]):
         one = [name for name in self.names if name in self.left]
         two = [name for name in self.names if name not in self.left]
         self.query_one("#sides", Label).update(f"{part(one)}  [b]╳[/b]  {part(two)}")
-        self.query_one("#left", Label).update(side_sentence(one, self.picture) if one else "")
-        self.query_one("#right", Label).update(side_sentence(two, self.picture) if two else "")
+        self.query_one("#side-one", Label).update(side_sentence(one, self.picture) if one else "")
+        self.query_one("#side-two", Label).update(side_sentence(two, self.picture) if two else "")
         order = self.order
         self.query_one("#same", Label).update(f"Same as: {order.line}" if order else "both sides need a node")
 

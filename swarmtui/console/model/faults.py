@@ -26,7 +26,7 @@ def fault_rows(faults: Iterable[FaultReport]) -> tuple[FaultRow, ...]:
                 id=fault.id,
                 kind=fault.kind,
                 glyph=_GLYPHS.get(fault.kind, "!"),
-                text=fault.text,
+                text=_text(fault),
                 since=fault.since,
                 until=fault.until,
                 nodes=fault.nodes,
@@ -34,6 +34,16 @@ def fault_rows(faults: Iterable[FaultReport]) -> tuple[FaultRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _text(fault: FaultReport) -> str:
+    """What it did, rather than the order that did it: `n1 killed`, `n1 n2 / n3 n4 n5`."""
+    if fault.kind in _DONE:
+        return f"{' '.join(fault.nodes)} {_DONE[fault.kind]}"
+    return fault.text.removeprefix("partition ")
+
+
+_DONE = {"kill": "killed", "pause": "paused", "stop": "stopped"}
 
 
 def _heals(fault: FaultReport) -> str:
@@ -54,10 +64,12 @@ def sides_of(groups: Iterable[Iterable[str]], everybody: Iterable[str]) -> tuple
     """The groups of a partition in full: those who are named nowhere belong to the last group, or, where there is only
     one, to the other (the rule of `partition`)."""
     named = [tuple(group) for group in groups if group]
+    if not named:
+        return ()
     mentioned = {name for group in named for name in group}
     rest = tuple(name for name in everybody if name not in mentioned)
     if not rest:
         return tuple(named)
-    if len(named) <= 1:
+    if len(named) == 1:
         return (*named, rest)
     return (*named[:-1], named[-1] + rest)

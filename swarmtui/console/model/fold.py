@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmtui.console.model import faults, incident, quorum, services
+from swarmtui.console.model import faults, incident, services
 from swarmtui.console.model.event_book import EventBook
 from swarmtui.console.model.incident import Incident
 from swarmtui.console.model.log_book import LogBook
-from swarmtui.console.model.node_book import SILENT_AFTER_S, LinkState, NodeKnowledge
+from swarmtui.console.model.node_book import LinkState, NodeKnowledge
 from swarmtui.console.model.observations import (
     EventSeen,
     HostSeen,
@@ -25,9 +25,10 @@ from swarmtui.console.model.observations import (
     RecordsSeen,
 )
 from swarmtui.console.model.output_book import OutputBook
-from swarmtui.console.model.picture import Leadership, NodeRow, Picture, Sight
-from swarmtui.console.model.quorum import Loss, Quorum
+from swarmtui.console.model.picture import Banner, NodeRow, Picture
+from swarmtui.console.model.quorum import Loss
 from swarmtui.console.model.services import ServiceRow, TaskRow
+from swarmtui.console.model.situation import Situation
 from swarmtui.console.model.standing import Standing
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
@@ -35,7 +36,6 @@ from swarmtui.objects.records import Node, Record, Service, Task
 from swarmtui.wire.calls import FaultReport, HostReport, Power, RecordsChanged
 
 PATHS_MAX = 5000  # tasks whose path of states is remembered
-VERSION_WORDS = ("protocol version", "version mismatch")
 
 
 class Model:
@@ -117,7 +117,7 @@ class Model:
             self.incident.wrote(mark.term, mark.commit, moment)
 
     def _note_lane(self, node: NodeKnowledge, now: float) -> None:
-        node.lane.note(now, node.standing(now, self._newest_quorum_term(now)), node.term)
+        node.lane.note(now, self.situation(now).standings[node.name], node.term)
 
     def _after_event(self, event: Event) -> None:
         if self.incident is None:
@@ -143,7 +143,8 @@ class Model:
             self._tables.get(table_name, {}).pop(record_id, None)
         self._rows_cache = None
         if self.incident is not None:
-            self.incident.runs(self._rows(now)[0], self._dead(now))
+            dead = self.situation(now).dead
+            self.incident.runs(self._rows(dead)[0], dead)
 
     def _walked(self, task: Task) -> None:
         letter = services.path_letter(task.status.state)
@@ -173,8 +174,9 @@ class Model:
         for fault in sorted(new, key=lambda fault: fault.id):
             if not first or now - fault.since < 1.0:
                 verb, loses_tasks = incident.VERBS.get(fault.kind, (fault.kind, False))
-                hit = self._cut_off(now) if fault.kind == "partition" else fault.nodes
-                self.open_incident(fault.since, verb, hit or fault.nodes, loses_tasks, now)
+                hit = self.situation(now).smaller_side if fault.kind == "partition" else fault.nodes
+                subject = f"link {' '.join(fault.nodes)}" if fault.kind in ("cut", "link") else ""
+                self.open_incident(fault.since, verb, hit or fault.nodes, loses_tasks, now, subject)
 
     def _endings(self, report: HostReport, first: bool, now: float) -> None:
         """A node that ended by itself is an incident too; nobody ordered it."""
@@ -186,30 +188,24 @@ class Model:
                 if power.name in fresh:
                     self.open_incident(power.since or now, "ended by itself", (power.name,), True, now)
 
-    def _cut_off(self, now: float) -> tuple[str, ...]:
-        """The managers and workers on the smaller side of a partition."""
-        pairs = self._cut_pairs(now)
-        names = list(self.nodes)
-        sides = [tuple(other for other in names if frozenset((name, other)) not in pairs) for name in names]
-        return min(sides, key=len, default=())
-
     def open_incident(
         self, began: float, verb: str, nodes: tuple[str, ...], loses_tasks: bool, now: float, subject: str = ""
     ) -> None:
         """Something broke at `began`: from here on figures are measured. Steps close together are one incident."""
         current = self.incident
-        tasks = self._rows(now)[0]
+        situation = self.situation(now)
+        tasks = self._rows(situation.dead)[0]
         slots = incident.lost_slots(tasks, nodes) if loses_tasks else {}
         if current is not None and current.verb == verb and abs(began - current.began) < incident.SAME_STEP_S:
             current.nodes = tuple(dict.fromkeys((*current.nodes, *nodes)))
             current.slots.update(slots)
             return
-        leading = self._quorum_leader(now) or self._last_leader()
+        leading = situation.leader or situation.last_leader
         self.incident = Incident(
             began=began,
             verb=verb,
             nodes=nodes,
-            quorum_before=self.quorum(now),
+            quorum_before=situation.quorum,
             leader_before=leading.name if leading else "",
             term_before=leading.term if leading else 0,
             commit_before=max((log.commit for log in self.log.nodes.values()), default=0),
@@ -220,88 +216,24 @@ class Model:
 
     # ------------------------------------------------------------------------------------------------------ judge
 
-    def _fresh(self, node: NodeKnowledge, now: float) -> bool:
-        return node.standing(now, 0).answers
-
-    def _quorum_leader(self, now: float) -> NodeKnowledge | None:
-        """The living leader of the newest term that hears a quorum."""
-        leaders = [
-            node
-            for node in self.nodes.values()
-            if node.mark is not None
-            and node.mark.raft_role == "leader"
-            and node.mark.holds_quorum
-            and self._fresh(node, now)
-        ]
-        return max(leaders, key=lambda node: node.term, default=None)
-
-    def _last_leader(self) -> NodeKnowledge | None:
-        """Who was heard leading last, dead or alive."""
-        leaders = [node for node in self.nodes.values() if node.mark is not None and node.mark.raft_role == "leader"]
-        return max(leaders, key=lambda node: node.term, default=None)
-
-    def _newest_quorum_term(self, now: float) -> int:
-        return max(
-            (
-                node.mark.term
-                for node in self.nodes.values()
-                if node.mark is not None
-                and node.mark.raft_role == "leader"
-                and node.mark.holds_quorum
-                and node.heard_at is not None
-                and now - node.heard_at <= SILENT_AFTER_S
-            ),
-            default=0,
-        )
-
-    def quorum(self, now: float) -> Quorum:
-        """The arithmetic of this moment: the leader's own hearing, less those that are known to be gone by now."""
-        voters = self._voters
-        gone = {name for name in voters if (node := self.nodes.get(name)) and self._is_gone(node, now)}
-        leader = self._quorum_leader(now)
-        answering = [name for name in voters if (node := self.nodes.get(name)) and self._fresh(node, now)]
-        if leader is not None and leader.mark is not None:
-            heard = {self.names.get(node_id, node_id) for node_id in leader.mark.heard} | {leader.name}
-            up = len([name for name in voters if name in heard and name not in gone])
-            return Quorum(len(voters), up, held=up >= quorum.needed_for(len(voters)))
-        pairs = self._cut_pairs(now)
-        return Quorum(len(voters), quorum.largest_side(answering, pairs), held=False, known=bool(answering))
-
-    def _is_gone(self, node: NodeKnowledge, now: float) -> bool:
-        standing = node.standing(now, 0)
-        return standing.is_dead or standing is Standing.PAUSED
-
-    def _dead(self, now: float) -> frozenset[str]:
-        return frozenset(node.name for node in self.nodes.values() if node.standing(now, 0).is_dead)
-
-    def _cut_pairs(self, now: float) -> set[frozenset[str]]:
-        if self.host is None:
-            return set()
-        by_id = faults.cut_pairs(self.host.links, now)
-        return {frozenset(self.names.get(node_id, node_id) for node_id in pair) for pair in by_id}
+    def situation(self, now: float) -> Situation:
+        """The cluster judged as of now."""
+        return Situation(self.nodes, self.names, self._voters, self.host.links if self.host is not None else {}, now)
 
     def loss(
-        self, now: float, *, gone: Iterable[str] = (), sides: Iterable[Iterable[str]] = (), tasks: Iterable[str] = ()
+        self,
+        now: float,
+        *,
+        gone: Iterable[str] = (),
+        sides: Iterable[Iterable[str]] = (),
+        tasks: Iterable[str] = (),
     ) -> Loss:
         """What it would cost if these nodes went away, or were parted into these sides, or these tasks (ids) ended."""
-        before = self.quorum(now)
-        lost_nodes, lost_tasks = set(gone), set(tasks)
-        standing = {name for name in self._voters if (node := self.nodes.get(name)) and not self._is_gone(node, now)}
-        after = quorum.quorum_without(before, len(lost_nodes & standing))
-        groups = faults.sides_of(sides, self.nodes)
-        if groups:
-            after = quorum.quorum_of_sides(before, [len(standing.intersection(group)) for group in groups])
-        last = []
-        task_rows, service_rows = self._rows(now)
-        for service in service_rows:
-            running = [task for task in task_rows if task.service == service.name and task.is_running]
-            left = [task for task in running if task.node not in lost_nodes and task.id not in lost_tasks]
-            if running and not left:
-                last.append(f"{service.name}: {len(running)} of {service.wanted} running becomes 0")
-        return Loss(before, after, tuple(last))
+        situation = self.situation(now)
+        task_rows, service_rows = self._rows(situation.dead)
+        return situation.loss(service_rows, task_rows, gone=gone, sides=sides, ended=tasks)
 
-    def _rows(self, now: float) -> tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]]:
-        dead = self._dead(now)
+    def _rows(self, dead: frozenset[str]) -> tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]]:
         if self._rows_cache is None or dead != self._dead_cached:
             stored = sorted(
                 (r for r in self._tables["service"].values() if isinstance(r, Service)), key=lambda s: s.name
@@ -319,74 +251,47 @@ class Model:
 
     def picture(self, now: float) -> Picture:
         """Everything the panes draw, as of now."""
-        for node in self.nodes.values():
-            self._note_lane(node, now)
-        judged = self.quorum(now)
-        leader = self._quorum_leader(now)
-        task_rows, service_rows = self._rows(now)
-        banner = None
-        leadership = self._leadership(leader, now)
-        if self.incident is not None:
-            self.incident.runs(task_rows, self._dead(now))
-            self.incident.close(now)
-            if now - self.incident.began < incident.SHOWN_FOR_S:
-                banner = self.incident.banner(now, judged, leadership)
-        sight, since, reason = self._sight(now)
-        cut_off = self._far_side(now)
+        situation = self.situation(now)
+        for name, node in self.nodes.items():
+            node.lane.note(now, situation.standings[name], node.term)
+        task_rows, service_rows = self._rows(situation.dead)
+        sight, sight_since, sight_reason = situation.sight
         return Picture(
             now=now,
             name=self.manifest.name,
             sight=sight,
-            sight_since=since,
-            sight_reason=reason,
-            quorum=judged,
-            leadership=leadership,
-            nodes=tuple(self._node_row(node, task_rows, cut_off, now) for node in self._ordered()),
+            sight_since=sight_since,
+            sight_reason=sight_reason,
+            quorum=situation.quorum,
+            leadership=situation.leadership,
+            nodes=tuple(self._node_row(node, task_rows, situation) for node in self._ordered()),
             services=service_rows,
             tasks=task_rows,
             faults=faults.fault_rows(self.host.faults) if self.host is not None else (),
             host_answers=self.host is not None,
             host_reason=self.host_reason,
-            banner=banner,
+            banner=self._banner(task_rows, situation),
             events_seen=self.events.count,
             event_rate=self.events.rate(now),
             published=self.host.published if self.host is not None else {},
         )
 
+    def _banner(self, tasks: tuple[TaskRow, ...], situation: Situation) -> Banner | None:
+        if self.incident is None:
+            return None
+        now = situation.now
+        self.incident.runs(tasks, situation.dead)
+        self.incident.close(now)
+        if now - self.incident.began > incident.SHOWN_FOR_S:
+            return None
+        return self.incident.banner(now, situation.quorum, situation.leadership)
+
     def _ordered(self) -> list[NodeKnowledge]:
         return sorted(self.nodes.values(), key=lambda node: (not node.is_manager, len(node.name), node.name))
 
-    def _leadership(self, leader: NodeKnowledge | None, now: float) -> Leadership:
-        claims = tuple(
-            (node.name, node.term)
-            for node in self.nodes.values()
-            if node is not leader
-            and node.mark is not None
-            and node.mark.raft_role == "leader"
-            and self._fresh(node, now)
-        )
-        if leader is None:
-            return Leadership(term=max((node.term for node in self.nodes.values()), default=0), claims=claims)
-        return Leadership(leader.name, leader.term, leader.leader_since, claims)
-
-    def _far_side(self, now: float) -> frozenset[str]:
-        """The nodes that link faults part from the leader or, with no leader, from the largest side."""
-        pairs = self._cut_pairs(now)
-        if not pairs:
-            return frozenset()
-        names = [name for name, node in self.nodes.items() if node.is_manager] or list(self.nodes)
-        leader = self._quorum_leader(now)
-        centre = (
-            leader.name
-            if leader is not None
-            else max(names, key=lambda name: sum(1 for other in names if frozenset((name, other)) not in pairs))
-        )
-        return frozenset(name for name in self.nodes if frozenset((name, centre)) in pairs)
-
-    def _node_row(
-        self, node: NodeKnowledge, tasks: tuple[TaskRow, ...], cut_off: frozenset[str], now: float
-    ) -> NodeRow:
-        standing = node.standing(now, self._newest_quorum_term(now))
+    @classmethod
+    def _node_row(cls, node: NodeKnowledge, tasks: tuple[TaskRow, ...], situation: Situation) -> NodeRow:
+        standing = situation.standings[node.name]
         mark = node.mark
         return NodeRow(
             id=node.id,
@@ -399,11 +304,11 @@ class Model:
             first=mark.first if mark else 0,
             last=mark.last if mark else 0,
             hears=len(mark.heard) if mark else 0,
-            timer=node.timer(now) if standing.answers else None,
+            timer=node.timer(situation.now) if standing.answers else None,
             availability=node.availability,
-            cut_off=node.name in cut_off,
-            since=self._stands_since(node, standing),
-            reason=self._why(node, standing),
+            cut_off=node.name in situation.far_side,
+            since=cls._stands_since(node, standing),
+            reason=cls._why(node, standing),
             address=node.address,
             pid=node.pid,
             tasks=tuple(task for task in tasks if task.node == node.name and not task.past),
@@ -425,15 +330,3 @@ class Model:
         if standing.is_dead and node.power is not None and node.power.text:
             return node.power.text
         return node.link_reason
-
-    def _sight(self, now: float) -> tuple[Sight, float | None, str]:
-        """Live while any node answers; connecting until the first has; else stale since the last was heard."""
-        heard = [node.heard_at for node in self.nodes.values() if node.heard_at is not None]
-        reasons = [node.link_reason for node in self.nodes.values() if node.link_reason]
-        if any(self._fresh(node, now) for node in self.nodes.values()):
-            return Sight.LIVE, None, ""
-        if any(words in reason for reason in reasons for words in VERSION_WORDS):
-            return Sight.MISMATCH, None, next(r for r in reasons if any(words in r for words in VERSION_WORDS))
-        if not heard:
-            return Sight.CONNECTING, None, reasons[0] if reasons else ""
-        return Sight.STALE, max(heard), reasons[0] if reasons else ""

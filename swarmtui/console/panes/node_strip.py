@@ -174,6 +174,8 @@ def bar(node: NodeRow, newest: int, width: int) -> list[Span]:
     appended = max(committed, round(max(0, node.last - base) * scale))
     if node.commit < newest:  # a full bar means all of it
         committed = min(committed, width - 1)
+    if node.last < newest:
+        appended = min(appended, width - 1)
     if node.last > node.commit and appended == committed:
         appended = min(width, committed + 1)
     ink = term_ink(node.term)

@@ -62,7 +62,7 @@ def health_line(view: View, width: int) -> Line:
     pen = Pen(width).write(f" {picture.name} ", "name").skip()
     pen.write(f" {quorum.glyph} {quorum.word} ", HEALTH_INKS[quorum.health]).skip()
     chip = sight_span(view)
-    sentence = quorum.sentence
+    sentence = "asking every node" if picture.sight is Sight.CONNECTING else quorum.sentence
     if len(sentence) + len(chip[0]) + 1 > pen.room:  # the arithmetic yields to the chip only as far as it must
         sentence = sentence.partition(":")[0]
     pen.write(sentence, "strong")
@@ -73,14 +73,16 @@ def leader_line(picture: Picture, width: int) -> Line:
     """Who leads, which term, since when; the services; how much happens."""
     pen = Pen(width).skip()
     lead = picture.leadership
-    if lead.name:
+    if picture.sight is not Sight.LIVE:
+        pen.write("? leader unknown", "quiet")
+    elif lead.name:
         pen.write("◆ ", "leader").write(lead.name, "leader").write(" leads ", "strong").write(
             f" term {lead.term} ", term_ink(lead.term, fill=True)
         )
         if lead.since is not None:
             pen.write(f" for {elapsed(picture.now - lead.since)}")
     else:
-        pen.write("? nobody leads" if picture.sight is Sight.LIVE else "? leader unknown", "warn")
+        pen.write("? nobody leads", "warn").write(f"  last term {lead.term}" if lead.term else "", "quiet")
     for name, term in lead.claims:
         pen.write(f"  ◆ {name} claims ", "candidate").write(f" t{term} ", term_ink(term, fill=True))
     spans = service_spans(picture)
@@ -93,7 +95,9 @@ def leader_line(picture: Picture, width: int) -> Line:
 def service_spans(picture: Picture) -> list[Span]:
     """Is each service at its wanted count: one phrase when all are, else those that are not, by name."""
     if not picture.services:
-        return [("no services", "quiet")]
+        return [("no services", "quiet")] if picture.sight is Sight.LIVE else []
+    if picture.sight is not Sight.LIVE:
+        return [(f"? {len(picture.services)} services when last seen", "quiet")]
     short = picture.services_short
     if not short:
         count = len(picture.services)
