@@ -14,6 +14,7 @@ from swarmtui.console.orders import Target
 from swarmtui.console.panes.banner import BannerLine
 from swarmtui.console.panes.command_line import CommandLine
 from swarmtui.console.panes.event_stream import EventStream
+from swarmtui.console.panes.ink import INKS
 from swarmtui.console.panes.key_bar import KeyBar
 from swarmtui.console.panes.line_widget import LineWidget
 from swarmtui.console.panes.list_pane import ListPane
@@ -35,6 +36,7 @@ class ClusterScreen(Screen[None]):
     """Knows where everything stands; what anything means is said elsewhere."""
 
     AUTO_FOCUS: ClassVar[str | None] = "#nodes"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in INKS}
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
-from swarmtui.console.panes.ink import INKS, Line, to_ascii
+from swarmtui.console.panes.ink import Line, to_ascii
 from swarmtui.console.view import View
 
 
@@ -18,10 +16,10 @@ class LineWidget(Widget):
     """A widget whose content is `draw(view, width, height)`.
 
     `show(view)` is called by the one paint timer. It draws anew (cheap: text and names of inks), compares line by line
-    and asks Textual to paint only what differs.
+    and asks Textual to paint only what differs. Inks are looked up at the screen, which alone carries their component
+    classes: on every widget they made each change of styles eleven times as dear.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in INKS}
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -101,8 +99,8 @@ class LineWidget(Widget):
     def _ink(self, name: str) -> Style:
         style = self._inks.get(name)
         if style is None:
-            style = self.get_component_rich_style(f"ink--{name}", partial=True)
-            ground = self.get_component_styles(f"ink--{name}").background
+            style = self.screen.get_component_rich_style(f"ink--{name}", partial=True)
+            ground = self.screen.get_component_styles(f"ink--{name}").background
             if 0 < ground.a < 1:  # a partial style leaves the mixing to us
                 style += Style(bgcolor=(self.background_colors[1] + ground).rich_color)
             self._inks[name] = style
