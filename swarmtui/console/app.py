@@ -37,6 +37,7 @@ from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 
 PAINT_INTERVAL_S = 0.1
+MODAL_TICKS = 10  # under an open dialog only every so many ticks are painted
 ECHO_SECONDS = 8.0
 LISTENED_MAX = 30  # tasks whose output is followed at once
 
@@ -93,7 +94,7 @@ class ConsoleApp(App[int]):
         self._paint_interval_s = paint_interval_s
         self._held: Held | None = None
         self._echo: tuple[str, str, float] = ("", "echo", 0.0)
-        self._painted = False
+        self._tick = 0
 
     # ------------------------------------------------------------------------------------------------ coming, going
 
@@ -143,6 +144,9 @@ class ConsoleApp(App[int]):
         if not self.cluster.is_mounted:
             return
         self.buffer.drain(self.model)
+        self._tick += 1
+        if self.screen.is_modal and self._tick % MODAL_TICKS:
+            return  # what lies under a dialog is mixed with its shade, cell by cell: dear, and nobody reads it
         self.cluster.show(self.view())
         for node, first, last in self.cluster.log_grid.missing() if self.cluster.log_grid.display else ():
             self.backend.ask_log(node, first, last)
@@ -169,6 +173,7 @@ class ConsoleApp(App[int]):
             now=held_at if held_at is not None else now,
             held_at=held_at,
             behind=behind,
+            shed=self.buffer.shed,
             watch=self.watch_only,
             ascii=self.speaks_ascii,
             utc=self.utc,

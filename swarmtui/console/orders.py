@@ -151,7 +151,8 @@ def question_for(order: Order, loss: Loss | None, picture: Picture) -> Question 
         lines.append(
             f"Managers up: {before.up} of {before.voters} becomes {after.up} of {after.voters}; {after.needed} are needed."
         )
-        lines.append("The quorum is lost: no writes until one comes back. Running tasks go on.")
+        lines.append("The quorum is lost: no writes until one is back.")
+        lines.append("Running tasks go on.")
     if verb == "partition":
         sides = sides_of(parse_sides(order.words[1:]), [node.name for node in picture.nodes])
         lines.extend(side_sentence(side, picture) for side in sides)

@@ -40,6 +40,7 @@ class TrioHost:
         self._ended = ended
         self._scope: trio.CancelScope | None = None
         self._done: asyncio.Future[None] | None = None
+        self._open: set[asyncio.Future[Any]] = set()  # asked and not answered
         self._send: trio.MemorySendChannel[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] | None = None
 
     def start(self, main: Main) -> None:
@@ -69,6 +70,9 @@ class TrioHost:
 
     def _over(self, outcome: Outcome[None]) -> None:
         self._send = None
+        for future in tuple(self._open):  # also those whose question never left the channel
+            if not future.done():
+                future.set_exception(TrioStopped("the connection to the cluster has ended"))
         assert self._done is not None
         if not self._done.done():
             self._done.set_result(None)
@@ -103,9 +107,12 @@ class TrioHost:
         if self._send is None:
             raise TrioStopped("the connection to the cluster is not running")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._open.add(future)
+        future.add_done_callback(self._open.discard)
         try:
             self._send.send_nowait((function, future))
         except (trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            future.cancel()
             raise TrioStopped("the connection to the cluster takes no more questions") from error
         return await future
 

@@ -15,7 +15,8 @@ from swarmtui.objects.events import Event
 
 @attrs.frozen
 class View:
-    """`held_at`: the moment at which the view was held, None while it is live; `behind`: events since then. `echo` is the
+    """`held_at`: the moment at which the view was held, None while it is live; `behind`: events since then; `shed`: observations
+    that came too fast and were left out. `echo` is the
     last command line that a key or the `:` line ran, `echo_ink` how it ended."""
 
     picture: Picture
@@ -25,6 +26,7 @@ class View:
     now: float
     held_at: float | None = None
     behind: int = 0
+    shed: int = 0
     watch: bool = False
     ascii: bool = False
     utc: bool = False

@@ -10,7 +10,6 @@ from swarmtui.console.modals.confirm import Confirm
 from swarmtui.console.modals.partition import Partition
 from swarmtui.console.modals.text import TextPage
 
-
 TURNS_MAX = 50
 
 

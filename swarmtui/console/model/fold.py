@@ -33,8 +33,9 @@ from swarmtui.console.model.standing import Standing
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import Node, Record, Service, Task
-from swarmtui.wire.calls import FaultReport, HostReport, Power, RecordsChanged
+from swarmtui.wire.calls import FaultReport, HostReport, Mark, Power, RecordsChanged
 
+QUIET_S = 1.5  # a mark after this long may end a silence
 PATHS_MAX = 5000  # tasks whose path of states is remembered
 
 
@@ -55,7 +56,7 @@ class Model:
         self.output = OutputBook()
         self.incident: Incident | None = None
         self.host: HostReport | None = None
-        self.host_reason = "not asked yet"
+        self.host_reason = ""
         self._tables: dict[str, dict[str, Record]] = {"node": {}, "service": {}, "task": {}, "cluster": {}}
         self._paths: dict[str, str] = {}
         self._rows_cache: tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]] | None = None
@@ -71,6 +72,7 @@ class Model:
         match observation:
             case MarkSeen(node, mark):
                 if (known := self._node(node)) is not None:
+                    before, quiet_for = known.mark, now - known.mark_at
                     known.marked(mark, now)
                     if known.is_manager:
                         self.log.mark(
@@ -80,7 +82,9 @@ class Model:
                             commit=mark.commit,
                             truncated_from=mark.truncated_from,
                         )
-                    self._after_mark(known, mark.time, now)
+                    if before is None or quiet_for > QUIET_S or _standing_may_differ(before, mark):
+                        self._note_lane(known, now)
+                    self._after_mark(known, mark.time)
             case EventSeen(event):
                 self.events.add(event, now)
                 self._after_event(event)
@@ -91,7 +95,8 @@ class Model:
                     known.linked(report, now)
                     if known.is_manager:
                         self.log.mark(known.name, first=report.first, last=report.last, commit=report.commit)
-                    self._after_mark(known, now, now)
+                    self._note_lane(known, now)
+                    self._after_mark(known, now)
             case NodeLost(node, reason, refused):
                 if (known := self._node(node)) is not None:
                     known.lost(reason, refused, now)
@@ -106,12 +111,11 @@ class Model:
     def _node(self, name: str) -> NodeKnowledge | None:
         return self.nodes.get(name) or self.nodes.get(self.names.get(name, ""))
 
-    def _after_mark(self, node: NodeKnowledge, moment: float, now: float) -> None:
+    def _after_mark(self, node: NodeKnowledge, moment: float) -> None:
         mark = node.mark
         assert mark is not None
         if node.voters:
             self._voters = tuple(name for _, name in node.voters)
-        self._note_lane(node, now)
         if self.incident is not None and mark.raft_role == "leader" and mark.holds_quorum:
             self.incident.led(node.name, mark.term, node.leader_since or moment)
             self.incident.wrote(mark.term, mark.commit, moment)
@@ -312,7 +316,7 @@ class Model:
             address=node.address,
             pid=node.pid,
             tasks=tuple(task for task in tasks if task.node == node.name and not task.past),
-            lane=node.lane,
+            lane=node.lane.changes,
         )
 
     @staticmethod
@@ -330,3 +334,8 @@ class Model:
         if standing.is_dead and node.power is not None and node.power.text:
             return node.power.text
         return node.link_reason
+
+
+def _standing_may_differ(before: Mark, after: Mark) -> bool:
+    """Whether the node may now be called something else; most marks only say that the log has grown."""
+    return before.raft_role != after.raft_role or before.term != after.term or before.holds_quorum != after.holds_quorum

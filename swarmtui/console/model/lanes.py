@@ -6,14 +6,13 @@ moves by whole cells and never flickers between two readings of the same past.
 
 from __future__ import annotations
 
-from collections import deque
-
 import attrs
 
 from swarmtui.console.model.standing import Standing
 
 LANE_SECONDS = 60.0
-LANE_CHANGES_MAX = 2000  # of one node; beyond it the oldest are forgotten early
+MARGIN_SECONDS = 10.0  # kept beyond what is shown
+LANE_CHANGES_MAX = 500  # of one node; beyond it the oldest are forgotten early
 
 
 @attrs.frozen
@@ -38,44 +37,49 @@ _WEIGHT = {
 }
 
 
+Changes = tuple[tuple[float, Standing, int], ...]
+"""Since when a node has been what, in which term: the oldest first."""
+
+
 class Lane:
-    """The changes of one node's standing and term."""
+    """The changes of one node's standing and term. `changes` is replaced, never altered, so a picture may keep it."""
 
     def __init__(self) -> None:
-        self._changes: deque[tuple[float, Standing, int]] = deque(maxlen=LANE_CHANGES_MAX)
+        self.changes: Changes = ()
 
     def note(self, now: float, standing: Standing, term: int) -> None:
         """The node is this from `now` on; the same as before costs nothing. A later finding never rewrites the past."""
-        if self._changes:
-            last = self._changes[-1]
+        if self.changes:
+            last = self.changes[-1]
             if last[1] is standing and last[2] == term:
                 return
             now = max(now, last[0])
-        self._changes.append((now, standing, term))
-        while len(self._changes) > 1 and self._changes[1][0] < now - LANE_SECONDS - 10:
-            self._changes.popleft()
+        kept = self.changes[-LANE_CHANGES_MAX + 1 :]
+        oldest = 0
+        while oldest + 1 < len(kept) and kept[oldest + 1][0] < now - LANE_SECONDS - MARGIN_SECONDS:
+            oldest += 1
+        self.changes = (*kept[oldest:], (now, standing, term))
 
-    def cells(self, now: float, width: int) -> list[LaneCell]:
-        """The last LANE_SECONDS in `width` buckets, the newest last."""
-        if width <= 0:
-            return []
-        step = LANE_SECONDS / width
-        last_bucket = int(now / step)
-        first_bucket = last_bucket - width + 1
-        cells: list[LaneCell] = []
-        changes = list(self._changes)
-        position, current = 0, NOTHING
-        for bucket in range(first_bucket, last_bucket + 1):
-            end = (bucket + 1) * step
-            shown = attrs.evolve(current, begins=False) if current.begins else current
-            shown_weight = -1
-            while position < len(changes) and changes[position][0] < end:
-                moment, standing, term = changes[position]
-                began_here = moment >= bucket * step
-                current = LaneCell(standing, term, began_here)
-                weight = _WEIGHT.get(standing, 0)
-                if weight >= shown_weight or not began_here:
-                    shown, shown_weight = current, weight if began_here else -1
-                position += 1
-            cells.append(shown)
-        return cells
+
+def lane_cells(changes: Changes, now: float, width: int) -> list[LaneCell]:
+    """The LANE_SECONDS up to now in `width` buckets, the newest last."""
+    if width <= 0:
+        return []
+    step = LANE_SECONDS / width
+    last_bucket = int(now / step)
+    cells: list[LaneCell] = []
+    position, current = 0, NOTHING
+    for bucket in range(last_bucket - width + 1, last_bucket + 1):
+        end = (bucket + 1) * step
+        shown = attrs.evolve(current, begins=False) if current.begins else current
+        shown_weight = -1
+        while position < len(changes) and changes[position][0] < end:
+            moment, standing, term = changes[position]
+            began_here = moment >= bucket * step
+            current = LaneCell(standing, term, began_here)
+            weight = _WEIGHT.get(standing, 0)
+            if weight >= shown_weight or not began_here:
+                shown, shown_weight = current, weight if began_here else -1
+            position += 1
+        cells.append(shown)
+    return cells

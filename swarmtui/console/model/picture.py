@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from swarmtui.console.model.lanes import Lane
+from swarmtui.console.model.lanes import Changes
 from swarmtui.console.model.quorum import Quorum
 from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.standing import Standing
@@ -37,7 +37,7 @@ class NodeRow:
     address: str
     pid: int
     tasks: tuple[TaskRow, ...]
-    lane: Lane
+    lane: Changes
 
 
 @attrs.frozen

@@ -63,4 +63,5 @@ class EventStream(ListPane):
         event = self.events[position]
         pen = Pen(width).skip().write(clock_text(event.time, milliseconds=True, utc=self._utc), "quiet").skip()
         pen.field(event.node or "–", 5, "strong").skip().field(event.kind, 8, KIND_INKS.get(event.kind, "")).skip()
-        return pen.field(one_line(event.text), pen.room).line()
+        text = event.text.removeprefix(f"{event.node} ")  # it stands in its own column already
+        return pen.field(one_line(text), pen.room).line()

@@ -29,6 +29,7 @@ class LineWidget(Widget):
         self._lines: list[Line] = []
         self._strips: dict[tuple[Line, bool], Strip] = {}
         self._inks: dict[str, Style] = {}
+        self._base: Style | None = None
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """The lines to show, at most `height` of them. Overridden by each pane."""
@@ -66,7 +67,9 @@ class LineWidget(Widget):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        style = self.rich_style
+        style = self._base
+        if style is None:  # asking Textual costs more than drawing the line
+            style = self._base = self.rich_style
         if y >= len(self._lines):
             return Strip.blank(width, style)
         cursor = y == self._cursor
@@ -111,6 +114,7 @@ class LineWidget(Widget):
         super().notify_style_update()
         self._inks.clear()
         self._strips.clear()
+        self._base = None
 
     def on_resize(self) -> None:
         self._strips.clear()

@@ -33,6 +33,7 @@ class LogGrid(ListPane):
         self._top_index = 0  # index of the first row while not following
         self._found: list[LogRow] = []
         self._rows: dict[int, LogRow] = {}
+        self._fields: tuple[int, int, int, int] = (0, 0, 0, 0)  # width they are for; entry, cell, gap
 
     def load(self, view: View) -> int:
         picture = view.picture
@@ -66,6 +67,7 @@ class LogGrid(ListPane):
                     self._managers, self._voters, self._leader, self._book.last - self.top, self.window
                 )
                 self._rows = {row.index: row for row in rows}
+        self._fields = (0, 0, 0, 0)
 
     def _scroll(self, rows: int) -> None:
         super()._scroll(rows)
@@ -101,9 +103,11 @@ class LogGrid(ListPane):
         return max(2, digits), 0
 
     def _widths(self, width: int) -> tuple[int, int, int]:
-        cell, gap = self._cell_width(width)
-        command = max(COMMAND_WIDTH_MIN, width - _FIXED - len(self._managers) * (cell + gap))
-        return min(command, 90), cell, gap
+        if self._fields[0] != width:
+            cell, gap = self._cell_width(width)
+            command = max(COMMAND_WIDTH_MIN, width - _FIXED - len(self._managers) * (cell + gap))
+            self._fields = (width, min(command, 90), cell, gap)
+        return self._fields[1:]
 
     def header(self, width: int) -> Line:
         command, cell, gap = self._widths(width)

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from swarmtui.console.model.durations import elapsed
-from swarmtui.console.model.lanes import LaneCell
+from swarmtui.console.model.lanes import LaneCell, lane_cells
 from swarmtui.console.model.picture import NodeRow, Picture
 from swarmtui.console.model.services import TaskRow
 from swarmtui.console.model.standing import LOOKS, Standing
@@ -150,7 +150,7 @@ def node_line(node: NodeRow, picture: Picture, columns: Columns, newest: int, wi
         pen.field("", columns.term + 1 + columns.bar + 1).field("", columns.numbers).skip()
     pen.spans(timer(node, picture, columns.timer)).skip()
     pen.spans(blocks(node.tasks, columns.tasks)).skip()
-    return pen.spans(lane(node.lane.cells(picture.now, columns.lane))).line()
+    return pen.spans(lane(lane_cells(node.lane, picture.now, columns.lane))).line()
 
 
 def numbers_text(node: NodeRow) -> str:

@@ -30,7 +30,7 @@ class StatusLine(LineWidget):
     """Two lines; a third while anything is broken on purpose."""
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
-        lines = [health_line(view, width), leader_line(view.picture, width)]
+        lines = [health_line(view, width), leader_line(view, width)]
         if view.picture.faults:
             lines.append(faults_line(view.picture, width))
         return lines
@@ -69,8 +69,9 @@ def health_line(view: View, width: int) -> Line:
     return pen.right([chip]).line()
 
 
-def leader_line(picture: Picture, width: int) -> Line:
+def leader_line(view: View, width: int) -> Line:
     """Who leads, which term, since when; the services; how much happens."""
+    picture = view.picture
     pen = Pen(width).skip()
     lead = picture.leadership
     if picture.sight is not Sight.LIVE:
@@ -89,6 +90,10 @@ def leader_line(picture: Picture, width: int) -> Line:
     if sum(len(text) for text, _ in spans) + 3 > pen.room and not picture.services_short:
         spans = [("● ", "good"), (f"{len(picture.services)} services ok", "")]
     pen.skip(3).spans(spans)
+    if not picture.host_answers and picture.host_reason:
+        return pen.right([("? host does not answer ", "warn")]).line()
+    if view.shed:
+        return pen.right([(f"{view.shed:,} left out: too fast ", "warn")]).line()
     return pen.right([(f"{picture.event_rate:,.0f} events/s ", "quiet")]).line()
 
 

@@ -12,7 +12,7 @@ from swarmtui.console.rehearsal.cast import BEGAN, Actor, rehearsal_manifest, re
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import AnyRecord, Node, NodeStatus, Task, TaskStatus
-from swarmtui.objects.specs import NodeSpec
+from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import Availability, NodeRole, NodeState, TaskState
 from swarmtui.wire.calls import FaultReport, HostReport, LinkFault, Mark, NodePower, NodeReport, RecordsChanged
 
@@ -197,6 +197,15 @@ class Stage:
         )
         self.tasks[task.id] = task
         return task
+
+    def scale(self, name: str, replicas: int) -> None:
+        """Want this many of a service."""
+        self.services = tuple(
+            attrs.evolve(service, spec=attrs.evolve(service.spec, mode=ReplicatedMode(replicas)))
+            if service.name == name
+            else service
+            for service in self.services
+        )
 
     def change(self, task: Task, state: TaskState, error: str = "") -> None:
         status = attrs.evolve(task.status, state=state, timestamp=self.now, error=error)
