@@ -19,7 +19,7 @@ from swarmtui.store import Change, Resync, Store
 async def chronicle(store: Store, events: Events, term: int) -> None:
     """Tell every change from now on, until cancelled."""
     bell = Bell()
-    watch = store.watch()
+    watch = store.watch(tables=[cls.TABLE for cls in _TELLERS])
     watch.wake = bell.ring
     try:
         while True:

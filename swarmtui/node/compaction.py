@@ -12,6 +12,7 @@ from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
 from swarmtui.objects.manifest import RaftSettings
 from swarmtui.raft.inputs import SnapshotTaken
+from swarmtui.storage.errors import NoRoom
 from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
 
@@ -69,7 +70,12 @@ class Compaction:
         index, term = store.index, store.term
         configuration = core.configuration_at(index)
         frozen = store.freeze()
-        mark = await self._worker.run(self._snapshots.save, index, term, configuration, frozen.chunks())
+        try:
+            mark = await self._worker.run(self._snapshots.save, index, term, configuration, frozen.chunks())
+        except NoRoom as error:
+            self._last_index = index  # tried again after as many entries
+            self._events.tell("raft", str(error), term=term, index=index)
+            return
         self._last_index, self._last_bytes = mark.index, mark.size_bytes
         self._consensus.feed(SnapshotTaken(mark))
         self._events.tell(

@@ -112,9 +112,9 @@ class Observing:
         if store is None:
             return
         bell = Bell()
-        watch = store.watch()
-        watch.wake = bell.ring
         tables = frozenset(call.tables)
+        watch = store.watch(tables=tables)
+        watch.wake = bell.ring
         try:
             for answer in self._everything(store, tables):
                 yield answer
@@ -124,7 +124,7 @@ class Observing:
                     for answer in self._everything(store, tables):
                         yield answer
                 elif changes:
-                    newest = {(change.table, change.id): change.after for change in changes if change.table in tables}
+                    newest = {(change.table, change.id): change.after for change in changes}
                     if newest:
                         written = tuple(record for record in newest.values() if record is not None)
                         removed = tuple(key for key, record in newest.items() if record is None)
