@@ -2,7 +2,7 @@
 
 The chain that every task goes through, one link a file, none of which knows the next:
 
-    service's spec -> replicated/global orchestrator: task NEW -> allocator: PENDING -> scheduler: ASSIGNED to a node
+    service's spec -> replicated/global orchestrator: task PENDING (allocated) -> scheduler: ASSIGNED to a node
     -> dispatcher: ships it -> the node's agent: ACCEPTED .. RUNNING -> dispatcher: writes the report -> orchestrator
 
 Contract. Every link is a `Reconciler`: a plain class without clock, randomness, await or thread. It is told of changes

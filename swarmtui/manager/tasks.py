@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from swarmtui.manager.allocator import allocated
 from swarmtui.manager.constraints import satisfies
 from swarmtui.objects.operations import Advance
-from swarmtui.objects.records import NODE_WAS_RESTARTED, Node, Service, Task, TaskStatus
+from swarmtui.objects.records import NODE_WAS_RESTARTED, Node, Service, Task
 from swarmtui.objects.specs import Placement
 from swarmtui.objects.states import TaskState
 from swarmtui.store import Store
@@ -102,7 +103,7 @@ def new_task(
         service_spec_version=service.spec_version,
         ports=service.spec.endpoint_spec.ports,
         port_hint=last_port,
-        status=TaskStatus(state=TaskState.NEW, timestamp=wall, message="created"),
+        status=allocated(wall),
         desired_state=desired,
     )
 

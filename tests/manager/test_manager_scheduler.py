@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from swarmtui.manager.constraints import satisfies
-from swarmtui.objects.operations import Advance, Require
-from swarmtui.objects.records import Node, NodeDescription, NodeStatus
+from swarmtui.objects.operations import Advance, Create, Require
+from swarmtui.objects.records import Node, NodeDescription, NodeStatus, Task
 from swarmtui.objects.specs import SECOND_NS, NodeSpec, Placement, Resources, RestartPolicy
 from swarmtui.objects.states import Availability, NodeRole, TaskState
 from tests.manager.minicluster import MiniCluster, Program
@@ -225,3 +225,11 @@ def test_assignments_are_guarded_by_the_version_of_their_node(cluster: MiniClust
         nodes = {op.node_id for op in transaction.operations if isinstance(op, Advance) and op.node_id}
         guards = {op.id for op in transaction.operations if isinstance(op, Require) and op.table == Node.TABLE}
         assert nodes <= guards
+
+
+def test_a_task_that_somebody_made_new_is_allocated_and_scheduled(cluster: MiniCluster) -> None:
+    cluster.service("web", 0)
+    task = Task(id="t1", service_id="id-web", service_name="web", slot=1)
+    cluster.apply(Create(task))
+    cluster.round()
+    assert cluster.tasks()[0].status.state >= TaskState.PENDING
