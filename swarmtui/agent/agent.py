@@ -20,10 +20,10 @@ from swarmtui.agent.conversation import Conversation
 from swarmtui.agent.executor import Executor, TaskAction, TaskFailed
 from swarmtui.agent.launcher import LauncherLink
 from swarmtui.agent.narrate import Narrate
-from swarmtui.agent.obedience import Obedience
+from swarmtui.agent.obedience import DamagedState, Obedience
 from swarmtui.agent.output import read_output
 from swarmtui.agent.reports import Reports
-from swarmtui.agent.session import SessionConnector
+from swarmtui.agent.session import SessionConnector, SessionLost
 from swarmtui.agent.sweep import kill_marked
 from swarmtui.agent.task_directory import TaskDirectory, load_statuses
 from swarmtui.agent.task_life import MESSAGES, TaskLife
@@ -158,7 +158,7 @@ class Agent:
             await self._life_ended.wait()
         with trio.move_on_after(FAREWELL_S):
             await self._conversation.leave(f"stopping: {self._node.name} was stopped in good order")
-        await self._obedience.write()
+        await self._write_state()
 
     async def _recover(self) -> None:
         """What an earlier run of this node left: its tasks are dead (the launcher saw to that, the sweep makes sure), and
@@ -186,7 +186,13 @@ class Agent:
         while True:
             await self._obedience.changed.wait()
             await trio.sleep(WRITE_BEHIND_S)
+            await self._write_state()
+
+    async def _write_state(self) -> None:
+        try:
             await self._obedience.write()
+        except DamagedState as error:  # the index may be behind, the term never is; the next order tries again
+            self._narrate("node", f"{self._node.name}: {error}", object=self._node.id)
 
     # ---------------------------------------------------------------------------------------------------- orders
 
@@ -197,7 +203,10 @@ class Agent:
             text = f"order of term {order.term} index {order.index} ignored: term {term} index {index} was obeyed"
             self._narrate("refused", text, object=self._node.id)
             return
-        await self._obedience.obey(order.term, order.index)
+        try:
+            await self._obedience.obey(order.term, order.index)
+        except DamagedState as error:  # a full disk: it is not obeyed; the next session asks for it again
+            raise SessionLost(str(error)) from None
         if order.complete or order.addresses:
             self._addresses = order.addresses
         for task in order.tasks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
@@ -38,23 +39,25 @@ class Obedience:
 
     async def obey(self, term: int, index: int) -> None:
         """This order is about to be obeyed. Raises DamagedState, and then it must not be."""
-        new_term = term > self.term
-        self.term, self.index = term, index
+        if term > self.term:
+            await self._put(lambda: (term, index))
+        self.term, self.index = max((self.term, self.index), (term, index))
         self.changed.set()
-        if new_term:
-            await self.write()
 
     async def write(self) -> None:
-        """Puts the highest order on disk if it is not there yet. One write at a time: two would share one temporary file, and
-        the older one could end last."""
+        """Puts the highest order on disk if it is not there yet. Raises DamagedState."""
+        self.changed = trio.Event()
+        await self._put(lambda: (self.term, self.index))
+
+    async def _put(self, highest: Callable[[], tuple[int, int]]) -> None:
+        """One write at a time: two would share one temporary file, and the older one could end last."""
         async with self._turn:
-            highest = (self.term, self.index)
-            self.changed = trio.Event()
-            if highest == self._written:
+            order = highest()
+            if order <= self._written:
                 return
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(_store, self._path, *highest)
-            self._written = highest
+                await trio.to_thread.run_sync(_store, self._path, *order)
+            self._written = order
 
 
 def _load(path: Path) -> tuple[int, int]:

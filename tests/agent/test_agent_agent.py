@@ -417,6 +417,28 @@ async def test_a_new_term_is_on_disk_before_its_first_order_is_obeyed(tmp_path: 
         assert Obedience(tmp_path / "agent.json").term == 3
 
 
+async def test_an_order_of_a_new_term_that_cannot_be_written_is_not_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise DamagedState("agent.json cannot be written: No space left on device")
+
+    async with world(tmp_path) as w:
+        await w.session.order(make_task("t1"), term=3, index=7)
+        await w.session.until_state("t1", TaskState.RUNNING)
+        with monkeypatch.context() as patch:
+            patch.setattr("swarmtui.agent.obedience._store", full)
+            for _ in range(2):  # nor when it is asked again
+                await w.session.order(term=4, index=8, complete=True)
+                with trio.fail_after(5):
+                    w.session = await w.connector.opened.receive()
+                await w.session.accept(term=4)
+            assert w.agent.pids() == {"t1": 4242}
+            assert any("No space left" in text for text in w.stories.of("node"))
+        await w.session.order(term=4, index=8, complete=True)
+        await until(lambda: not w.agent.pids(), "it to be obeyed")
+
+
 async def test_the_index_of_the_last_order_is_written_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swarmtui.agent.agent.WRITE_BEHIND_S", 0.01)
     async with world(tmp_path) as w:

@@ -15,9 +15,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import trio
+import trio.testing
 
-from swarmtui.demo import default_cluster_file, flaky
+from swarmtui.client.errors import NoQuorum
+from swarmtui.demo import default_cluster_file, flaky, ticker
 from swarmtui.objects.cluster_file import parse_cluster_file
+from swarmtui.objects.records import KeyValue
 from swarmtui.objects.specs import GlobalMode, ReplicatedMode
 
 ROOT = Path(__file__).parents[2]
@@ -117,9 +121,74 @@ def test_flaky_fails_and_says_why() -> None:
     assert done.stdout == "here: working, for now\n"
 
 
-@pytest.mark.parametrize("name", ["web", "flaky", "agent"])
-def test_programs_are_short_and_start_quickly(name: str) -> None:
+class FakeKeys:
+    """A kv that answers after some time, refuses for a while, or says nothing."""
+
+    def __init__(self) -> None:
+        self.value = b"41"
+        self.refused = 0
+        self.delay_s = 0.002
+
+    async def get(self, key: str) -> KeyValue:
+        return KeyValue(id=key, value=self.value)
+
+    async def put(self, key: str, value: str) -> int:
+        await trio.sleep(self.delay_s)
+        if self.refused:
+            self.refused -= 1
+            raise NoQuorum(2, 3, 5)
+        self.value = value.encode()
+        return 1
+
+
+class FakeCluster:
+    def __init__(self) -> None:
+        self.kv = FakeKeys()
+
+    async def __aenter__(self) -> FakeCluster:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+
+async def test_ticker_counts_on_and_says_what_a_gap_cost(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster = FakeCluster()
+    monkeypatch.setattr("swarmtui.connect", lambda: cluster, raising=False)
+
+    async def break_it() -> None:
+        await trio.sleep(0.9)
+        cluster.kv.refused = 3
+        await trio.sleep(1.0)
+        cluster.kv.delay_s = 1e9
+        await trio.sleep(1.0)
+        cluster.kv.delay_s = 0.002
+
+    with trio.move_on_after(4.1):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(break_it)
+            nursery.start_soon(ticker.main)
+    assert capsys.readouterr().out.splitlines() == [
+        "tick 42 written in 2.0 ms",
+        "tick 43 written in 2.0 ms",
+        "tick 44 written in 68.0 ms: writes had stopped, attempt 4 went through",
+        "tick 45 written in 2.0 ms",
+        "tick 46 written in 1022.0 ms: writes had stopped, attempt 2 went through",
+        "tick 47 written in 2.0 ms",
+        "tick 48 written in 2.0 ms",
+        "tick 49 written in 2.0 ms",
+    ]
+
+
+@pytest.mark.parametrize("name", ["web", "flaky", "agent", "ticker"])
+def test_programs_are_short(name: str) -> None:
     assert len((ROOT / "swarmtui/demo" / f"{name}.py").read_text().splitlines()) < LINES_MAX
+
+
+@pytest.mark.parametrize("name", ["web", "flaky", "agent"])
+def test_programs_start_quickly(name: str) -> None:
     heavy = (
         "import sys, swarmtui.demo."
         + name
