@@ -131,11 +131,14 @@ def replica_counts(service: Service, own: Iterable[Task], down_nodes: Iterable[s
     return running, sum(not task.status.state.is_terminal for task in wanted_tasks)
 
 
-def task_listing(
-    tasks: Iterable[Task], node_names: Mapping[str, str], shown: Shown, *, resolve: bool = True
-) -> Listing:
+def task_listing(tasks: Iterable[Task], nodes: Iterable[Node], shown: Shown, *, resolve: bool = True) -> Listing:
     """`service ps`, `node ps`, `ps`: by name, what is to run before what is over, newest first, all but the first
     of a slot indented."""
+    tasks, nodes = list(tasks), list(nodes)
+    node_names = {node.id: node.name for node in nodes}
+    down = {
+        node.id for node in nodes if node.status.state is NodeState.DOWN
+    }  # where nothing runs, whatever was last said
     names = {task.id: shown_name(task, node_names if resolve else {}) for task in tasks}
     rows, previous = [], None
 
@@ -144,7 +147,7 @@ def task_listing(
 
     for task in sorted(tasks, key=order):
         name = names[task.id]
-        runs = task.status.state is TaskState.RUNNING and task.status.pid > 0
+        runs = task.status.state is TaskState.RUNNING and task.status.pid > 0 and task.node_id not in down
         state = f"{task.status.state.word} {ago(task.status.timestamp, shown.now)}".rstrip()
         values = {
             "ID": short_id(task.id, shown.no_trunc),

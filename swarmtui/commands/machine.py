@@ -6,12 +6,11 @@ and imports it only when it is asked, since a cluster can be talked to from wher
 
 from __future__ import annotations
 
-import importlib
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -61,24 +60,25 @@ class Machine(Protocol):
     def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]: ...
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(name)
-
-
 class ThisMachine:
     """The real one."""
 
     def find(self, selector: str | None, start: Path) -> Path:
-        return _module("swarmtui.client.discovery").find_cluster(selector, start)  # type: ignore[no-any-return]
+        from swarmtui.client.discovery import find_cluster
+
+        return find_cluster(selector, start)
 
     def clusters(self) -> Sequence[FoundCluster]:
-        list_clusters = _module("swarmtui.client.discovery").list_clusters
+        from swarmtui.client.discovery import list_clusters
+
         return [
             FoundCluster(found.name, found.id, found.directory, found.running, found.nodes) for found in list_clusters()
         ]
 
     def default_base(self) -> Path:
-        return _module("swarmtui.client.discovery").default_base()  # type: ignore[no-any-return]
+        from swarmtui.client.discovery import default_base
+
+        return default_base()
 
     def default_text(self) -> str:
         package = Path(__file__).resolve().parents[1]
@@ -111,13 +111,14 @@ class ThisMachine:
         return running_host(directory) is not None
 
     async def ensure_host(self, directory: Path) -> None:
+        from swarmtui.client.discovery import register_cluster
         from swarmtui.host.start import HostFailed, ensure_host
 
         try:
             await ensure_host(directory)
         except HostFailed as error:
             raise CommandFailed(str(error)) from None
-        _module("swarmtui.client.discovery").register_cluster(directory)
+        register_cluster(directory)
 
     async def wait_gone(self, directory: Path, limit_s: float) -> bool:
         from swarmtui.host.start import wait_gone
@@ -129,6 +130,6 @@ class ThisMachine:
             shutil.rmtree(directory)
 
     def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]:
-        import swarmtui
+        from swarmtui.client import connect
 
-        return cast("AbstractAsyncContextManager[ClusterPort]", cast(Any, swarmtui).connect(directory))
+        return connect(directory)

@@ -78,7 +78,7 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
     shown_names = {task.id: shown_name(task, names) for task in tasks}
     tasks = filtered(tasks, arguments.values.get("filter") or (), task_filters(shown_names, tables.node_names))
     shown = tables.shown(context, arguments)
-    context.out.show(task_listing(tasks, tables.node_names, shown, resolve=not arguments.flag("no_resolve")))
+    context.out.show(task_listing(tasks, tables.nodes, shown, resolve=not arguments.flag("no_resolve")))
 
 
 async def run_update(context: Context, arguments: Arguments) -> None:

@@ -8,6 +8,7 @@ import trio
 
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Risk, flag, option, positional
 from swarmtui.commands.errors import CommandFailed, TryLater, exit_code_of
+from swarmtui.commands.listings import natural
 from swarmtui.commands.output import Column, Line, Listing, Note, Row
 from swarmtui.commands.targets import resolve_node
 from swarmtui.commands.views import fetch_view
@@ -78,7 +79,7 @@ async def run_state(context: Context, arguments: Arguments) -> None:
 def _state_row(name: str, report: NodeReport | None, names: dict[str, str]) -> Row:
     if report is None:
         return Row({"node": name, "role": "unknown"})
-    heard = [names.get(id, id) for id in report.heard]
+    heard = sorted((names.get(id, id) for id in report.heard), key=natural)
     values: dict[str, Any] = {
         "node": name,
         "role": report.raft_role,

@@ -59,7 +59,7 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
     tasks = filtered(tasks, arguments.values.get("filter") or (), task_filters(shown_names, tables.node_names))
     if services:
         shown = tables.shown(context, arguments)
-        context.out.show(task_listing(tasks, tables.node_names, shown, resolve=not arguments.flag("no_resolve")))
+        context.out.show(task_listing(tasks, tables.nodes, shown, resolve=not arguments.flag("no_resolve")))
     for text in missing:
         context.out.show(Failure(text))
     if missing:

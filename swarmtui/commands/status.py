@@ -9,7 +9,6 @@ import attrs
 from swarmtui.commands.command import Arguments, Command, Context
 from swarmtui.commands.effects import spare_words
 from swarmtui.commands.output import Document
-from swarmtui.commands.words import count_words
 
 if TYPE_CHECKING:
     from swarmtui.commands.ports import NodeView, StatusView
@@ -49,9 +48,11 @@ def text_of_status(status: StatusView) -> str:
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.append("")
     tasks = ", ".join(f"{count} {state}" for state, count in status.tasks.items()) or "none"
-    services = status.services if isinstance(status.services, int) else len(status.services)
-    lines.append(f"{count_words(services, 'service')}; tasks: {tasks}")
-    lines += [f"fault: {_fault_text(fault)}" for fault in status.faults]
+    if status.services:
+        words = ", ".join(f"{service.name} {service.running}/{service.wanted}" for service in status.services)
+        lines.append(f"services: {words}")
+    lines.append(f"tasks: {tasks}")
+    lines += [f"fault: {fault}" for fault in status.faults]
     if status.faults:
         lines.append("heal them with: swarmtui heal")
     return "\n".join(lines)
@@ -75,10 +76,6 @@ def _row(node: NodeView) -> tuple[str, ...]:
         str(node.pid or "-"),
         node.address,
     )
-
-
-def _fault_text(fault: Any) -> str:
-    return fault if isinstance(fault, str) else str(getattr(fault, "text", fault))
 
 
 COMMANDS: tuple[Command, ...] = (

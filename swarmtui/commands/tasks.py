@@ -29,7 +29,7 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
         tasks, filters, task_filters({task.id: shown_name(task, names) for task in tasks}, tables.node_names)
     )
     shown = tables.shown(context, arguments)
-    context.out.show(task_listing(tasks, tables.node_names, shown, resolve=not arguments.flag("no_resolve")))
+    context.out.show(task_listing(tasks, tables.nodes, shown, resolve=not arguments.flag("no_resolve")))
 
 
 def _meant(word: str, view: View) -> list[Task]:

@@ -47,8 +47,3 @@ def port_words(endpoint: EndpointSpec) -> str:
     return ", ".join(
         f"*:{port.published_port}->{port.target_port or 'auto'}/{port.protocol}" for port in endpoint.ports
     )
-
-
-def count_words(count: int, noun: str) -> str:
-    """`1 task`, `3 tasks`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

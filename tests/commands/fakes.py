@@ -98,7 +98,7 @@ class Status:
     quorum: Quorum
     stale: bool
     nodes: list[NodeRow]
-    services: int
+    services: list[Any]
     tasks: dict[str, int]
     faults: list[Any]
 
@@ -322,7 +322,7 @@ class FakeCluster:
             Quorum(voters, needed, up, up >= needed and self.leader is not None),
             self.stale,
             rows,
-            self.store.count(Service),
+            [],
             counts,
             [],
         )
