@@ -51,7 +51,7 @@ class Enforcer(Reconciler):
             )
             operations.append(Advance(task.id, status=status))
             text = f"{task_name(task, node)} must leave {node.name}: {error}"
-            says.append(Narration("task", text, object=task.name, data={"task": task.id, "node": node.id}))
+            says.append(Narration("task", text, object=task.id, data={"name": task.name, "node": node.id}))
         return Decision((key,), tuple(operations), tuple(says), more=len(victims) > OPERATIONS_MAX - 1)
 
     def _victims(self, node: Node) -> list[tuple[Task, str]]:

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import attrs
 
-from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler, cluster_of
+from swarmtui.manager.reconciler import Decision, Moment, Reconciler, cluster_of
 from swarmtui.manager.shutdown import is_shutting_down
 from swarmtui.manager.silence import SilenceClock
 from swarmtui.objects.dispatch import Register
@@ -234,9 +234,5 @@ class Health(Reconciler):
         return self._write(attrs.evolve(node, status=status), node)
 
     def _write(self, record: Node, node: Node) -> Decision:
-        says: tuple[Narration, ...] = ()
-        if record.status.state is not node.status.state:
-            why = f": {record.status.message}" if record.status.message else ""
-            data = {"node": node.id, "state": record.status.state.value}
-            says = (Narration("node", f"{node.name} {record.status.state.value}{why}", node.id, data),)
-        return Decision((node.id,), (Update(record, version=node.version),), says)
+        """The node's status says why; the event is made of the change itself, by whoever chronicles the store."""
+        return Decision((node.id,), (Update(record, version=node.version),))

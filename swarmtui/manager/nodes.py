@@ -87,6 +87,6 @@ class Orphaner(Reconciler):
         return Decision(
             keys=(key,),
             operations=tuple(Advance(task_id=task.id, status=status) for task in lost[:OPERATIONS_MAX]),
-            says=(Narration("task", f"{len(lost)} tasks orphaned: {error}", object=key),),
+            says=(Narration("node", f"{len(lost)} tasks orphaned: {error}", object=key),),
             more=len(lost) > OPERATIONS_MAX,
         )

@@ -31,7 +31,11 @@ class Moment:
 
 @attrs.frozen
 class Narration:
-    """One event to tell: kind, whole line, the object it is about and its data."""
+    """One event to tell: kind, whole line, the id of the object it is about, and data.
+
+    Only what the store's changes do not say by themselves: causes. That a node is Down or a task failed is told by whoever
+    chronicles the store.
+    """
 
     kind: str
     text: str

@@ -126,8 +126,6 @@ class ReplicatedOrchestrator(Orchestrator):
             for slot in grouped.values()
             if slot.tasks and not slot.occupied and slot.number not in reused
         ]
-        if too_many or created:
-            steps.append(Step(says=(_say_scaled(service, len(occupied), len(kept) + len(created)),)))
         restarts = [slots.restart(slot) for slot in kept]
         plan = self._updater.plan(
             slots, (slot for slot, step in zip(kept, restarts, strict=True) if not step.operations)
@@ -154,9 +152,7 @@ class ReplicatedOrchestrator(Orchestrator):
         if not tasks:
             return None
         operations = want_all(tasks[:OPERATIONS_MAX], TaskState.REMOVE)
-        text = f"{tasks[0].service_name} is removed: {len(tasks)} tasks to stop"
-        says = (Narration("service", text, object=tasks[0].service_name, data={"service": service_id}),)
-        return Decision((service_id,), operations, says, more=len(tasks) > OPERATIONS_MAX)
+        return Decision((service_id,), operations, more=len(tasks) > OPERATIONS_MAX)
 
 
 def keep(occupied: list[Slot], wanted: int, slots: Slots) -> tuple[list[Slot], list[Slot]]:
@@ -182,11 +178,6 @@ def keep(occupied: list[Slot], wanted: int, slots: Slots) -> tuple[list[Slot], l
     ranked = sorted(((copy_on_node(slot), position) for position, slot in enumerate(ordered)))
     chosen = [ordered[position] for _, position in ranked]
     return sorted(chosen[:wanted], key=lambda slot: slot.number), chosen[wanted:]
-
-
-def _say_scaled(service: Service, have: int, wanted: int) -> Narration:
-    text = f"{service.name}: {wanted} replicas, was {have}"
-    return Narration("service", text, object=service.name, data={"service": service.id, "replicas": wanted})
 
 
 def _matters(before: object, after: object) -> bool:

@@ -19,7 +19,6 @@ from swarmtui.manager.filters import Filter, explain, refusal
 from swarmtui.manager.ledger import Ledger, NodeLedger, Version, is_active, is_tracked
 from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler, cluster_of
 from swarmtui.manager.spread import place
-from swarmtui.manager.tasks import task_name
 from swarmtui.objects.operations import OPERATIONS_MAX, Advance, Operation, Require, Verdict
 from swarmtui.objects.records import Cluster, Node, Task, TaskStatus
 from swarmtui.objects.states import TaskState
@@ -175,7 +174,7 @@ class Scheduler(Reconciler):
             Advance(task.id, status=status, node_id=None if task.node_id else page.node.id) for task, page in placed
         ]
         keys = tuple(task.id for task, _ in placed)
-        return Decision(keys, tuple(operations), (_say_assigned(placed),))
+        return Decision(keys, tuple(operations), _say_assigned(placed))
 
     def _explain(self, tasks: list[Task], reasons: Iterable[Filter], moment: Moment) -> list[Decision]:
         """Writes why nothing fits into the tasks that do not say so yet."""
@@ -185,10 +184,8 @@ class Scheduler(Reconciler):
         decisions = []
         for first in range(0, len(unsaid), TASKS_PER_DECISION):
             some = unsaid[first : first + TASKS_PER_DECISION]
-            names = some[0].name if len(some) == 1 else f"{some[0].service_name}: {len(some)} tasks"
-            says = Narration("task", f"{names}: {error}", object=some[0].name, data={"service": some[0].service_id})
             operations = tuple(Advance(task.id, status=_still_pending(task, error, moment)) for task in some)
-            decisions.append(Decision(tuple(task.id for task in some), operations, (says,)))
+            decisions.append(Decision(tuple(task.id for task in some), operations))
         return decisions
 
 
@@ -219,12 +216,13 @@ def _level(preference: str) -> Callable[[NodeLedger], str]:
     return lambda page: value_of(page.node, descriptor) or ""
 
 
-def _say_assigned(placed: Sequence[tuple[Task, NodeLedger]]) -> Narration:
-    task, page = placed[0]
-    data = {"service": task.service_id, "tasks": [task.id for task, _ in placed]}
+def _say_assigned(placed: Sequence[tuple[Task, NodeLedger]]) -> tuple[Narration, ...]:
+    """One line for a whole group; a single assignment is told by the change itself."""
     if len(placed) == 1:
-        return Narration("task", f"{task_name(task, page.node)} scheduled on {page.node.name}", task.name, data)
+        return ()
+    task = placed[0][0]
     counts = Counter(page.node.name for _, page in placed)
     spread = ", ".join(f"{count} on {name}" for name, count in sorted(counts.items()))
     text = f"{task.service_name}: {len(placed)} tasks scheduled, {spread}"
-    return Narration("task", text, object=task.service_name, data=data)
+    data = {"name": task.service_name, "tasks": [task.id for task, _ in placed]}
+    return (Narration("service", text, object=task.service_id, data=data),)

@@ -203,8 +203,8 @@ class Slots:
         return self._narration(f"{name} is not restarted ({why}): {why_ended(task)}", task, cause)
 
     def _narration(self, text: str, task: Task, cause: Cause) -> Narration:
-        data = {"task": task.id, "service": task.service_id, "node": task.node_id, "cause": cause.value}
-        return Narration("task", text, object=task.name, data=data)
+        data = {"name": task.name, "service": task.service_id, "node": task.node_id, "cause": cause.value}
+        return Narration("task", text, object=task.id, data=data)
 
 
 def has_started(task: Task) -> bool:

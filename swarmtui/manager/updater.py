@@ -163,8 +163,8 @@ def _replace(slots: Slots, slot: Slot, config: UpdateConfig) -> Step:
     node = slots.node(old[0].node_id)
     how = "started before the old one stops" if start_first else "once the old one has stopped"
     text = f"{task_name(old[0], node)}: replaced by a task of the new spec, {how}"
-    data = {"service": slots.service.id, "task": task.id, "replaces": old[0].id}
-    return Step(operations, (Narration("task", text, object=task.name, data=data),))
+    data = {"name": task.name, "service": slots.service.id, "replaces": old[0].id}
+    return Step(operations, (Narration("task", text, object=task.id, data=data),))
 
 
 def _begun(slots: Slots) -> UpdateStatus | None:

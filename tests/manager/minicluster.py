@@ -202,6 +202,7 @@ class MiniCluster:
         self.lag = 0.0  # chance that an applied proposal waits another round
         self.programs: dict[str, Program] = {}
         self.said: list[str] = []
+        self.placed: list[tuple[str, str]] = []  # (task's name, node)
         self.agents: dict[str, FakeAgent] = {}
         self.in_flight: deque[Batch] = deque()
         self.transactions: list[Transaction] = []
@@ -342,7 +343,22 @@ class MiniCluster:
         (result,) = self.store.apply(self.store.index + 1, max(self.store.term, 1), data)
         self.transactions.append(transaction)
         self.check_slots(transaction)
+        if result.verdict is Verdict.DONE:
+            self.chronicle(transaction)
         return result
+
+    def chronicle(self, transaction: Transaction) -> None:
+        for operation in transaction.operations:
+            match operation:
+                case Update(Node() as node):
+                    self.said.append(f"{node.name} {node.status.state}: {node.status.message}")
+                case (
+                    Advance(node_id=str(node_id))
+                    | Advance(status=TaskStatus(state=TaskState.ASSIGNED), node_id=node_id)
+                ):
+                    task = self.store.get(Task, operation.task_id)
+                    if task is not None:
+                        self.placed.append((task.name, node_id or task.node_id))
 
     # ---- running
 

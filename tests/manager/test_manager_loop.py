@@ -125,7 +125,8 @@ async def test_from_genesis_to_a_running_task_and_a_dead_node(autojump_clock: tr
         port.refusing.add("id-n1")
         await port.send_in.send((key, SessionBroken("reset by peer")))
         await until(lambda: leadership.store.get(Node, "id-n1").status.state is NodeState.DOWN)
-        assert "n1 down: its session ended (reset by peer) and a dial to it is refused" in leadership.told
+        why = leadership.store.get(Node, "id-n1").status.message
+        assert why == "its session ended (reset by peer) and a dial to it is refused"
         nursery.cancel_scope.cancel()
 
 
