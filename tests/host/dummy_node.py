@@ -110,7 +110,10 @@ def main(arguments: list[str]) -> int:
     with os.fdopen(os.dup(0), "rb", buffering=0) as stdin:
         line = b""
         while not line.endswith(b"\n"):
-            line += stdin.read(1)
+            byte = stdin.read(1)
+            if not byte:
+                return 1  # the host died before it handed anything over
+            line += byte
     (directory / "links.json").unlink(missing_ok=True)
     node.write("handover.json", json.loads(line))
     mark = f"{node.birth.manifest.id}/{node.birth.node_id}/task"
