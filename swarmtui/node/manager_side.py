@@ -31,7 +31,7 @@ from swarmtui.storage.log import RaftStorage
 from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
 from swarmtui.store import Store
-from swarmtui.store.snapshot import read_snapshot
+from swarmtui.store.snapshot import MalformedSnapshot, read_snapshot
 
 DISK_LOOK_S = 5.0  # how often the free space is looked at
 GENESIS_LAST_INDEX = 1
@@ -54,7 +54,13 @@ def open_disk(directory: Path, node_id: str) -> Opened:
     store = Store()
     mark = storage.restored.snapshot
     if mark is not None:
-        store.restore(snapshots.open_chunks(mark))
+        chunks = snapshots.open_chunks(mark)
+        try:
+            store.restore(chunks)
+        except MalformedSnapshot:
+            for _ in chunks:  # its checksum says whether the disk or a newer version is to blame: DamagedSnapshot
+                continue
+            raise
     return Opened(storage, snapshots, store)
 
 

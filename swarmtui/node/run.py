@@ -21,12 +21,22 @@ from swarmtui.objects.states import NodeRole
 from swarmtui.storage.directory import NodeDirectory, open_node_directory
 from swarmtui.storage.errors import Damaged, DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
 from swarmtui.storage.worker import DiskWorker
+from swarmtui.store import MalformedSnapshot
 from swarmtui.wire.calls import LinkFault
 from swarmtui.wire.certificates import NotCertified, load_credentials
 from swarmtui.wire.faults import LinkFaults
 
 POWER_FD = 0
-UNUSABLE = (Damaged, DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat, NotCertified, BadHandover)
+UNUSABLE = (
+    Damaged,
+    DirectoryInUse,
+    DirectoryMissing,
+    ForeignDirectory,
+    NewerFormat,
+    MalformedSnapshot,
+    NotCertified,
+    BadHandover,
+)
 
 
 class CannotStart(Exception):
