@@ -9,10 +9,7 @@ somebody else created meanwhile is found.
 
 from __future__ import annotations
 
-import os
 import signal
-import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -22,37 +19,20 @@ from swarmtui.commands.apply_file import apply_services, differing_settings
 from swarmtui.commands.command import Arguments, Context, OpenConsole
 from swarmtui.commands.convergence import convergence_of
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage, exit_code_of
-from swarmtui.commands.machine import CLUSTER_DIRECTORY, CLUSTER_FILE, DEFAULT_NAME
 from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, SlotProgress
+from swarmtui.commands.planning import Plan, plan_up
 from swarmtui.commands.ports import ClusterPort, NodeView, StatusView
 from swarmtui.commands.task_output import show_logs
 from swarmtui.commands.views import fetch
-from swarmtui.objects.cluster_file import ClusterFile, InvalidClusterFile, bare_cluster_file, parse_cluster_file
 from swarmtui.objects.manifest import Manifest
-from swarmtui.objects.notations import parse_env_file
 from swarmtui.wire.calls import HostReport, NodePower, Power
 
-POLL_S = 0.05
-RETRY_S = 0.05
+POLL_S = 0.1
 GONE_LIMIT_S = 90.0
 
 _LISTENS = (" task", " tasks")  # as the host reports a published port: `web: 5 tasks`, `web: not yet`, or why not
 _NOT_YET = ": not yet"
 _OFF = (Power.KILLED, Power.STOPPED, Power.EXITED)
-
-
-@attrs.frozen
-class Plan:
-    """Which cluster is meant. `file` is None for a cluster that is resumed without one."""
-
-    base: Path  # the directory that holds `.swarmtui/`
-    file: ClusterFile | None
-    path: Path | None  # where the file was read from; None: the packaged default, a bare cluster, or no file
-    introduction: str = ""
-
-    @property
-    def directory(self) -> Path:
-        return self.base / CLUSTER_DIRECTORY
 
 
 async def bring_up(context: Context, arguments: Arguments) -> None:
@@ -75,138 +55,6 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
         context.follow_up = OpenConsole(plan.directory)
     elif refused:
         raise SomeFailed(1)
-
-
-# ------------------------------------------------------------------------------------------------------ which cluster
-
-
-def plan_up(context: Context, arguments: Arguments) -> Plan:
-    """Which cluster these arguments mean, read and checked. Nothing is written."""
-    managers, workers = arguments.get("managers"), arguments.get("workers")
-    if context.place.selector is not None:
-        if arguments.get("file") is not None:
-            raise WrongUsage("--cluster names a cluster that exists and -f a file to make one from; choose one")
-        directory = context.machine.find(context.place.selector, context.place.start)
-        return _resumed(context, directory.parent, managers, workers)
-    path = _named_file(arguments.text("file"), context.place.start)
-    if path is None and managers is None and workers is None:
-        return _nearest(context)
-    path = path or _nearest_file(context.place.start)
-    if path is not None:
-        return Plan(path.parent, _read(context, path, managers, workers), path)
-    base = context.place.start
-    return Plan(base, _parsed(lambda: bare_cluster_file(_name_of(base), managers, workers), ""), None)
-
-
-def _nearest(context: Context) -> Plan:
-    """The nearest cluster.toml or cluster upward; with neither, the packaged default."""
-    start = context.place.start.resolve()
-    for base in (start, *start.parents):
-        path = base / CLUSTER_FILE
-        if path.is_file():
-            return Plan(base, _read(context, path, None, None), path)
-        if _is_own_cluster(base / CLUSTER_DIRECTORY):
-            return _resumed(context, base, None, None)
-    base = context.machine.default_base()
-    file = _parsed(
-        lambda: parse_cluster_file(
-            context.machine.default_text(), environment=context.place.environment, name=DEFAULT_NAME
-        ),
-        "packaged ",
-    )
-    introduction = (
-        f"no {CLUSTER_FILE} from here upward: this is the packaged default cluster {file.name!r}, its data in {base}"
-    )
-    return Plan(base, file, None, introduction)
-
-
-def _is_own_cluster(directory: Path) -> bool:
-    """A cluster directory that is ours and that nobody else may write to: what lies around is not to be believed."""
-    try:
-        found = directory.stat()
-    except OSError:
-        return False
-    is_private = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return is_private and (directory / "cluster.json").is_file()
-
-
-def _resumed(context: Context, base: Path, managers: int | None, workers: int | None) -> Plan:
-    """A cluster that exists: with the file it was made from, if that still lies there."""
-    manifest = context.machine.manifest(base / CLUSTER_DIRECTORY)
-    path = base / manifest.cluster_file if manifest.cluster_file else None
-    if path is not None and path.is_file():
-        return Plan(base, _read(context, path, managers, workers), path)
-    return Plan(base, None, None)
-
-
-def _named_file(name: str, start: Path) -> Path | None:
-    if not name:
-        return None
-    path = (start / name).resolve()
-    if path.is_dir():
-        path = path / CLUSTER_FILE
-    if not path.is_file():
-        raise CommandFailed(f"there is no file {name}")
-    return path
-
-
-def _nearest_file(start: Path) -> Path | None:
-    start = start.resolve()
-    found = (directory / CLUSTER_FILE for directory in (start, *start.parents))
-    return next((path for path in found if path.is_file()), None)
-
-
-def _read(context: Context, path: Path, managers: int | None, workers: int | None) -> ClusterFile:
-    """The file, with the variables of the shell and of `.env` beside it (the shell's win, as in Compose)."""
-    environment = {**_env_beside(path), **context.place.environment}
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
-
-    def read_file(name: str) -> str:
-        return (path.parent / name).read_text(encoding="utf-8", errors="replace")
-
-    def parse() -> ClusterFile:
-        return parse_cluster_file(
-            text,
-            environment=environment,
-            name=_name_of(path.parent),
-            managers=managers,
-            workers=workers,
-            read_file=read_file,
-        )
-
-    return _parsed(parse, f"{path.name}: ")
-
-
-def _env_beside(path: Path) -> dict[str, str]:
-    env = path.parent / ".env"
-    try:
-        return parse_env_file(env.read_text(encoding="utf-8", errors="replace"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CommandFailed(f"{env} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise CommandFailed(f"{env}: {error}") from None
-
-
-def _parsed(parse: Callable[[], ClusterFile], source: str) -> ClusterFile:
-    try:
-        return parse()
-    except InvalidClusterFile as error:
-        if error.key.startswith("--"):
-            raise WrongUsage(str(error)) from None
-        raise CommandFailed(f"{source}{error}") from None
-
-
-def _name_of(base: Path) -> str:
-    """A directory's name as a cluster's: what DNS does not allow becomes -."""
-    words = "".join(
-        character if character.isascii() and character.isalnum() else "-" for character in base.resolve().name
-    )
-    return words.strip("-")[:63].strip("-") or "swarm"
 
 
 def _manifest(context: Context, plan: Plan) -> Manifest:
@@ -293,10 +141,10 @@ async def _status(context: Context) -> StatusView | None:
 async def _wait_until_healthy(context: Context, missing: list[str]) -> list[str]:
     """Returns the nodes that can never be well, each with what to do; everything else is."""
     while True:
+        await trio.sleep(POLL_S)  # first too: what was just written begins to have tasks
         gone = await _look(context, missing)
         if not missing:
             return gone
-        await trio.sleep(POLL_S)
 
 
 async def _look(context: Context, missing: list[str]) -> list[str]:
@@ -317,13 +165,14 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
         SlotProgress(node.name, SlotMark.RUNNING if node.status == "ready" else SlotMark.MOVING, node.status)
         for node in status.nodes
     ]
-    tables = await fetch(context, "service", "task", "node")
-    for service in tables.services:
-        standing = convergence_of(service, tables.tasks, tables.nodes)
-        if not standing.is_settled and standing.running < standing.wanted:
-            waiting.append(f"{service.name} has {standing.running} of {standing.wanted} tasks running")
-        elif standing.stuck and not waiting:
-            context.out.show(Note(f"{service.name}: {'; '.join(standing.stuck)}"))
+    behind = [
+        f"{service.name} has {service.running} of {service.wanted} tasks running"
+        for service in status.services
+        if service.running < service.wanted
+    ]
+    if behind and not waiting:  # as long as nodes are missing it is no use to ask which tasks fit nowhere
+        behind = await _unconverged(context)
+    waiting += behind
     for port, text in report.published.items():
         if text.endswith(_NOT_YET):
             waiting.append(f"port {port} does not listen yet")
@@ -333,6 +182,18 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
     ready = sum(slot.mark is SlotMark.RUNNING for slot in slots)
     context.out.show(Progress(report.name, tuple(slots), ready, len(slots), done=not waiting, text="; ".join(waiting)))
     return [f"{name}: {text}" for name, text in refused.items()]
+
+
+async def _unconverged(context: Context) -> list[str]:
+    """The services that are not where they should be. Those that no node fits are named and hold nothing up."""
+    tables = await fetch(context, "service", "task", "node")
+    standings = [convergence_of(service, tables.tasks, tables.nodes) for service in tables.services]
+    behind = [one for one in standings if not one.is_settled and one.running < one.wanted]
+    if not behind:
+        for one in standings:
+            if one.stuck:
+                context.out.show(Note(f"{one.service}: {'; '.join(one.stuck)}"))
+    return [f"{one.service} has {one.running} of {one.wanted} tasks running" for one in behind]
 
 
 def _why_not_ready(node: NodeView, power: NodePower | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -322,10 +323,16 @@ class FakeCluster:
             Quorum(voters, needed, up, up >= needed and self.leader is not None),
             self.stale,
             rows,
-            [],
+            [self._service_row(service) for service in self.store.all(Service)],
             counts,
             [],
         )
+
+    def _service_row(self, service: Service) -> SimpleNamespace:
+        tasks = self.store.tasks(service_id=service.id)
+        running = sum(task.status.state is TaskState.RUNNING for task in tasks)
+        wanted = service.mode.replicas if isinstance(service.mode, ReplicatedMode) else len(tasks)
+        return SimpleNamespace(name=service.name, running=running, wanted=wanted)
 
     async def records(
         self,

@@ -1,0 +1,165 @@
+"""Which cluster `up` means, read and checked before anything is made.
+
+--cluster NAME|DIR     one that exists
+-f FILE                the cluster of this file
+--managers, --workers  the nearest cluster.toml with other counts, else a bare cluster in this directory
+nothing                the nearest cluster.toml or cluster upward, else the packaged default
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from swarmtui.commands.command import Arguments, Context
+from swarmtui.commands.errors import CommandFailed, WrongUsage
+from swarmtui.commands.machine import CLUSTER_DIRECTORY, CLUSTER_FILE, DEFAULT_NAME
+from swarmtui.objects.cluster_file import ClusterFile, InvalidClusterFile, bare_cluster_file, parse_cluster_file
+from swarmtui.objects.notations import parse_env_file
+
+
+@attrs.frozen
+class Plan:
+    """Which cluster is meant. `file` is None for a cluster that is resumed without one."""
+
+    base: Path  # the directory that holds `.swarmtui/`
+    file: ClusterFile | None
+    path: Path | None  # where the file was read from; None: the packaged default, a bare cluster, or no file
+    introduction: str = ""
+
+    @property
+    def directory(self) -> Path:
+        return self.base / CLUSTER_DIRECTORY
+
+
+def plan_up(context: Context, arguments: Arguments) -> Plan:
+    """Which cluster these arguments mean, read and checked. Nothing is written."""
+    managers, workers = arguments.get("managers"), arguments.get("workers")
+    if context.place.selector is not None:
+        if arguments.get("file") is not None:
+            raise WrongUsage("--cluster names a cluster that exists and -f a file to make one from; choose one")
+        directory = context.machine.find(context.place.selector, context.place.start)
+        return _resumed(context, directory.parent, managers, workers)
+    path = _named_file(arguments.text("file"), context.place.start)
+    if path is None and managers is None and workers is None:
+        return _nearest(context)
+    path = path or _nearest_file(context.place.start)
+    if path is not None:
+        return Plan(path.parent, _read(context, path, managers, workers), path)
+    base = context.place.start
+    return Plan(base, _parsed(lambda: bare_cluster_file(_name_of(base), managers, workers), ""), None)
+
+
+def _nearest(context: Context) -> Plan:
+    """The nearest cluster.toml or cluster upward; with neither, the packaged default."""
+    start = context.place.start.resolve()
+    for base in (start, *start.parents):
+        path = base / CLUSTER_FILE
+        if path.is_file():
+            return Plan(base, _read(context, path, None, None), path)
+        if _is_own_cluster(base / CLUSTER_DIRECTORY):
+            return _resumed(context, base, None, None)
+    base = context.machine.default_base()
+    file = _parsed(
+        lambda: parse_cluster_file(
+            context.machine.default_text(), environment=context.place.environment, name=DEFAULT_NAME
+        ),
+        "packaged ",
+    )
+    introduction = (
+        f"no {CLUSTER_FILE} from here upward: this is the packaged default cluster {file.name!r}, its data in {base}"
+    )
+    return Plan(base, file, None, introduction)
+
+
+def _is_own_cluster(directory: Path) -> bool:
+    """A cluster directory that is ours and that nobody else may write to: what lies around is not to be believed."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return False
+    is_private = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return is_private and (directory / "cluster.json").is_file()
+
+
+def _resumed(context: Context, base: Path, managers: int | None, workers: int | None) -> Plan:
+    """A cluster that exists: with the file it was made from, if that still lies there."""
+    manifest = context.machine.manifest(base / CLUSTER_DIRECTORY)
+    path = base / manifest.cluster_file if manifest.cluster_file else None
+    if path is not None and path.is_file():
+        return Plan(base, _read(context, path, managers, workers), path)
+    return Plan(base, None, None)
+
+
+def _named_file(name: str, start: Path) -> Path | None:
+    if not name:
+        return None
+    path = (start / name).resolve()
+    if path.is_dir():
+        path = path / CLUSTER_FILE
+    if not path.is_file():
+        raise CommandFailed(f"there is no file {name}")
+    return path
+
+
+def _nearest_file(start: Path) -> Path | None:
+    start = start.resolve()
+    found = (directory / CLUSTER_FILE for directory in (start, *start.parents))
+    return next((path for path in found if path.is_file()), None)
+
+
+def _read(context: Context, path: Path, managers: int | None, workers: int | None) -> ClusterFile:
+    """The file, with the variables of the shell and of `.env` beside it (the shell's win, as in Compose)."""
+    environment = {**_env_beside(path), **context.place.environment}
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+
+    def read_file(name: str) -> str:
+        return (path.parent / name).read_text(encoding="utf-8", errors="replace")
+
+    def parse() -> ClusterFile:
+        return parse_cluster_file(
+            text,
+            environment=environment,
+            name=_name_of(path.parent),
+            managers=managers,
+            workers=workers,
+            read_file=read_file,
+        )
+
+    return _parsed(parse, f"{path.name}: ")
+
+
+def _env_beside(path: Path) -> dict[str, str]:
+    env = path.parent / ".env"
+    try:
+        return parse_env_file(env.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CommandFailed(f"{env} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise CommandFailed(f"{env}: {error}") from None
+
+
+def _parsed(parse: Callable[[], ClusterFile], source: str) -> ClusterFile:
+    try:
+        return parse()
+    except InvalidClusterFile as error:
+        if error.key.startswith("--"):
+            raise WrongUsage(str(error)) from None
+        raise CommandFailed(f"{source}{error}") from None
+
+
+def _name_of(base: Path) -> str:
+    """A directory's name as a cluster's: what DNS does not allow becomes -."""
+    words = "".join(
+        character if character.isascii() and character.isalnum() else "-" for character in base.resolve().name
+    )
+    return words.strip("-")[:63].strip("-") or "swarm"
