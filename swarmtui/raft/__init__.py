@@ -47,13 +47,15 @@ Where to find what
     quorum      majorities, commit index and votes, both halves of a joint configuration; a leaf
     log         entries in memory, what is durable, what is committed
     members     the configuration in force, taken back by truncation
-    timers      the election timer, and the hurry after a refused dial
+    timers      the election timer
+    hurry       early pre-votes after a refused dial to the leader
+    receiving   what happens to a message before its role sees it
     voting      who gets our vote: the rule of the living leader first
     follower    taking entries, answering for what is durable
     candidate   pre-vote, then the real one
     leader      proposals, commit, quorum contact, reads, transfer; `replication` and `progress` feed the peers,
                 `reads` numbers the read rounds
-    incoming    receiving a snapshot
+    incoming    receiving a snapshot; `compaction` what stays of the log behind one
     core        the three verbs, and what outlives a role
     messages, inputs, effects, status, entries, configuration, options    plain data
     text        one stable line for each of them

@@ -6,15 +6,14 @@ and the vote, the log, the members, and how much of the log the state machine ha
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from swarmtui.raft.candidate import Candidate
+from swarmtui.raft.compaction import on_snapshot_taken
 from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.effects import (
     Apply,
-    Compact,
     Effect,
     HardState,
     Narrate,
@@ -25,6 +24,7 @@ from swarmtui.raft.effects import (
 )
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.follower import Follower
+from swarmtui.raft.hurry import Hurry, hurry_on, on_leader_lost
 from swarmtui.raft.incoming import Incoming
 from swarmtui.raft.inputs import (
     Applied,
@@ -50,22 +50,18 @@ from swarmtui.raft.leader import Leader
 from swarmtui.raft.log import Log, Restored
 from swarmtui.raft.members import Members
 from swarmtui.raft.messages import (
-    AnyMessage,
-    Append,
-    AppendReply,
     Message,
     ReadReply,
-    SnapshotChunk,
     SnapshotMark,
     VoteReply,
-    VoteRequest,
 )
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import Progress
+from swarmtui.raft.reads import AwaitingApply
+from swarmtui.raft.receiving import receive
 from swarmtui.raft.status import Status
 from swarmtui.raft.status_of import status_of
-from swarmtui.raft.timers import ElectionTimer, Hurry
-from swarmtui.raft.voting import answer_vote_request
+from swarmtui.raft.timers import ElectionTimer
 
 READ_NUMBERS = 1 << 40  # follower's reads are numbered from a drawn start, so that no answer outlives a restart
 DISK_PATIENCE = 2  # election timeouts a leader waits for its own disk
@@ -109,24 +105,23 @@ class RaftCore:
         self._commit_written = restored.hard_state.commit
         self._vote_reply: VoteReply | None = None  # granted, waiting for its vote to be durable
         self._voted_at: float | None = None
-        self._reads: deque[tuple[int, int]] = deque()  # (index, ticket): ready once index is applied
-        self._read_number = int(draw() * READ_NUMBERS)
+        self.reads = AwaitingApply(first_number=int(draw() * READ_NUMBERS))
         self._effects: list[Effect] = []
         self.role: Follower | Candidate | Leader = Follower(self, "", self.new_timer())
         self._inputs: dict[type, Callable[[Any], None]] = {
             Tick: self._on_tick,
             Gap: self._on_gap,
-            Received: self._on_received,
+            Received: lambda event: receive(self, event.message),
             Proposed: self._on_proposed,
             Written: self._on_written,
             Applied: self._on_applied,
-            LeaderLost: self._on_leader_lost,
+            LeaderLost: lambda event: on_leader_lost(self, event),
             Unreachable: lambda event: self.role.unreachable(event.peer),
             Reachable: lambda event: self.role.reachable(event.peer),
             ReadAsked: lambda event: self.role.ask_read(event.ticket),
             TransferAsked: self._on_transfer_asked,
             CampaignAsked: self._on_campaign_asked,
-            SnapshotTaken: self._on_snapshot_taken,
+            SnapshotTaken: lambda event: on_snapshot_taken(self, event.mark),
             ChunkRead: self._on_chunk_read,
             ChunkWritten: self.incoming.on_written,
             SnapshotInstalled: self.incoming.on_installed,
@@ -173,8 +168,7 @@ class RaftCore:
     # ---- inputs ----
 
     def _on_tick(self, event: Tick) -> None:
-        if self.hurry is not None and self.now >= self.hurry.due_at:
-            self._hurry_on(self.hurry)
+        hurry_on(self)
         self.role.tick()
 
     def _on_gap(self, event: Gap) -> None:
@@ -182,59 +176,6 @@ class RaftCore:
         self.log.forgive_disk(self.now)
         self.role.gap()
         self.narrate("gap")
-
-    def _on_received(self, event: Received) -> None:
-        message = event.message
-        if not self._is_ours(message):
-            return
-        kind = type(message)
-        if kind is VoteRequest:
-            answer_vote_request(self, message)  # type: ignore[arg-type]
-            return
-        speaks_as_leader = kind is Append or kind is SnapshotChunk
-        if message.term > self.term and not (kind is VoteReply and message.pre and message.granted):  # type: ignore[union-attr]
-            self.follow(message.term, "", f"saw term {message.term} of {self.name(message.source)}")
-        if kind is VoteReply:
-            if isinstance(self.role, Candidate):
-                self.role.on_vote_reply(message)  # type: ignore[arg-type]
-        elif message.term < self.term:
-            self._answer_stale(message, speaks_as_leader)
-        else:
-            if speaks_as_leader and not isinstance(self.role, Follower):
-                require(not isinstance(self.role, Leader), "one leader in a term", term=self.term, other=message.source)
-                self.follow(self.term, message.source, f"heard from leader {self.name(message.source)}")
-            self.role.receive(message)
-
-    def _is_ours(self, message: AnyMessage) -> bool:
-        """Before the term is looked at: right cluster, right addressee, a sender that may speak."""
-        if message.cluster != self.cluster:
-            self.drop(message, f"of cluster {message.cluster}")
-        elif message.target != self.node_id:
-            self.drop(message, f"for {message.target}")
-        elif message.source == self.node_id or message.term < 1:
-            self.drop(message, f"malformed, term {message.term}")
-        elif message.source in self.members.removed:
-            self.drop(message, "its sender was removed")
-        else:
-            return True
-        return False
-
-    def _answer_stale(self, message: AnyMessage, speaks_as_leader: bool) -> None:
-        """A leader of an older term learns of ours; so does a candidate stuck above its leader free the cluster."""
-        if speaks_as_leader:
-            assert isinstance(message, Append | SnapshotChunk)
-            self.send(
-                AppendReply(
-                    cluster=self.cluster,
-                    source=self.node_id,
-                    target=message.source,
-                    term=self.term,
-                    session=message.session,
-                    accepted=False,
-                    match=0,
-                    previous_index=0,
-                )
-            )
 
     def _on_proposed(self, event: Proposed) -> None:
         if isinstance(self.role, Leader):
@@ -255,34 +196,7 @@ class RaftCore:
     def _on_applied(self, event: Applied) -> None:
         require(event.index <= self.handed, "applied <= handed", applied=event.index, handed=self.handed)
         self.applied = max(self.applied, event.index)
-        self._serve_reads()
-
-    def _on_leader_lost(self, event: LeaderLost) -> None:
-        """Forget that leader's contact, here only, and hurry: safe whether the hint is true or not."""
-        role = self.role
-        if not isinstance(role, Follower) or role.leader != event.leader or event.term != self.term:
-            return
-        left_ms = max(0.0, role.timer.expires_at - self.now) * 1000
-        cause = f"connection to leader refused, {left_ms:.0f} ms left on the timer"
-        role.forget_leader()
-        if self.options.hurry and self.is_voter and self.hurry is None:
-            rank = [id for id in self.members.voters if id != event.leader].index(self.node_id)
-            self.hurry = Hurry.begin(cause, rank, self.options, self.now)
-            if self.now >= self.hurry.due_at:
-                self._hurry_on(self.hurry)
-        if self.role is role:
-            self.announce(cause)
-
-    def _hurry_on(self, hurry: Hurry) -> None:
-        """One early pre-vote; our own candidacy, if it is fresh, is given time first."""
-        role = self.role
-        if isinstance(role, Candidate) and not role.pre and not role.is_overdue():
-            hurry.hold(self.options, self.now)
-            return
-        if not hurry.next_attempt(self.options, self.now):
-            self.hurry = None
-        if not isinstance(role, Leader):
-            self.begin_election(hurry.cause, timer=role.timer)
+        self.serve_reads()
 
     def _on_transfer_asked(self, event: TransferAsked) -> None:
         if isinstance(self.role, Leader):
@@ -293,28 +207,6 @@ class RaftCore:
     def _on_campaign_asked(self, event: CampaignAsked) -> None:
         if not isinstance(self.role, Leader) and self.role.contact_age() is None:
             self.begin_election("first manager of a new cluster")
-
-    def _on_snapshot_taken(self, event: SnapshotTaken) -> None:
-        mark = event.mark
-        require(mark.index <= self.applied, "a snapshot holds what is applied", mark=mark.index, applied=self.applied)
-        if self.snapshot is not None and mark.index <= self.snapshot.index:
-            return
-        self.snapshot = mark
-        keep_after = self._keep_after(mark.index)
-        if self.log.compact(keep_after):
-            self.members.compact(keep_after)
-            self.emit(Compact(keep_after))
-
-    def _keep_after(self, index: int) -> int:
-        """Up to where the log may go: the newest few entries stay, and what followers in contact still need, within limits."""
-        keep_after = index - self.options.keep_entries
-        if isinstance(self.role, Leader):
-            keep_after = min(keep_after, self.role.needed_after())
-        log = self.log
-        keep_after = max(keep_after, log.base)
-        if log.bytes_between(keep_after, index) > self.options.keep_bytes_max:
-            keep_after = log.cut_to_bytes(index, self.options.keep_bytes_max)
-        return keep_after
 
     def _on_chunk_read(self, event: ChunkRead) -> None:
         if isinstance(self.role, Leader):
@@ -442,7 +334,7 @@ class RaftCore:
         self.snapshot = mark
         self.applied = self.handed = mark.index
         self._members_changed()
-        self._serve_reads()
+        self.serve_reads()
 
     def write_now(self) -> None:
         """Emit everything that changed since the last Write as one; the commit index travels along for free."""
@@ -464,20 +356,16 @@ class RaftCore:
 
     # ---- reads ----
 
-    def next_read_number(self) -> int:
-        self._read_number += 1
-        return self._read_number
-
     def read_when_applied(self, index: int, ticket: int) -> None:
-        self._reads.append((index, ticket))
-        self._serve_reads()
+        self.reads.add(index, ticket)
+        self.serve_reads()
 
-    def _serve_reads(self) -> None:
-        while self._reads and self._reads[0][0] <= self.applied:
-            index, ticket = self._reads.popleft()
+    def serve_reads(self) -> None:
+        for index, ticket in self.reads.take(self.applied):
             self.emit(ReadReady(ticket, index))
 
     def refuse_read(self, source: str, ticket: int, reason: str) -> None:
+        """Tell the follower that asked."""
         self.send(
             ReadReply(
                 cluster=self.cluster,

@@ -219,7 +219,7 @@ class Follower:
         elif len(self.forwarded) >= core.options.reads_waiting_max:
             core.emit(ReadRefused(ticket, f"{len(self.forwarded)} reads wait already"))
         else:
-            number = core.next_read_number()
+            number = core.reads.next_number()
             self.forwarded[number] = Forwarded(ticket, core.now)
             core.send(
                 ReadRequest(

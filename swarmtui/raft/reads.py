@@ -67,3 +67,26 @@ class ReadRounds:
         self.waiting = []
         self.size = 0
         return reads
+
+
+class AwaitingApply:
+    """Reads of this node whose index is known: ready once it is applied. Questions to a leader are numbered from a drawn
+    start, so that no answer to a question of an earlier life is taken for one to a new question."""
+
+    def __init__(self, first_number: int) -> None:
+        self._number = first_number
+        self._reads: deque[tuple[int, int]] = deque()
+
+    def next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def add(self, index: int, ticket: int) -> None:
+        self._reads.append((index, ticket))
+
+    def take(self, applied: int) -> list[tuple[int, int]]:
+        """Those that may be served now, as (index, ticket)."""
+        ready = []
+        while self._reads and self._reads[0][0] <= applied:
+            ready.append(self._reads.popleft())
+        return ready

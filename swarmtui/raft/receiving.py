@@ -1,0 +1,78 @@
+"""What happens to a message before its role sees it: is it ours, whose term is newer, who may speak so.
+
+In this order: cluster, addressee and sender first, so that a stranger's term is never looked at; then the request for a
+vote, whose term counts only if no living leader protects itself; then the terms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmtui.raft.candidate import Candidate
+from swarmtui.raft.follower import Follower
+from swarmtui.raft.invariants import require
+from swarmtui.raft.messages import AnyMessage, Append, AppendReply, SnapshotChunk, VoteReply, VoteRequest
+from swarmtui.raft.voting import answer_vote_request
+
+if TYPE_CHECKING:
+    from swarmtui.raft.core import RaftCore
+
+
+def receive(core: RaftCore, message: AnyMessage) -> None:
+    reason = why_not_ours(core, message)
+    if reason:
+        core.drop(message, reason)
+    elif isinstance(message, VoteRequest):
+        answer_vote_request(core, message)
+    elif isinstance(message, VoteReply):
+        _on_vote_reply(core, message)
+    else:
+        if message.term > core.term:
+            _adopt_term(core, message)
+        if message.term < core.term:
+            _answer_stale(core, message)
+            return
+        if isinstance(message, Append | SnapshotChunk) and not isinstance(core.role, Follower):
+            require(isinstance(core.role, Candidate), "one leader in a term", term=core.term, other=message.source)
+            core.follow(core.term, message.source, f"heard from leader {core.name(message.source)}")
+        core.role.receive(message)
+
+
+def why_not_ours(core: RaftCore, message: AnyMessage) -> str:
+    """Why this message is dropped before its term is looked at; "" if it is for us."""
+    if message.cluster != core.cluster:
+        return f"of cluster {message.cluster}"
+    if message.target != core.node_id:
+        return f"for {message.target}"
+    if message.source == core.node_id or message.term < 1:
+        return f"malformed, term {message.term}"
+    return "its sender was removed" if message.source in core.members.removed else ""
+
+
+def _adopt_term(core: RaftCore, message: AnyMessage) -> None:
+    core.follow(message.term, "", f"saw term {message.term} of {core.name(message.source)}")
+
+
+def _on_vote_reply(core: RaftCore, message: VoteReply) -> None:
+    """The term of a granted pre-vote is only asked for, nobody's; that of a refusal is the voter's own."""
+    if message.term > core.term and not (message.pre and message.granted):
+        _adopt_term(core, message)
+    if isinstance(core.role, Candidate):
+        core.role.on_vote_reply(message)
+
+
+def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
+    """A leader of an older term learns of ours; so does a candidate stuck above its leader's term free the cluster."""
+    if isinstance(message, Append | SnapshotChunk):
+        core.send(
+            AppendReply(
+                cluster=core.cluster,
+                source=core.node_id,
+                target=message.source,
+                term=core.term,
+                session=message.session,
+                accepted=False,
+                match=0,
+                previous_index=0,
+            )
+        )
