@@ -46,7 +46,9 @@ def why_not_ours(core: RaftCore, message: AnyMessage) -> str:
         return f"for {message.target}"
     if message.source == core.node_id or message.term < 1:
         return f"malformed, term {message.term}"
-    return "its sender was removed" if message.source in core.members.removed else ""
+    members = core.members
+    # Once that is committed: a leader that is being removed leads until then.
+    return "its sender was removed" if message.source in members.removed and members.index <= core.log.commit else ""
 
 
 def _adopt_term(core: RaftCore, message: AnyMessage) -> None:

@@ -1,0 +1,307 @@
+"""What a peer may not do to us, and what a leader does not let itself be asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.raft.effects import (
+    Compact,
+    InstallSnapshot,
+    Narrate,
+    ReadRefused,
+    Refused,
+    Send,
+    WriteChunk,
+)
+from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
+from swarmtui.raft.inputs import (
+    Applied,
+    ChunkOutcome,
+    ChunkWritten,
+    Proposed,
+    ReadAsked,
+    Received,
+    SnapshotInstalled,
+    SnapshotTaken,
+    Written,
+)
+from swarmtui.raft.invariants import InvariantViolation
+from swarmtui.raft.messages import Append, AppendReply, SnapshotChunk, SnapshotMark, SnapshotReply
+from swarmtui.raft.options import InvalidOptions, RaftOptions
+
+
+def append(**changes) -> Append:
+    values = {
+        "cluster": "c",
+        "source": "n2",
+        "target": "n1",
+        "term": 2,
+        "session": 1,
+        "previous_index": 1,
+        "previous_term": 1,
+        "commit": 1,
+    }
+    return Append(**(values | changes))
+
+
+def noop(index: int, term: int) -> Entry:
+    return Entry(index, term, EntryKind.NOOP)
+
+
+def said(trio, id: str) -> list[str]:
+    return [str(effect) for effect in trio.effects[id] if isinstance(effect, Narrate)]
+
+
+# ---- messages of a peer ----
+
+
+def test_conflict_below_the_commit_index_stops_the_node(trio):
+    """S22: never a silent truncation of what is committed."""
+    trio.elect()
+    trio.run(0.2)
+    core = next(core for id, core in trio.cores.items() if id != trio.leader)
+    bad = append(source=trio.leader, target=core.node_id, previous_index=2, previous_term=1, term=core.term)
+    with pytest.raises(InvariantViolation, match="committed entries agree with the leader's: index=2"):
+        core.feed(Received(bad), trio.now)
+
+
+def test_second_leader_of_a_term_stops_the_node(trio):
+    trio.elect()
+    leader = trio.cores[trio.leader]
+    other = next(id for id in trio.cores if id != trio.leader)
+    with pytest.raises(InvariantViolation, match="one leader in a term"):
+        leader.feed(Received(append(source=other, target=leader.node_id, term=leader.term)), trio.now)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [(noop(3, 2),), (noop(2, 2), noop(4, 2)), (noop(2, 9),), (noop(2, 0),)],
+    ids=["gap before", "gap within", "term of the future", "term falls"],
+)
+def test_entries_that_do_not_follow_one_another_are_dropped(trio, entries):
+    trio.feed("n1", Received(append(entries=entries)))
+    assert trio.cores["n1"].log.last == 1
+    assert any("entries do not follow one another" in line for line in said(trio, "n1"))
+
+
+def test_acknowledgement_beyond_the_log_is_dropped(trio):
+    leader = trio.cores[trio.elect()]
+    trio.run(0.2)
+    peer, progress = next(iter(leader.progress.items()))
+    lie = AppendReply(
+        cluster="c",
+        source=peer,
+        target=leader.node_id,
+        term=leader.term,
+        session=progress.session,
+        accepted=True,
+        match=50,
+        previous_index=50,
+    )
+    trio.feed(leader.node_id, Received(lie))
+    assert progress.match == 2
+    assert any("acknowledges 50, our log ends at 2" in line for line in said(trio, leader.node_id))
+
+
+def test_acknowledgement_of_another_session_counts_for_nothing(trio):
+    """S24: a peer that was removed and added again with an empty disk, and an answer of its former life."""
+    leader = trio.cores[trio.elect()]
+    trio.run(0.2)
+    peer, progress = next(iter(leader.progress.items()))
+    trio.down.add(peer)
+    trio.feed(leader.node_id, Proposed(1, leader.term, (b"x",)))
+    old = AppendReply(
+        cluster="c",
+        source=peer,
+        target=leader.node_id,
+        term=leader.term,
+        session=progress.session + 7,
+        accepted=True,
+        match=3,
+        previous_index=3,
+    )
+    trio.feed(leader.node_id, Received(old))
+    assert progress.match == 2
+
+
+# ---- what is asked of a leader ----
+
+
+def test_leader_refuses_what_it_cannot_hold(make_cluster):
+    """S28, S30: also when it is not the quorum but the own state machine that lags."""
+    cluster = make_cluster(3, options=RaftOptions(uncommitted_bytes_max=1000))
+    leader = cluster.cores[cluster.elect()]
+    cluster.run(0.2)
+    leader.feed(Proposed(1, leader.term, (bytes(2000),)), cluster.now)
+    leader.feed(Proposed(2, leader.term, (b"x",)), cluster.now)
+    leader.feed(Proposed(3, leader.term, ()), cluster.now)
+    cluster.settle()
+    leader.feed(Proposed(4, leader.term, (bytes(ENTRY_BYTES_MAX + 1),)), cluster.now)
+    leader.feed(Proposed(5, leader.term, ()), cluster.now)
+    cluster.settle()
+    refused = {e.ticket: e.rule for e in cluster.effects[leader.node_id] if isinstance(e, Refused)}
+    assert refused == {2: "overload", 3: "overload", 4: "malformed", 5: "malformed"}
+    assert leader.log.commit == 3
+
+
+def test_reads_that_wait_are_bounded(make_cluster):
+    cluster = make_cluster(3, options=RaftOptions(reads_waiting_max=2))
+    leader = cluster.elect()
+    cluster.run(0.2)
+    follower = next(id for id in cluster.cores if id != leader)
+    for id in (leader, follower):
+        core = cluster.cores[id]
+        for ticket in range(3):
+            core.feed(ReadAsked(ticket), cluster.now)
+        assert [str(e.reason) for e in core.drain() if isinstance(e, ReadRefused)] == ["2 reads wait already"]
+
+
+def test_read_that_the_leader_does_not_answer_is_refused(trio):
+    leader = trio.elect()
+    trio.run(0.2)
+    follower = next(id for id in trio.cores if id != leader)
+    trio.cut.add((follower, leader))
+    trio.feed(follower, ReadAsked(7))
+    trio.run(1.1)
+    refused = [e for e in trio.effects[follower] if isinstance(e, ReadRefused)]
+    assert [(e.ticket, e.reason) for e in refused] == [(7, f"leader {leader} did not answer in time")]
+
+
+def test_report_of_a_write_that_was_never_issued_stops_the_node(trio):
+    with pytest.raises(InvariantViolation, match="only issued writes complete"):
+        trio.cores["n1"].feed(Written(5), 0.0)
+    with pytest.raises(InvariantViolation, match="applied <= handed"):
+        trio.cores["n1"].feed(Applied(5), 0.0)
+
+
+def test_options_that_contradict_each_other_are_refused():
+    with pytest.raises(InvalidOptions, match=r"election_timeout 0\.15 s must be at least twice heartbeat 0\.1 s"):
+        RaftOptions(election_timeout_s=0.15)
+
+
+# ---- compaction ----
+
+
+def write(cluster, count: int, size: int = 10) -> None:
+    leader = cluster.cores[cluster.leader]
+    for ticket in range(count):
+        cluster.feed(leader.node_id, Proposed(ticket, leader.term, (bytes(size),)))
+
+
+def snapshot(cluster, id: str) -> SnapshotMark:
+    core = cluster.cores[id]
+    mark = SnapshotMark(core.applied, core.term_at(core.applied), core.configuration_at(core.applied), 10, "")
+    cluster.feed(id, SnapshotTaken(mark))
+    return mark
+
+
+@pytest.mark.parametrize(
+    ("options", "down", "base"),
+    [
+        ({"keep_entries": 0}, False, 22),
+        ({"keep_entries": 5}, False, 17),
+        ({"keep_entries": 0}, True, 2),
+        ({"keep_entries": 0, "keep_bytes_max": 100}, True, 19),
+    ],
+    ids=["nothing", "some entries", "what a peer in contact needs", "no more than the limit"],
+)
+def test_compaction_keeps(make_cluster, options, down, base):
+    cluster = make_cluster(3, options=RaftOptions(**options))
+    leader = cluster.elect()
+    cluster.run(0.2)
+    if down:  # it just went silent: still counted as in contact
+        cluster.down.add(next(id for id in cluster.cores if id != leader))
+    write(cluster, 20)
+    snapshot(cluster, leader)
+    assert cluster.cores[leader].log.base == base
+    assert [e.index for e in cluster.effects[leader] if isinstance(e, Compact)] == ([base] if base > 2 else [2])
+
+
+# ---- snapshots ----
+
+
+def chunk(mark: SnapshotMark, data: bytes, **changes) -> SnapshotChunk:
+    import zlib
+
+    values = {
+        "cluster": "c",
+        "source": "n2",
+        "target": "n1",
+        "term": 2,
+        "session": 1,
+        "mark": mark,
+        "offset": 0,
+        "data": data,
+        "chunk_checksum": zlib.crc32(data),
+    }
+    return SnapshotChunk(**(values | changes))
+
+
+def install(trio, mark: SnapshotMark) -> InstallSnapshot:
+    """Let n1 receive and install this snapshot in one piece; what was to be installed."""
+    core = trio.cores["n1"]
+    core.feed(Received(chunk(mark, bytes(mark.size_bytes))), trio.now)
+    assert any(isinstance(e, WriteChunk) for e in core.drain())
+    core.feed(ChunkWritten(mark, mark.size_bytes, ChunkOutcome.COMPLETE), trio.now)
+    effect = next(e for e in core.drain() if isinstance(e, InstallSnapshot))
+    core.feed(SnapshotInstalled(mark), trio.now)
+    return effect
+
+
+def mark_of(index: int, term: int, voters: int = 3) -> SnapshotMark:
+    members = Configuration(tuple(Member(f"n{i}", f"n{i}", f"a{i}") for i in range(1, voters + 1)))
+    return SnapshotMark(index, term, members, 10, "")
+
+
+def with_log(trio, *terms: int) -> None:
+    entries = tuple(noop(i, term) for i, term in enumerate(terms, start=2))
+    trio.cores["n1"].feed(Received(append(term=max(terms), entries=entries)), trio.now)
+    for effect in trio.cores["n1"].drain():
+        trio.carry_out("n1", effect)
+    trio.cores["n1"].drain()
+
+
+def test_snapshot_keeps_the_entries_behind_it_that_agree(trio):
+    """S32: else the leader would send the same entries for ever (hashicorp#697)."""
+    with_log(trio, 2, 2, 2)
+    effect = install(trio, mark_of(3, 2))
+    assert [entry.index for entry in effect.kept] == [4]
+    assert trio.cores["n1"].log.last == 4
+
+
+def test_snapshot_discards_a_log_that_conflicts(trio):
+    with_log(trio, 1, 1, 1)
+    assert install(trio, mark_of(3, 2)).kept == ()
+    log = trio.cores["n1"].log
+    assert (log.base, log.last, log.commit, log.durable) == (3, 3, 3, 3)
+
+
+def test_snapshot_brings_its_members(trio):
+    """S35: openraft#1808 kept the old ones."""
+    install(trio, mark_of(9, 2, voters=5))
+    assert len(trio.cores["n1"].members.voters) == 5
+
+
+def test_snapshot_that_is_older_than_the_commit_is_acknowledged(trio):
+    """S33."""
+    with_log(trio, 2, 2)
+    core = trio.cores["n1"]
+    core.feed(Received(append(commit=3, previous_index=3, previous_term=2)), trio.now)
+    core.drain()
+    core.feed(Received(chunk(mark_of(2, 2), bytes(10))), trio.now)
+    replies = [e.message for e in core.drain() if isinstance(e, Send) and isinstance(e.message, SnapshotReply)]
+    assert [(reply.index, reply.installed) for reply in replies] == [(2, True)]
+
+
+def test_appends_wait_while_a_snapshot_is_installed(trio):
+    core = trio.cores["n1"]
+    mark = mark_of(5, 2)
+    core.feed(Received(chunk(mark, bytes(10))), trio.now)
+    core.drain()
+    core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), trio.now)
+    core.feed(Received(append(entries=(noop(2, 2),))), trio.now)
+    core.drain()
+    assert core.log.last == 1
+    core.feed(SnapshotInstalled(mark), trio.now)
+    assert (core.log.base, core.log.last, core.applied) == (5, 5, 5)
