@@ -13,6 +13,7 @@ from swarmtui.objects.events import Event
 
 EVENTS_MAX = 5000
 HOST_NAME = "host"
+YOU = "you"  # the person at the keyboard, to whom every fault is due
 
 
 class EventRing:
@@ -26,11 +27,11 @@ class EventRing:
         self._grown = trio.Event()
 
     def emit(
-        self, kind: str, text: str, *, about: str = "", when: float | None = None, data: Mapping[str, Any] = {}
+        self, kind: str, text: str, *, by: str = HOST_NAME, about: str = "", data: Mapping[str, Any] = {}
     ) -> Event:
+        """`by` is whose doing it was: the host's or YOU; both count in one sequence."""
         self._last_seq += 1
-        time = self._wall() if when is None else when
-        event = Event(time, HOST_NAME, self._last_seq, kind, text, object=about, data=dict(data))
+        event = Event(self._wall(), by, self._last_seq, kind, text, object=about, data=dict(data))
         self._events.append(event)
         if self._also is not None:
             self._also(event)
@@ -39,9 +40,10 @@ class EventRing:
         return event
 
     async def read(self, after_seq: int = 0) -> AsyncIterator[Event]:
-        """Events for ever. `after_seq`: 0 from now on, -1 all that the ring still holds, else those behind it."""
-        seen = self._last_seq if after_seq == 0 else max(after_seq, 0)
-        explicit = after_seq != -1
+        """Events for ever. `after_seq`: 0 from now on, -1 all that the ring still holds, else those behind it. A number that
+        was never given out is of an earlier host: then all."""
+        explicit = 0 <= after_seq <= self._last_seq
+        seen = (after_seq or self._last_seq) if explicit else 0
         while True:
             grown = self._grown
             first = self._events[0].seq if self._events else self._last_seq + 1

@@ -34,7 +34,7 @@ from swarmtui.host.lines import NodeLines
 from swarmtui.host.ports import PublishedPorts
 from swarmtui.host.power import STOP_MARGIN_S, PowerSupply
 from swarmtui.host.spawning import Foundry, Spawn
-from swarmtui.host.supply import NodeSupply, PowerRefused
+from swarmtui.host.supply import NodeSupply
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Transaction, Update
@@ -149,13 +149,7 @@ class Host:
         """Managers first: they have an election to hold."""
         for role in (NodeRole.MANAGER, NodeRole.WORKER):
             supplies = [supply for supply in self.power.supplies.values() if supply.node.role is role]
-            await self._all_at_once(partial(self._start, supply) for supply in supplies)
-
-    async def _start(self, supply: NodeSupply) -> None:
-        try:
-            await supply.start()
-        except PowerRefused as refusal:
-            self.events.emit("host", str(refusal), about=supply.node.id)
+            await self._all_at_once(supply.try_start for supply in supplies)
 
     def _make_supply(self, node: NodeEntry, handover: Callable[[str], Sequence[LinkFault]]) -> NodeSupply:
         return NodeSupply(

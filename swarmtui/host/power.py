@@ -14,7 +14,7 @@ from typing import Protocol
 
 import trio
 
-from swarmtui.host.events import EventRing
+from swarmtui.host.events import HOST_NAME, YOU, EventRing
 from swarmtui.host.faults import Fault, FaultKind, FaultTable, InvalidFault
 from swarmtui.host.supply import STOP_GRACE_S, NodeSupply, NotReached, PowerRefused
 from swarmtui.objects.manifest import Manifest, NodeEntry
@@ -207,24 +207,23 @@ class PowerSupply:
         self._save(table)
         ended = before.ended(table)
         for fault in before.begun(table):
-            self._announce("begin", f"you: {fault.text}", fault, why)
+            self._announce("begin", fault.text, fault, why)
         for fault in before.changed(table):
-            self._announce("change", f"you: {fault.text}", fault, why)
+            self._announce("change", fault.text, fault, why)
         for fault in ended:
-            self._announce("end", f"{why or 'you'}: healed {fault.text}", fault, why)
+            self._announce("end", f"healed {fault.text}" + (f": {why}" if why else ""), fault, why)
         self.power_changed()
         return ended
 
     def _announce(self, action: str, text: str, fault: Fault, why: str) -> None:
         data = {
-            "actor": "time" if why else "you",
             "action": action,
             "id": fault.id,
             "kind": fault.kind.value,
             "nodes": list(fault.nodes),
             "until": fault.until,
         }
-        self._events.emit("fault", text, data=data)
+        self._events.emit("fault", text, by=HOST_NAME if why else YOU, data=data)
 
     async def _break(self, table: FaultTable) -> str:
         self._set(table)
@@ -246,13 +245,7 @@ class PowerSupply:
     async def _power_on(self, names: Iterable[str]) -> None:
         async with trio.open_nursery() as nursery:
             for name in names:
-                nursery.start_soon(self._try_start, self.supplies[name])
-
-    async def _try_start(self, supply: NodeSupply) -> None:
-        try:
-            await supply.start()
-        except PowerRefused as refusal:
-            self._events.emit("host", str(refusal), about=supply.node.id)
+                nursery.start_soon(self.supplies[name].try_start)
 
     async def _told_to_all(self) -> None:
         """Until every node that runs enforces what it has to, or PUSH_LIMIT_S is over (a node may be mute)."""

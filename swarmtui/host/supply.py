@@ -12,6 +12,7 @@ Orders to one node are obeyed one after another; a kill does not wait for its tu
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -147,6 +148,11 @@ class NodeSupply:
             if run is not None:
                 await run.ended.wait()  # a kill that is not over yet
             await self._start()
+
+    async def try_start(self) -> None:
+        """`start` where nobody waits for an answer: a refusal shows in the report and is an event."""
+        with contextlib.suppress(PowerRefused):
+            await self.start()
 
     async def stop(self, grace_s: float, *, tasks: bool = True) -> None:
         """In order: the node hands over what it leads, stops its tasks and ends. After `grace_s` it is killed."""

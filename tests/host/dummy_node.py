@@ -54,6 +54,7 @@ class DummyNode:
                 raise CallRejected("not-here", "a dummy")
 
     async def stopped(self) -> Done:
+        self.write("asked.json", True)
         if self.behave == "deaf":
             await trio.sleep_forever()
         self.stop.set()

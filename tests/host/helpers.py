@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -90,18 +91,22 @@ class Machine:
         await self.ask(Heal())
         await self.until_power("running")
 
-    async def ask(self, call: Call, *, role: str = "admin", timeout_s: float = 15.0) -> Answer:
+    @asynccontextmanager
+    async def calling(self, role: str = "admin") -> AsyncIterator[Caller]:
+        """A connection to the host."""
         info = running_host(self.layout.directory)
         assert info is not None
         credentials = load_credentials(self.layout.certificate(role), self.layout.authority_certificate)
-        answers: list[Answer] = []
         connection = await dial(info.address, credentials, "host")
         async with connection, trio.open_nursery() as nursery:
             caller = Caller(connection)
             nursery.start_soon(caller.run)
-            answers.append(await caller.call(call, timeout_s))
+            yield caller
             nursery.cancel_scope.cancel()
-        return answers[0]
+
+    async def ask(self, call: Call, *, role: str = "admin", timeout_s: float = 15.0) -> Answer:
+        async with self.calling(role) as caller:
+            return await caller.call(call, timeout_s)
 
     async def order(self, call: Call) -> str:
         """The order was obeyed."""

@@ -32,6 +32,7 @@ async def test_readers_begin_where_they_say() -> None:
         ring.emit("host", f"event {number}", data={"number": number})
     assert [event.seq for event in await take(ring, -1, 5)] == [1, 2, 3, 4, 5]
     assert [event.seq for event in await take(ring, 3, 2)] == [4, 5]
+    assert [event.seq for event in await take(ring, 77, 1)] == [1]  # an earlier host's number
     assert (await take(ring, 4, 1))[0] == Event(7.0, "host", 5, "host", "event 4", data={"number": 4})
 
 

@@ -11,9 +11,10 @@ import pytest
 import trio
 
 from swarmtui.host.info import running_host
-from swarmtui.wire.calls import CutLinks, GetHost, GetStatus, Heal, PowerNode, SetLink, Undo
+from swarmtui.objects.events import Event
+from swarmtui.wire.calls import CutLinks, GetHost, GetStatus, Heal, Observe, PowerNode, SetLink, Undo
 from swarmtui.wire.rpc import CallRefused
-from tests.host.helpers import Machine, alive, stopped, until
+from tests.host.helpers import LIMIT_S, Machine, alive, stopped, until
 
 pytestmark = pytest.mark.cluster
 
@@ -59,7 +60,7 @@ async def test_a_time_limit_heals_by_itself(shared: Machine) -> None:
     await shared.order(PowerNode("n1", "kill", for_s=0.3))
     await shared.order(PowerNode("n2", "pause", for_s=0.3))
     await shared.until_power("running", "n1", "n2")
-    await until(lambda: "time is up: healed kill n1" in shared.layout.host_log.read_text(), "it is an event")
+    await until(lambda: "healed kill n1: time is up" in shared.layout.host_log.read_text(), "it is an event")
 
 
 async def test_restart(shared: Machine) -> None:
@@ -166,3 +167,38 @@ async def test_what_the_processes_file_says_is_who_runs(shared: Machine) -> None
     said = json.loads(shared.layout.processes.read_text())
     running = {node.node_id: node.pid for node in (await shared.report()).nodes}
     assert {id: name["pid"] for id, name in said.items()} == running
+
+
+async def test_faults_are_events_with_an_actor(shared: Machine) -> None:
+    await shared.whole()
+    found: list[Event] = []
+    await shared.order(CutLinks((("n1",),)))
+    await shared.order(Undo())
+    async with shared.calling() as caller, caller.stream(Observe(after_seq=-1)) as events:
+        with trio.fail_after(LIMIT_S):
+            async for event in events:
+                assert isinstance(event, Event)
+                found.append(event)
+                if event.text.startswith("healed partition"):
+                    break
+    begun, ended = [event for event in found if event.kind == "fault"][-2:]
+    assert (begun.node, begun.kind, begun.text) == ("you", "fault", "partition n1 / n2 n3")
+    assert (begun.data["action"], begun.data["kind"], begun.data["nodes"]) == ("begin", "partition", ["n1", "n2", "n3"])
+    assert (ended.text, ended.data["action"]) == ("healed partition n1 / n2 n3", "end")
+
+
+async def test_nodes_need_no_host_while_it_is_stopped(shared: Machine) -> None:
+    """With the host SIGSTOPped nothing changes for the nodes, and what was ordered meanwhile is done afterwards."""
+    await shared.whole()
+    info = running_host(shared.layout.directory)
+    assert info is not None
+    pids = [node.pid for node in (await shared.report()).nodes]
+    os.kill(info.pid, signal.SIGSTOP)
+    try:
+        os.kill(pids[0], signal.SIGKILL)
+        await until(lambda: not alive(pids[0]), "n1 is dead")
+        assert all(alive(pid) for pid in pids[1:])
+    finally:
+        os.kill(info.pid, signal.SIGCONT)
+    await shared.until_power("exited", "n1")
+    assert (await shared.node("n1")).text == "killed by SIGKILL"

@@ -153,7 +153,7 @@ async def test_stop_is_in_order_and_a_deaf_node_is_killed(machine: Machine) -> N
     assert (await machine.node("n1")).power == "stopped"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(machine.order, PowerNode("n2", "stop"))
-        await trio.sleep(0.2)
+        await until(lambda: machine.told("n2", "asked.json"), "n2 is asked to stop")
         await machine.order(PowerNode("n2", "kill"))  # does not wait for the grace
     assert (await machine.node("n2")).power == "killed"
 
