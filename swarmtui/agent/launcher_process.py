@@ -31,6 +31,7 @@ TASKS_MAX = 2000
 LINGER_S = 5.0  # how long the end of a task waits for processes that not even SIGKILL ends (stuck in the kernel)
 ENDING_PAUSE_S = 0.002  # between two looks at what an ended task left behind; doubles up to
 ENDING_PAUSE_MAX_S = 0.1
+EMPTY_LOOKS_MAX = 3  # at a process table that changes under our eyes: the end of a task is not to wait for strangers
 THROTTLE_PAUSE_S = 0.05
 RECEIVE_BYTES = 256 * 1024
 
@@ -55,6 +56,7 @@ class Running:
         self.ended_at = 0.0
         self.look_at = 0.0
         self.pause_s = ENDING_PAUSE_S
+        self.empty_looks = 0
 
 
 class Launcher:
@@ -238,16 +240,24 @@ class Launcher:
     def _members(self, running: Running) -> list[launcher_trees.Process]:
         return launcher_trees.members(running.root, self._others(running), self._pid)
 
+    def _is_proven_empty(self, running: Running, table: launcher_trees.Table | None) -> bool:
+        """Nothing was found, and nothing can have slipped past the look (or it has looked for long enough)."""
+        still = table is not None and not table.vanished
+        return running.empty_looks > 0 and (still or running.empty_looks >= EMPTY_LOOKS_MAX)
+
     def _finish_ended(self, now: float) -> None:
         """Kills what ended tasks left behind; those that left nothing (any more) are reported."""
         due = [one for one in self._tasks.values() if one.status is not None and one.look_at <= now]
-        table = launcher_trees.scan() if due else {}
+        table = launcher_trees.scan() if due else None
         for running in due:
             left = launcher_trees.members(running.root, self._others(running), self._pid, table)
-            if left and now < running.ended_at + LINGER_S:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(running.root.pid, signal.SIGKILL)  # what never left its group: at once, seen or not
+            running.empty_looks = 0 if left else running.empty_looks + 1
+            if now < running.ended_at + LINGER_S and not self._is_proven_empty(running, table):
                 launcher_trees.kill(left, self._group)
                 running.look_at = now + running.pause_s
-                running.pause_s = min(running.pause_s * 2, ENDING_PAUSE_MAX_S)
+                running.pause_s = min(running.pause_s * 2, ENDING_PAUSE_MAX_S) if left else ENDING_PAUSE_S
                 continue
             for descriptor in list(running.recorder.streams):
                 self._forget_pipe(descriptor)

@@ -22,6 +22,7 @@ import time
 MARK = "SWARMTUI_TASK"
 FREEZE_PASSES_MAX = 20
 KILL_ALL_PAUSE_MAX_S = 0.05
+EMPTY_LOOKS_MAX = 20  # so many looks at a table that changes under our eyes, all finding nothing, are believed
 
 
 class Process:
@@ -49,22 +50,33 @@ def read_process(pid: int) -> Process | None:
     return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), zombie)
 
 
-def scan() -> dict[int, Process]:
-    """The whole process table, by pid."""
+class Table(dict):  # type: ignore[type-arg]  # of Process by pid; generic classes would need typing
+    """The process table. `vanished` counts processes that were listed and gone before they were read: while there are
+    any, that nothing was found proves nothing, for a process that hops (forks and ends, again and again) is like that."""
+
+    vanished = 0
+
+
+def scan() -> Table:
+    """The whole process table, the newest read first."""
+    table = Table()
     if not os.path.isdir("/proc/self"):
-        return _scan_by_ps()
-    table = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            process = read_process(int(name))
-            if process is not None:
-                table[process.pid] = process
+        return _scan_by_ps(table)
+    for pid in _pids():
+        process = read_process(pid)
+        if process is not None:
+            table[pid] = process
+        else:
+            table.vanished += 1
     return table
 
 
-def _scan_by_ps() -> dict[int, Process]:
+def _pids() -> list[int]:
+    return sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True)
+
+
+def _scan_by_ps(table: Table) -> Table:
     """macOS has no /proc. Its `ps` prints no session: a group stands for it."""
-    table = {}
     listing = _ps("-A", "-o", "pid=,ppid=,pgid=,stat=")
     for line in listing.splitlines():
         pid, parent, group, state = line.split()[:4]
@@ -102,7 +114,7 @@ class Root:
         self.pid, self.mark, self.start = pid, mark, start
 
 
-def members(root: Root, others: list[Root], launcher: int, table: dict[int, Process] | None = None) -> list[Process]:
+def members(root: Root, others: list[Root], launcher: int, table: Table | None = None) -> list[Process]:
     """The living processes of a task, `others` being the tasks that live besides it. `table` is a fresh scan, if there
     is one already."""
     table = scan() if table is None else table
@@ -125,7 +137,7 @@ def members(root: Root, others: list[Root], launcher: int, table: dict[int, Proc
     return found
 
 
-def _top(process: Process, table: dict[int, Process], launcher: int) -> Process | None:
+def _top(process: Process, table: Table, launcher: int) -> Process | None:
     """The ancestor of a process that is a child of the launcher; None if it does not descend from the launcher.
     Without a subreaper (macOS) whoever lost its parent hangs from process 1, and may be ours by group or mark."""
     for _ in range(len(table)):
@@ -140,7 +152,7 @@ def _top(process: Process, table: dict[int, Process], launcher: int) -> Process 
     return None
 
 
-def below(tops: list[Process], table: dict[int, Process]) -> list[Process]:
+def below(tops: list[Process], table: Table) -> list[Process]:
     """These processes and everything that descends from them."""
     children: dict[int, list[Process]] = {}
     for process in table.values():
@@ -190,6 +202,7 @@ def kill_all(launcher: int, marks: str) -> None:
     orphans would be lost. `marks` is what the marks of this launcher's tasks begin with (for macOS)."""
     own_group = os.getpgrp()
     pause_s = 0.0005
+    empty = 0
     while True:
         _kill_newest_first(launcher)
         table = scan()
@@ -204,7 +217,8 @@ def kill_all(launcher: int, marks: str) -> None:
             ):
                 continue
             living.append(process)
-        if not living:
+        empty = 0 if living else empty + 1
+        if not living and (not table.vanished or empty == EMPTY_LOOKS_MAX):
             return
         kill(living, own_group)
         _reap_all()
@@ -217,7 +231,7 @@ def _kill_newest_first(launcher: int) -> None:
     and does the same) is an orphan of ours all the time, but gone before a whole scan has been looked through."""
     if not os.path.isdir("/proc/self"):
         return
-    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit()), reverse=True):
+    for pid in _pids():
         process = read_process(pid)
         if process is not None and process.parent == launcher and not process.zombie:
             send([process], signal.SIGKILL)

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import psutil
 import trio
 
-from swarmtui.agent.launcher_trees import MARK, below, mark_of, read_process, scan
+from swarmtui.agent.launcher_trees import MARK, Table, below, mark_of, read_process, scan
 from swarmtui.agent.launcher_trees import Process as ProcessRow
 
 SWEEP_LIMIT_S = 5.0
@@ -70,7 +70,7 @@ def _is_marked_by_psutil(pid: int, prefix: str) -> bool:
         return False
 
 
-def _ancestry(pid: int, table: dict[int, ProcessRow]) -> set[int]:
+def _ancestry(pid: int, table: Table) -> set[int]:
     """A process and everything that it descends from."""
     line = {pid}
     while (row := table.get(pid)) is not None and row.parent not in line:

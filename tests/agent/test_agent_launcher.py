@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -132,22 +134,51 @@ async def test_freeze_and_thaw_reach_the_whole_tree(tmp_path: Path, herd: Herd) 
         assert herd.pids() == []
 
 
-async def test_a_small_fork_bomb_is_killed_to_the_last_process(tmp_path: Path, herd: Herd) -> None:
-    bomb = """
-import os, time
-for _ in range(4):
+HOP = """
+import os, sys, time
+for _ in range(int(sys.argv[1])):
     os.fork()
 while True:  # each keeps replacing itself by a child, so that no pid is ever old
     if os.fork():
         os._exit(0)
-    time.sleep(0.002)
+    if sys.argv[2] == "setsid":
+        os.setsid()
+    with open(sys.argv[3], "a") as trace:
+        trace.write(".")
+    time.sleep(0.003)
 """
+
+
+class Hoppers:
+    """Processes too short-lived to be seen by looking; each leaves a dot in a file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.trace = directory / "trace"
+        self.program = directory / "hop.py"
+        self.program.write_text(HOP)
+
+    def argv(self, doublings: int, setsid: bool) -> list[str]:
+        how = "setsid" if setsid else "stay"
+        return [sys.executable, "-S", "-E", str(self.program), str(doublings), how, str(self.trace)]
+
+    def count(self) -> int:
+        return self.trace.stat().st_size if self.trace.exists() else 0
+
+    def are_gone(self) -> bool:
+        """Silence has to be listened to for a while."""
+        before = self.count()
+        time.sleep(0.2)
+        return self.count() == before
+
+
+async def test_a_small_fork_bomb_is_killed_to_the_last_process(tmp_path: Path) -> None:
+    hoppers = Hoppers(tmp_path)
     async with launcher() as link:
         env = {"SWARMTUI_TASK": "c/n/bomb"}
-        child = await link.spawn("bomb", [sys.executable, "-S", "-E", "-c", bomb, herd.token], env, "/", str(tmp_path))
+        child = await link.spawn("bomb", hoppers.argv(4, setsid=False), env, "/", str(tmp_path))
         with trio.fail_after(20):
             await child.ended()
-        assert herd.pids() == []
+        assert hoppers.are_gone()
 
 
 async def test_what_cannot_be_started_is_refused_with_the_step(tmp_path: Path) -> None:
@@ -228,13 +259,13 @@ def test_a_killed_node_takes_processes_that_are_stopped_or_ignore_signals(herd: 
     wait_until(lambda: not herd.pids(), "all of them to be gone")
 
 
-def test_a_killed_node_takes_processes_that_hop_from_session_to_session(herd: Herd, victim) -> None:
-    hop = "import os, time\nwhile 1:\n if os.fork(): os._exit(0)\n os.setsid()\n time.sleep(0.005)\n"
-    node = victim("c", f"env -i {sys.executable} -S -E -c '{hop}' {herd.token} & sleep 600")
-    wait_until(lambda: len(herd.pids()) >= 1, "it to run")
+def test_a_killed_node_takes_processes_that_hop_from_session_to_session(tmp_path: Path, victim) -> None:
+    hoppers = Hoppers(tmp_path)
+    node = victim("c", f"env -i {shlex.join(hoppers.argv(0, setsid=True))} & sleep 600")
+    wait_until(lambda: hoppers.count() > 10, "it to hop")
     os.kill(node.pid, signal.SIGKILL)
     wait_until(lambda: is_gone(node.launcher), "the launcher to find nothing any more")
-    assert herd.pids() == []
+    assert hoppers.are_gone()
 
 
 def test_a_node_that_is_killed_while_it_and_its_launcher_are_stopped_takes_every_process_with_it(
