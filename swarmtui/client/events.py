@@ -40,14 +40,15 @@ async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> 
     for event in held:
         seen[_source_of(cluster, event)] = max(seen.get(_source_of(cluster, event), 0), event.seq)
     send, receive = trio.open_memory_channel[Event](BUFFER_EVENTS)
-    scope = trio.CancelScope()
-    for source, seq in seen.items():
+    scopes = [trio.CancelScope() for _ in seen]
+    for (source, seq), scope in zip(seen.items(), scopes, strict=True):
         cluster.nursery.start_soon(_follow, cluster, source, seq, since or began, send, scope)
     try:
         async for event in receive:
             yield event
     finally:
-        scope.cancel()
+        for scope in scopes:
+            scope.cancel()
 
 
 def _sources(cluster: Cluster) -> list[str]:
