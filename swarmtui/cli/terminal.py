@@ -157,8 +157,12 @@ class Terminal:
                 for line, (before, after) in zip(table_lines(rows, (), None), painted, strict=True)
             ]
         width = (self.width or 80) - 1
+        drawn = "".join(f"{_fit(line, width)}\n" for line in lines)
+        if self._drawn and drawn == self._said and not progress.done:
+            return
         self._erase()
-        self.error.write("".join(f"{_fit(line, width)}\n" for line in lines))
+        self._said = drawn
+        self.error.write(drawn)
         self.error.flush()
         self._drawn = 0 if progress.done else len(lines)
 

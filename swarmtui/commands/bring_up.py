@@ -28,6 +28,7 @@ from swarmtui.objects.manifest import Manifest
 from swarmtui.wire.calls import HostReport, NodePower, Power
 
 POLL_S = 0.1
+AGAIN_S = 1.0  # before output that could not be followed is followed again
 GONE_LIMIT_S = 90.0
 
 _LISTENS = (" task", " tasks")  # as the host reports a published port: `web: 5 tasks`, `web: not yet`, or why not
@@ -47,10 +48,11 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
     await context.machine.ensure_host(plan.directory)
     async with context.machine.connect(plan.directory) as cluster:
         inner = attrs.evolve(context, found=cluster)
-        refused = await _apply_and_wait(inner, plan, manifest, float(arguments.get("wait_timeout")))
+        limit_s = float(arguments.get("wait_timeout"))
         if arguments.flag("foreground"):
-            await _stay(inner, plan.directory)
+            await _stay(inner, plan, manifest, limit_s)
             return
+        refused = await _apply_and_wait(inner, plan, manifest, limit_s)
     if context.place.is_terminal and not arguments.flag("detach"):
         context.follow_up = OpenConsole(plan.directory)
     elif refused:
@@ -214,19 +216,33 @@ async def _summary(context: Context) -> str:
 # ----------------------------------------------------------------------------------------------------------- foreground
 
 
-async def _stay(context: Context, directory: Path) -> None:
-    """Shows all output until Ctrl-C, which is `down`."""
+async def _stay(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> None:
+    """Brings it up and shows all output until Ctrl-C, which is `down`, whenever it comes."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-
-            async def follow() -> None:
-                await show_logs(context, Arguments({"follow": True, "tail": "all"}), ())
-
-            nursery.start_soon(follow)
+            nursery.start_soon(_show_all, context, plan, manifest, limit_s)
             async for _ in signals:
                 break
             nursery.cancel_scope.cancel()
-    await shut_down(context, context.cluster, directory)
+    await shut_down(context, context.cluster, plan.directory)
+
+
+async def _show_all(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> None:
+    """What goes wrong is said, and then it goes on: in the foreground a person is there to see it."""
+    try:
+        await _apply_and_wait(context, plan, manifest, limit_s)
+    except Exception as error:
+        if exit_code_of(error) is None:
+            raise
+        context.out.show(Failure(str(error)))
+    while True:
+        try:
+            await show_logs(context, Arguments({"follow": True, "tail": "all"}), ())
+        except Exception as error:
+            if exit_code_of(error) is None:
+                raise
+            context.out.show(Failure(str(error)))
+        await trio.sleep(AGAIN_S)
 
 
 async def shut_down(context: Context, cluster: ClusterPort, directory: Path) -> None:
