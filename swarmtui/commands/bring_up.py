@@ -10,6 +10,7 @@ somebody else created meanwhile is found.
 from __future__ import annotations
 
 import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import attrs
@@ -23,6 +24,7 @@ from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, Sl
 from swarmtui.commands.planning import Plan, plan_up
 from swarmtui.commands.ports import ClusterPort, NodeView, StatusView
 from swarmtui.commands.task_output import show_logs
+from swarmtui.commands.together import leading_error
 from swarmtui.commands.views import fetch
 from swarmtui.objects.manifest import Manifest
 from swarmtui.wire.calls import HostReport, NodePower, Power
@@ -45,14 +47,13 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
     for note in plan.file.notes if plan.file is not None else ():
         context.out.show(Note(note))
     manifest = _manifest(context, plan)
+    limit_s = float(arguments.get("wait_timeout"))
+    if arguments.flag("foreground"):
+        await _stay(context, plan, manifest, limit_s)
+        return
     await context.machine.ensure_host(plan.directory)
     async with context.machine.connect(plan.directory) as cluster:
-        inner = attrs.evolve(context, found=cluster)
-        limit_s = float(arguments.get("wait_timeout"))
-        if arguments.flag("foreground"):
-            await _stay(inner, plan, manifest, limit_s)
-            return
-        refused = await _apply_and_wait(inner, plan, manifest, limit_s)
+        refused = await _apply_and_wait(attrs.evolve(context, found=cluster), plan, manifest, limit_s)
     if context.place.is_terminal and not arguments.flag("detach"):
         context.follow_up = OpenConsole(plan.directory)
     elif refused:
@@ -224,25 +225,30 @@ async def _stay(context: Context, plan: Plan, manifest: Manifest, limit_s: float
             async for _ in signals:
                 break
             nursery.cancel_scope.cancel()
-    await shut_down(context, context.cluster, plan.directory)
+    await context.machine.ensure_host(plan.directory)  # it may have been starting just now, and would be left behind
+    async with context.machine.connect(plan.directory) as cluster:
+        await shut_down(context, cluster, plan.directory)
 
 
 async def _show_all(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> None:
     """What goes wrong is said, and then it goes on: in the foreground a person is there to see it."""
+    await context.machine.ensure_host(plan.directory)
+    async with context.machine.connect(plan.directory) as cluster:
+        inner = attrs.evolve(context, found=cluster)
+        await _said_if_it_fails(inner, lambda: _apply_and_wait(inner, plan, manifest, limit_s))
+        while True:
+            await _said_if_it_fails(inner, lambda: show_logs(inner, Arguments({"follow": True, "tail": "all"}), ()))
+            await trio.sleep(AGAIN_S)
+
+
+async def _said_if_it_fails(context: Context, act: Callable[[], Awaitable[object]]) -> None:
     try:
-        await _apply_and_wait(context, plan, manifest, limit_s)
-    except Exception as error:
+        await act()
+    except Exception as group:
+        error = leading_error(group)
         if exit_code_of(error) is None:
             raise
         context.out.show(Failure(str(error)))
-    while True:
-        try:
-            await show_logs(context, Arguments({"follow": True, "tail": "all"}), ())
-        except Exception as error:
-            if exit_code_of(error) is None:
-                raise
-            context.out.show(Failure(str(error)))
-        await trio.sleep(AGAIN_S)
 
 
 async def shut_down(context: Context, cluster: ClusterPort, directory: Path) -> None:
