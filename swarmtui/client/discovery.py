@@ -128,6 +128,9 @@ def list_clusters() -> list[FoundCluster]:
         except (OSError, ValueError, KeyError, TypeError, NoCluster):
             note.unlink(missing_ok=True)
             continue
+        if manifest.id != note.stem:  # its data was deleted, and another cluster lies there now with a note of its own
+            note.unlink(missing_ok=True)
+            continue
         running = running_host(directory) is not None
         found.append(FoundCluster(manifest.name, manifest.id, directory, running, len(manifest.nodes)))
     return sorted(found, key=lambda cluster: (cluster.name, str(cluster.directory)))
