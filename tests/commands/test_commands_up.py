@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import attrs
 import pytest
+import trio
 
 from swarmtui.commands.command import OpenConsole
 from swarmtui.commands.errors import CommandFailed, SomeFailed, TryLater, WrongUsage
-from swarmtui.commands.output import Failure, Line, Note, Progress
+from swarmtui.commands.output import Failure, Line, Note, Progress, Recorder
 from swarmtui.objects.operations import Create, Update
 from swarmtui.objects.records import Node, NodeStatus, Service
 from swarmtui.objects.specs import ReplicatedMode
@@ -256,7 +258,6 @@ async def test_an_unplaceable_service_is_named_and_does_not_hold_up(order, empty
 async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
     from swarmtui.cli.grammar import parse_line
     from swarmtui.commands.command import Context, Place
-    from swarmtui.commands.output import Recorder
 
     machine.cluster = None
     write(tmp_path)
@@ -343,3 +344,14 @@ async def test_a_node_that_ends_by_itself_is_named_with_its_reason(order, empty,
     empty.after_connect = break_it
     with pytest.raises(CommandFailed, match=r"n4 is exited, not ready \(ended with status 1: port 7104 is taken\)"):
         await order("up -d --wait-timeout 1s")
+
+
+async def test_ctrl_c_in_the_foreground_is_down(order, empty, tmp_path):
+    write(tmp_path)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(order, "up --foreground")
+        while not any("dev is up" in line for line in texts(getattr(order, "out", Recorder()))):
+            await trio.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+    assert texts(order.out)[-2:] == ["stopping dev …", "dev is down"]
+    assert not empty.cluster.running
