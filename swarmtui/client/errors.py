@@ -62,14 +62,15 @@ class Unknown(ClientError):
 
 
 class NotReached(ClientError):
-    """A node does not answer."""
+    """A node does not answer. `refused`: nobody listens at its address, which is more than silence."""
 
     exit_code = TRY_LATER
 
-    def __init__(self, node: str, reason: str) -> None:
+    def __init__(self, node: str, reason: str, *, refused: bool = False) -> None:
         super().__init__(f"{node} does not answer: {reason}; see swarmtui status")
         self.node = node
         self.reason = reason
+        self.refused = refused
 
 
 class NoHost(ClientError):

@@ -48,7 +48,7 @@ class Link:
         try:
             connection = await dial(self._address(), self._credentials, self._node_id, timeout_s=timeout_s)
         except Refused:
-            raise NotReached(self.name, "it does not run") from None
+            raise NotReached(self.name, "it does not run", refused=True) from None
         except (DialFailed, ValueError) as error:
             raise NotReached(self.name, str(error)) from None
         caller: Caller = await self._nursery.start(self._serve, connection)
