@@ -7,50 +7,40 @@ import os
 import shlex
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from swarmtui.client.discovery import read_manifest
+from swarmtui.client.errors import NoCluster
 from swarmtui.console.backend import Answer, Backend
 from swarmtui.console.clock import Clock
+from swarmtui.console.cluster_link import ClusterLink
 from swarmtui.console.cluster_screen import OUTPUT, WIDE, ClusterScreen
 from swarmtui.console.feed import Buffer
+from swarmtui.console.held import Held
 from swarmtui.console.help_text import help_lines
 from swarmtui.console.keys import KEYS
 from swarmtui.console.modals.confirm import Confirm
 from swarmtui.console.modals.partition import Partition
 from swarmtui.console.modals.text import TextPage
 from swarmtui.console.model.fold import Model
-from swarmtui.console.model.log_book import LogBook
 from swarmtui.console.model.observations import LogSeen, Observation
-from swarmtui.console.model.output_book import OutputBook
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine
 from swarmtui.console.theming import DEFAULT_THEME, VARIABLE_DEFAULTS, Themes, load_themes
 from swarmtui.console.view import View
-from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 
 PAINT_INTERVAL_S = 0.1
 MODAL_TICKS = 10  # under an open dialog only every so many ticks are painted
 ECHO_SECONDS = 8.0
 LISTENED_MAX = 30  # tasks whose output is followed at once
-
-
-class Held:
-    """The view as it was when it was held."""
-
-    def __init__(self, picture: Picture, model: Model) -> None:
-        self.picture = picture
-        self.log: LogBook = model.log.copy()
-        self.events: deque[Event] = model.events.events.copy()
-        self.output: OutputBook = model.output.copy()
-        self.count = model.events.count
 
 
 class ConsoleApp(App[int]):
@@ -202,7 +192,10 @@ class ConsoleApp(App[int]):
 
     def action_order(self, action: str) -> None:
         """A change key was pressed."""
-        order = order_for(action, self.cluster.target, self.live_picture())
+        target = self.cluster.target
+        if target is not None and target.kind == "node":
+            self.cluster.nodes.choose(target.name)
+        order = order_for(action, target, self.live_picture())
         if isinstance(order, Pointless):
             self.notify(order.reason)
         else:
@@ -397,3 +390,21 @@ def needs_ascii() -> bool:
         return True
     encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
     return not encoding.startswith("utf")
+
+
+def run_console(directory: Path, watch: bool = False) -> int:
+    """Open the console on the cluster of this `.swarmtui/`; the exit code when it was left.
+
+    With `watch` it shows the observer's certificate, and no key changes anything. The cluster keeps running.
+    """
+    try:
+        manifest = read_manifest(directory)
+    except NoCluster as error:
+        sys.stderr.write(f"swarmtui: {error}\n")
+        return error.exit_code
+    app = ConsoleApp(manifest, ClusterLink(directory, role="observer" if watch else "admin"), watch=watch)
+    app.run()
+    code = app.return_code or 0
+    if code == 0:
+        sys.stdout.write(f"{manifest.name} keeps running; swarmtui console comes back, swarmtui down stops it\n")
+    return code

@@ -45,4 +45,4 @@ class Backend(Protocol):
         """Run one command of the registry."""
 
     def suggestions(self) -> Sequence[str]:
-        """The commands there are, for completion."""
+        """The words of every command there is, for completion."""

@@ -29,6 +29,7 @@ from swarmtui.console.panes.too_small import HEIGHT_MIN, WIDTH_MIN, TooSmall
 from swarmtui.console.view import View
 
 WIDE = 150
+SERVICES_SHOWN_MAX = 10  # rows, on a wide screen
 RAFT, SERVICES, TASKS, OUTPUT, EVENTS = 1, 2, 3, 4, 5
 
 
@@ -62,6 +63,7 @@ class ClusterScreen(Screen[None]):
         }
         self._lower = EVENTS  # which of output and events is shown on a wide screen
         self._view: View | None = None
+        self._services_rows = -1
 
     def compose(self) -> ComposeResult:
         yield self.status
@@ -85,6 +87,7 @@ class ClusterScreen(Screen[None]):
     def show(self, view: View) -> None:
         """Paint this view: every widget in sight once, and of it only the lines that changed."""
         self._view = view
+        self._fit_services()
         self.set_class(view.picture.sight is Sight.STALE, "-stale")
         self.key_bar.target = self.target
         self.tabs.details = self.panes[self.active].detail()
@@ -124,11 +127,18 @@ class ClusterScreen(Screen[None]):
         left, right = self.query_one("#left"), self.query_one("#right")
         left.display = wide or self.active == RAFT
         right.display = wide or self.active != RAFT
-        services = len(self._view.picture.services) if self._view is not None else 3
-        self.service_list.styles.height = min(12, services + 3) if wide else "1fr"
+        self._fit_services()
         self.key_bar.shows_echo = wide
         self.tabs.active = self.active
         right.styles.width = max(60, self.app.size.width * 2 // 5) if wide else "1fr"
+
+    def _fit_services(self) -> None:
+        """On a wide screen the list of services is as high as it needs to be."""
+        services = len(self._view.picture.services) if self._view is not None else 0
+        rows = min(SERVICES_SHOWN_MAX, max(1, services)) + 2 if self.is_wide else 0
+        if rows != self._services_rows:
+            self._services_rows = rows
+            self.service_list.styles.height = rows or "1fr"
 
     def pick(self, number: int, *, focus: bool = True) -> None:
         """Show this pane and go there; 0 is the node strip."""

@@ -106,6 +106,16 @@ def test_a_lane_moves_by_whole_cells() -> None:
     assert lane_cells(lane.changes, 1062.1, 30)[:-1] == before[1:]
 
 
+def test_what_was_before_we_came_is_recalled_and_what_we_saw_is_not_touched() -> None:
+    lane = Lane()
+    lane.recall(900.0, Standing.LEADER, 1)  # before anything is known of the node: no lane to put it on
+    lane.note(1000.0, Standing.FOLLOWER, 3)
+    lane.recall(950.0, Standing.LEADER, 2)
+    lane.recall(990.0, Standing.FOLLOWER, 3)
+    lane.recall(1001.0, Standing.LEADER, 9)
+    assert [(moment, term) for moment, _, term in lane.changes] == [(950.0, 2), (990.0, 3), (1000.0, 3)]
+
+
 def test_a_lane_forgets_what_is_long_gone() -> None:
     lane = Lane()
     for second in range(5000):
@@ -128,7 +138,7 @@ def test_events_of_several_nodes_stand_in_the_order_of_time() -> None:
 def test_events_are_bounded_and_counted() -> None:
     book = EventBook()
     for seq in range(EVENTS_MAX + 100):
-        book.add(event(seq, float(seq)), 100.0 + seq / 1000)
+        book.add(event(seq, 100.0 + seq / 1000), 100.0 + seq / 1000)
     assert len(book.events) == EVENTS_MAX
     assert book.count == EVENTS_MAX + 100
     assert book.rate(105.0) == pytest.approx(1000.0, rel=0.01)

@@ -110,6 +110,26 @@ def test_losing_the_quorum_says_what_is_needed_and_that_tasks_go_on(stage) -> No
     assert picture.banner.ink == "bad"
 
 
+def test_healing_is_summed_up_too(stage) -> None:
+    stage.play.play("kill", "n4")
+    stage.play.step(2.0)
+    stage.picture()
+    stage.play.play("start", "n4")
+    stage.play.step(0.3)
+    assert stage.picture().banner.parts == (
+        "n4 healed → back after 0.3 s",
+        "n1 leads term 7",
+        "5 of 5 up",
+        "2 may fail",
+    )
+    stage.play.play("partition", "n5")
+    stage.play.step(1.0)
+    stage.play.play("heal")
+    stage.play.step(0.2)
+    stage.picture()
+    assert stage.picture().banner.parts[0] == "network healed → whole after 0.2 s"
+
+
 def test_in_a_partition_both_sides_are_seen(stage) -> None:
     stage.play.play("partition", "n1", "n2")
     stage.play.step(0.5, writes=2)

@@ -36,6 +36,8 @@ class EventBook:
             events.insert(position, event)
         else:
             events.append(event)
+        if now - event.time > RATE_SECONDS:
+            return  # history, told as we came: nothing that happens now
         second = int(now)
         if self._arrivals and self._arrivals[-1][0] == second:
             self._arrivals[-1] = (second, self._arrivals[-1][1] + 1)

@@ -14,13 +14,7 @@ def fault_rows(faults: Iterable[FaultReport]) -> tuple[FaultRow, ...]:
     """The newest first: that is the one which `u` undoes."""
     rows = []
     for position, fault in enumerate(sorted(faults, key=lambda fault: -fault.id)):
-        heals = (
-            _heals(fault)
-            if len(fault.nodes) == 1 and fault.kind in ("kill", "pause", "stop")
-            else "u"
-            if position == 0
-            else "H"
-        )
+        heals = _KEYS.get(fault.kind) or ("u" if position == 0 else "H")
         rows.append(
             FaultRow(
                 id=fault.id,
@@ -46,8 +40,7 @@ def _text(fault: FaultReport) -> str:
 _DONE = {"kill": "killed", "pause": "paused", "stop": "stopped"}
 
 
-def _heals(fault: FaultReport) -> str:
-    return "P" if fault.kind == "pause" else "R"
+_KEYS = {"kill": "R", "stop": "R", "pause": "P"}  # with the cursor on that node; all others are undone or healed
 
 
 def cut_pairs(links: Mapping[str, tuple[LinkFault, ...]], now: float) -> set[frozenset[str]]:

@@ -27,9 +27,10 @@ from swarmtui.console.model.observations import (
 from swarmtui.console.model.output_book import OutputBook
 from swarmtui.console.model.picture import Banner, NodeRow, Picture
 from swarmtui.console.model.quorum import Loss
+from swarmtui.console.model.recovery import Recovery
 from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.situation import Situation
-from swarmtui.console.model.standing import Standing
+from swarmtui.console.model.standing import STANDING_OF_RAFT_ROLE, Standing
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import Node, Record, Service, Task
@@ -54,7 +55,7 @@ class Model:
         self.log = LogBook()
         self.events = EventBook()
         self.output = OutputBook()
-        self.incident: Incident | None = None
+        self.incident: Incident | Recovery | None = None
         self.host: HostReport | None = None
         self.host_reason = ""
         self._tables: dict[str, dict[str, Record]] = {"node": {}, "service": {}, "task": {}, "cluster": {}}
@@ -74,6 +75,8 @@ class Model:
                 if (known := self._node(node)) is not None:
                     before, quiet_for = known.mark, now - known.mark_at
                     known.marked(mark, now)
+                    if self.incident is not None:
+                        self.incident.answered(known.name, mark.time)
                     if known.is_manager:
                         self.log.mark(
                             known.name,
@@ -96,11 +99,16 @@ class Model:
                     if known.is_manager:
                         self.log.mark(known.name, first=report.first, last=report.last, commit=report.commit)
                     self._note_lane(known, now)
+                    if not known.is_manager:  # a manager's events tell more of its past
+                        known.lane.recall(report.started_at, Standing.WORKER, 0)
                     self._after_mark(known, now)
             case NodeLost(node, reason, refused):
                 if (known := self._node(node)) is not None:
+                    was_known_dead = known.standing(now, 0).is_dead
                     known.lost(reason, refused, now)
                     self._note_lane(known, now)
+                    if refused and not was_known_dead and self.host is None and known.heard_at is not None:
+                        self.open_incident(now, "ended", (known.name,), True, now)  # with no host to tell us why
             case HostSeen(report, reason):
                 self._host(report, reason, now)
             case LogSeen(node, lines):
@@ -124,6 +132,9 @@ class Model:
         node.lane.note(now, self.situation(now).standings[node.name], node.term)
 
     def _after_event(self, event: Event) -> None:
+        standing = STANDING_OF_RAFT_ROLE.get(str(event.data.get("role"))) if event.kind == "election" else None
+        if standing is not None and (known := self._node(event.node)) is not None:
+            known.lane.recall(event.time, standing, event.term)
         if self.incident is None:
             return
         if event.kind == "election" and event.data.get("role") == "leader":
@@ -167,6 +178,9 @@ class Model:
             if (known := self._node(power.name)) is not None:
                 known.powered(power, now)
                 self._note_lane(known, now)
+                standing = known.standing(now, 0)
+                if power.since and not standing.answers:
+                    known.lane.recall(power.since, standing, known.term)
         self._faults(report, before is None, now)
         self._endings(report, before is None, now)
 
@@ -174,13 +188,31 @@ class Model:
         """Faults that are new open an incident, unless the console has just come and finds them standing."""
         current = {fault.id: fault for fault in report.faults}
         new = [fault for fault_id, fault in current.items() if fault_id not in self._known_faults]
+        ended = [fault for fault_id, fault in self._known_faults.items() if fault_id not in current]
         self._known_faults = current
+        if ended and not new and not first:
+            self._recover(ended, report, now)
         for fault in sorted(new, key=lambda fault: fault.id):
             if not first or now - fault.since < 1.0:
                 verb, loses_tasks = incident.VERBS.get(fault.kind, (fault.kind, False))
                 hit = self.situation(now).smaller_side if fault.kind == "partition" else fault.nodes
                 subject = f"link {' '.join(fault.nodes)}" if fault.kind in ("cut", "link") else ""
                 self.open_incident(fault.since, verb, hit or fault.nodes, loses_tasks, now, subject)
+
+    def _recover(self, ended: list[FaultReport], report: HostReport, now: float) -> None:
+        """Faults were healed: by a key, by a command, or by their time."""
+        powered = [fault for fault in ended if fault.kind in ("kill", "pause", "stop")]
+        nodes = tuple(dict.fromkeys(name for fault in powered for name in fault.nodes))
+        began = min((power.since for power in report.nodes if power.name in nodes and power.since), default=now)
+        subject = " ".join(nodes) if len(powered) == len(ended) else "network" if not nodes else "everything"
+        situation = self.situation(now)
+        self.incident = Recovery(
+            began=max(began, now - 1.0),
+            subject=f"{subject} healed",
+            nodes=nodes,
+            term_before=max(node.term for node in self.nodes.values()),
+            had_leader=situation.leader is not None,
+        )
 
     def _endings(self, report: HostReport, first: bool, now: float) -> None:
         """A node that ended by itself is an incident too; nobody ordered it."""
@@ -200,7 +232,7 @@ class Model:
         situation = self.situation(now)
         tasks = self._rows(situation.dead)[0]
         slots = incident.lost_slots(tasks, nodes) if loses_tasks else {}
-        if current is not None and current.verb == verb and abs(began - current.began) < incident.SAME_STEP_S:
+        if isinstance(current, Incident) and current.verb == verb and abs(began - current.began) < incident.SAME_STEP_S:
             current.nodes = tuple(dict.fromkeys((*current.nodes, *nodes)))
             current.slots.update(slots)
             return

@@ -50,6 +50,9 @@ class Incident:
         """The leader was among those that were hit, or lost its place since."""
         return bool(self.leader_after) or self.leader_before in self.nodes
 
+    def answered(self, node: str, moment: float) -> None:
+        """Who answers is no part of this story."""
+
     def led(self, name: str, term: int, moment: float) -> None:
         """Somebody won an election."""
         if not self.closed and term > self.term_before and (not self.leader_after or term > self.term_after):
@@ -134,7 +137,7 @@ class Incident:
     def _outlook(self, quorum: Quorum) -> str:
         if quorum.health is Health.NO_QUORUM:
             missing = quorum.needed - quorum.up
-            return f"bring back {missing}"
+            return f"{missing} must come back"
         if quorum.health is Health.UNKNOWN:
             return "no node answers"
         left = quorum.may_fail
@@ -157,7 +160,7 @@ def lost_slots(tasks: Sequence[TaskRow], nodes: Sequence[str]) -> dict[str, str]
     return {
         task.name: task.id
         for task in tasks
-        if task.node in nodes and not task.past and not task.name.endswith(f".{task.node}")
+        if task.node in nodes and (task.lost or not task.past) and not task.name.endswith(f".{task.node}")
     }
 
 

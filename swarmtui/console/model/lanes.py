@@ -46,10 +46,20 @@ class Lane:
 
     def __init__(self) -> None:
         self.changes: Changes = ()
+        self._came = 0.0  # when it was first seen with our own eyes
+
+    def recall(self, moment: float, standing: Standing, term: int) -> None:
+        """It was this before we came: told by an event of the past. What was seen since then is not touched."""
+        if not self.changes or moment >= self._came:
+            return
+        later = next(position for position, change in enumerate(self.changes) if change[0] >= min(moment, self._came))
+        self.changes = (*self.changes[:later], (moment, standing, term), *self.changes[later:])
 
     def note(self, now: float, standing: Standing, term: int) -> None:
         """The node is this from `now` on; the same as before costs nothing. A later finding never rewrites the past."""
-        if self.changes:
+        if not self.changes:
+            self._came = now
+        else:
             last = self.changes[-1]
             if last[1] is standing and last[2] == term:
                 return

@@ -42,7 +42,8 @@ class NodeRow:
 
 @attrs.frozen
 class FaultRow:
-    """What is broken on purpose. `key` heals it, as `R n1` or `u`."""
+    """What is broken on purpose. `heals` is the key: `R` and `P` with the cursor on its node,
+    `u` for the newest, else `H`."""
 
     id: int
     kind: str

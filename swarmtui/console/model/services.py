@@ -150,7 +150,7 @@ def task_rows(
                     port=task.status.port,
                     error=task.status.error or (task.status.message if task.status.state < TaskState.RUNNING else ""),
                     past=past,
-                    lost=not past and node in dead_nodes and task.status.state >= TaskState.ASSIGNED,
+                    lost=node in dead_nodes and TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING,
                     path=paths.get(task.id, path_letter(task.status.state)),
                 )
             )

@@ -16,7 +16,7 @@ from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.standing import Standing
 from swarmtui.wire.calls import LinkFault
 
-VERSION_WORDS = ("protocol version", "version mismatch")
+VERSION_WORDS = ("this version speaks", "this version reads")  # as the wire says it
 
 
 class Situation:

@@ -63,5 +63,6 @@ class EventStream(ListPane):
         event = self.events[position]
         pen = Pen(width).skip().write(clock_text(event.time, milliseconds=True, utc=self._utc), "quiet").skip()
         pen.field(event.node or "–", 5, "strong").skip().field(event.kind, 8, KIND_INKS.get(event.kind, "")).skip()
-        text = event.text.removeprefix(f"{event.node} ")  # it stands in its own column already
+        # Node and kind stand in columns of their own already.
+        text = event.text.removeprefix(f"{event.node} ").removeprefix(f"{event.kind} ")
         return pen.field(one_line(text), pen.room).line()

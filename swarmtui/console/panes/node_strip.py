@@ -58,8 +58,8 @@ class NodeStrip(LineWidget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "previous node", show=False),
         Binding("down,j", "move(1)", "next node", show=False),
-        Binding("home", "move(-100)", "first node", show=False),
-        Binding("end", "move(100)", "last node", show=False),
+        Binding("home,g", "move(-100)", "first node", show=False),
+        Binding("end,G", "move(100)", "last node", show=False),
     ]
 
     class Chosen(Message):
@@ -96,7 +96,8 @@ class NodeStrip(LineWidget, can_focus=True):
         return self._names.index(self.chosen) + 1 if self.chosen in self._names else None
 
     def choose(self, name: str) -> None:
-        """Put the cursor on this node."""
+        """Put the cursor on this node; from now on it moves for nobody else."""
+        self._followed = False
         if name in self._names and name != self.chosen:
             self.chosen = name
             self.redraw()

@@ -23,7 +23,6 @@ SIGHT_INKS = {
     Sight.STALE: "bad-fill",
     Sight.MISMATCH: "bad-fill",
 }
-HEALING_WORDS = {"R": "brings back", "P": "lets it go on"}  # `u` and `H` stand at the end of the line anyway
 
 
 class StatusLine(LineWidget):
@@ -126,7 +125,7 @@ def faults_line(picture: Picture, width: int) -> Line:
         age = elapsed(picture.now - fault.since)
         left = f" of {elapsed(fault.until - fault.since)}" if fault.until else ""
         text = f" {fault.glyph} {one_line(fault.text)} "
-        heals = HEALING_WORDS.get(fault.heals, "")
+        heals = f"on {' '.join(fault.nodes)}" if fault.heals in ("R", "P") else ""  # u and H stand at the end anyway
         length = len(text) + len(age) + len(left) + len(heals) + 5
         if shown and length + reserve + 9 > pen.room:
             break

@@ -65,7 +65,7 @@ class Rehearsal(Stage):
         return Answer(0, (f"{' '.join(words)} done",))
 
     def suggestions(self) -> Sequence[str]:
-        return ("kill n1", "status", "service scale web=3")
+        return ("kill", "status", "service ls", "service scale")
 
     # ------------------------------------------------------------------------------------------------------- acts
 
