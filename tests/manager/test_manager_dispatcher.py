@@ -88,6 +88,7 @@ def test_changes_follow_the_complete_set() -> None:
     assert task.desired_state is TaskState.RUNNING
     running = TaskStatus(TaskState.RUNNING, WALL + 1000, "running", pid=5)
     talker.say(StatusReport("mine", 1, ((task.id, running),)))
+    assert talker.heard(talker.cluster.manager.effects(talker.cluster.moment), ReportReceived) == []
     effects = talker.step()
     assert talker.heard(effects, ReportReceived) == [ReportReceived("mine", 1)]
     assert talker.heard(effects, Assignment) == []  # its own news is not told back

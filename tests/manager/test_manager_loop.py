@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import trio
 import trio.testing
 
@@ -29,13 +30,16 @@ MANIFEST = Manifest(
 
 
 class FakeLeadership:
-    """Applies proposals in order, a moment after they are made. `faults` are raised by the next ones, applied or not."""
+    """Applies proposals in order, a moment after they are made. `faults` are raised by the next ones, which are applied or
+    not; one that is `late` is applied just before the one after it, as a log would."""
 
     term = 1
 
     def __init__(self) -> None:
         self.store = Store()
         self.faults: list[tuple[Exception, bool]] = []
+        self.faults_late = False
+        self.late: list[Transaction] = []
         self.told: list[str] = []
         self.rounds = 0
 
@@ -46,8 +50,13 @@ class FakeLeadership:
 
     async def propose(self, transaction: Transaction) -> Result:
         fault, applied = self.faults.pop(0) if self.faults else (None, True)
+        if fault is not None and self.faults_late:
+            self.late.append(transaction)
+            raise fault
         if applied:
             await trio.sleep(0.002)
+            while self.late:
+                self.commit(self.late.pop(0))
             result = self.commit(transaction)
         if fault is not None:
             raise fault
@@ -130,8 +139,9 @@ async def test_from_genesis_to_a_running_task_and_a_dead_node(autojump_clock: tr
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("late", [False, True])
 async def test_an_unknown_outcome_that_was_applied_after_all_is_not_repeated(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, late: bool
 ) -> None:
     leadership, port = FakeLeadership(), FakePort()
     _, gaps = trio.open_memory_channel[float](1)
@@ -140,6 +150,7 @@ async def test_an_unknown_outcome_that_was_applied_after_all_is_not_repeated(
         await until(lambda: leadership.store.count(Node) == 2)
         await trio.sleep(1)
         leadership.faults = [(OutcomeUnknown("slow"), True)] * 3
+        leadership.faults_late = late
         leadership.commit(Transaction((Create(Service(id="web", spec=make_spec("web", 3))),)))
         await trio.sleep(10)
         assert [task.slot for task in leadership.store.tasks()] == [1, 2, 3]

@@ -41,21 +41,35 @@ def test_scale_of_a_thousand_is_cut_into_transactions(cluster: MiniCluster) -> N
 
 
 def test_scale_down_takes_from_the_fullest_and_up_reuses_the_lowest_numbers(cluster: MiniCluster) -> None:
-    cluster.service(replicas=2)
-    cluster.run(0.1)
     for name in ("n1", "n2"):
         cluster.edit_node(name, availability=Availability.PAUSE)
+    cluster.service(replicas=3)
+    cluster.run(0.1)
+    for name in ("n1", "n2"):
+        cluster.activate(name)
     cluster.scale("web", 5)
     cluster.run(0.1)
-    assert max(cluster.spread().values()) >= 3
-    cluster.scale("web", 2)
+    assert cluster.spread() == {"n1": 1, "n2": 1, "n3": 3}
+    cluster.scale("web", 3)
     cluster.run(0.1)
-    assert sorted(cluster.spread().values()) == [0, 1, 1]
-    left = {task.slot for task in cluster.running()}
+    assert cluster.spread() == {"n1": 1, "n2": 1, "n3": 1}
+    assert {task.slot for task in cluster.running()} == {1, 4, 5}
     cluster.scale("web", 4)
     cluster.run(0.1)
-    free = [number for number in range(1, 10) if number not in left][:2]
-    assert {task.slot for task in cluster.running()} == left | set(free)
+    assert {task.slot for task in cluster.running()} == {1, 2, 4, 5}
+
+
+def test_at_most_one_undecided_transaction_about_a_service(cluster: MiniCluster) -> None:
+    cluster.service(replicas=3)
+    cluster.lag = 1.0
+    for replicas in (4, 5, 6):
+        cluster.round()
+        cluster.scale("web", replicas)
+    cluster.round()
+    assert len([batch for batch in cluster.in_flight if batch.driver.reconciler.name == "replicated"]) == 1
+    cluster.lag = 0.0
+    cluster.run(0.1)
+    assert sorted(cluster.spread().values()) == [2, 2, 2]
 
 
 def test_scale_down_prefers_what_does_not_run(cluster: MiniCluster) -> None:
@@ -179,6 +193,14 @@ def test_killed_node_is_down_at_once_and_its_tasks_run_elsewhere_without_delay(c
     assert cluster.spread() == {"n1": 3, "n2": 0, "n3": 3}
     assert others <= {task.id for task in cluster.running()}
     assert any(text.startswith("n2 down: its session ended") for text in cluster.said)
+
+
+def test_own_restart_delay_does_not_hold_up_what_was_lost_with_its_node(cluster: MiniCluster) -> None:
+    cluster.service(replicas=3, restart=RestartPolicy(delay_ns=30 * SECOND_NS))
+    cluster.run(1.0)
+    cluster.kill("n2")
+    cluster.run(0.1)
+    assert len(cluster.running()) == 3
 
 
 def test_returned_node_stops_its_old_tasks_and_nothing_moves_back(cluster: MiniCluster) -> None:

@@ -1,0 +1,243 @@
+"""Bugs of what only the leader runs: each breaks a rule of design.md 3 ("Leadership", "Agents") or of swarm.md 4."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+REPLICATED = ("tests/manager/test_manager_replicated.py",)
+GLOBAL = ("tests/manager/test_manager_global.py",)
+SCHEDULER = ("tests/manager/test_manager_scheduler.py",)
+DISPATCHER = ("tests/manager/test_manager_dispatcher.py",)
+LOOP = ("tests/manager/test_manager_loop.py",)
+SPREAD = ("tests/manager/test_manager_spread.py",)
+
+MUTATIONS = (
+    Mutation(
+        name="complete-set-before-confirmation",
+        rule="a complete set is sent only after the quorum confirmed this leadership after the session opened",
+        file="swarmtui/manager/sessions.py",
+        old="            if not self.confirmed:\n                return None",
+        new="            if False:\n                return None",
+        tests=DISPATCHER,
+    ),
+    Mutation(
+        name="confirmation-of-another-session",
+        rule="a confirmation counts for the session that was open when it was asked for",
+        file="swarmtui/manager/dispatcher.py",
+        old="            if session is not None and session.key == key:\n                session.confirmed = True",
+        new="            if session is not None:\n                session.confirmed = True",
+        tests=DISPATCHER,
+    ),
+    Mutation(
+        name="assignment-without-guard",
+        rule="an assignment requires the version of its node, so that a drain meanwhile conflicts",
+        file="swarmtui/manager/scheduler.py",
+        old="        operations: list[Operation] = [*guards]",
+        new="        operations: list[Operation] = [] if guards else []",
+        tests=SCHEDULER,
+    ),
+    Mutation(
+        name="undecided-placements-forgotten",
+        rule="the scheduler accounts for its undecided placements",
+        file="swarmtui/manager/scheduler.py",
+        old="            self._ledger.put(_as_assigned(task, page.node.id))\n            placed.append",
+        new="            placed.append",
+        tests=SCHEDULER,
+    ),
+    Mutation(
+        name="two-undecided-about-one-key",
+        rule="about one service, slot, node or task there is at most one undecided transaction",
+        file="swarmtui/manager/reconciler.py",
+        old="        keys = [key for key in self._dirty if key not in self._undecided]",
+        new="        keys = list(self._dirty)",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="unknown-outcome-repeated",
+        rule="an unknown outcome is a reason to read again once it is decided, never to repeat",
+        file="swarmtui/manager/loop.py",
+        old="""        except OutcomeUnknown:
+            await _decide_everything_before(self._leadership)
+        self._manager.settled""",
+        new="""        except OutcomeUnknown:
+            pass
+        self._manager.settled""",
+        tests=LOOP,
+    ),
+    Mutation(
+        name="refused-is-taken-for-done",
+        rule="what was refused is looked at again",
+        file="swarmtui/manager/reconciler.py",
+        old="        done = verdict is Verdict.DONE\n        self._undecided",
+        new="        done = True\n        self._undecided",
+        tests=SCHEDULER,
+    ),
+    Mutation(
+        name="agents-report-on-others-tasks",
+        rule="only a task's own node may report on it",
+        file="swarmtui/manager/reports.py",
+        old="        if task is None or task.node_id != node_id:\n            return False",
+        new="        if task is None:\n            return False",
+        tests=DISPATCHER,
+    ),
+    Mutation(
+        name="report-acknowledged-too-soon",
+        rule="a report is acknowledged when everything in it is committed",
+        file="swarmtui/manager/reports.py",
+        old="            receipt.open += 1\n",
+        new="",
+        tests=DISPATCHER,
+    ),
+    Mutation(
+        name="silence-counted-while-asleep",
+        rule="after a gap every silence gets a full new period",
+        file="swarmtui/manager/silence.py",
+        old="        if now > self._look_at + OVERSLEPT_S:",
+        new="        if False:",
+        tests=DISPATCHER,
+    ),
+    Mutation(
+        name="new-leader-is-impatient",
+        rule="after a change of leader silence counts from that change, twice as long",
+        file="swarmtui/manager/health.py",
+        old="NEW_LEADER_PATIENCE = 2 ",
+        new="NEW_LEADER_PATIENCE = 1 ",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="broken-session-is-death",
+        rule="death is a broken session and a refused dial; a dial that succeeds or hangs is no evidence",
+        file="swarmtui/manager/health.py",
+        old="        if refused and moment.now >= missing.trusted_from",
+        new="        if moment.now >= missing.trusted_from",
+        tests=DISPATCHER,
+    ),
+    Mutation(
+        name="death-is-down-though-the-profile-says-no",
+        rule="a refused dial is Down only where the cluster says so",
+        file="swarmtui/manager/health.py",
+        old="        return cluster.death_is_down and not cluster.shutting_down",
+        new="        return not cluster.shutting_down",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="nodes-judged-while-shutting-down",
+        rule="while shutting down no node is judged",
+        file="swarmtui/manager/health.py",
+        old="        return cluster.death_is_down and not cluster.shutting_down",
+        new="        return cluster.death_is_down",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="shutting-down-counts-as-failure",
+        rule="being stopped by `down` counts as no failure",
+        file="swarmtui/manager/shutdown.py",
+        old="        return attrs.evolve(status, state=TaskState.SHUTDOWN)",
+        new="        return status",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="unknown-node-loses-its-tasks",
+        rule="a node that is unknown keeps its tasks",
+        file="swarmtui/manager/nodes.py",
+        old="    return node is None or node.status.state is NodeState.DOWN",
+        new="    return node is None or node.status.state is not NodeState.READY",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="replacement-does-not-wait",
+        rule="a replacement starts only when its predecessor has stopped",
+        file="swarmtui/manager/release.py",
+        old="        if stopping and moment.now < patience_ends:",
+        new="        if False:",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="old-task-goes-on-being-wanted",
+        rule="never two tasks meant to run in one slot",
+        file="swarmtui/manager/slots.py",
+        old="            operations += want(task, TaskState.SHUTDOWN)\n",
+        new="",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="no-restart-delay",
+        rule="the restart delay applies to a task that ended by itself",
+        file="swarmtui/manager/restart.py",
+        old="            return max(FAILURE_DELAY_MIN_S, cluster.restart_delay_s if own_s is None else own_s)",
+        new="            return 0.0",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="delay-after-a-death",
+        rule="a task lost with its node is replaced with no delay",
+        file="swarmtui/manager/restart.py",
+        old="        case Cause.LOST if cluster.restart_delay_after_death_s > 0:",
+        new="        case Cause.LOST:",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="attempts-not-counted",
+        rule="a restart policy's max attempts holds, also under a new leader",
+        file="swarmtui/manager/restart.py",
+        old="        and other.status.timestamp >= since\n",
+        new="        and other.status.timestamp > task.status.timestamp\n",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="history-short-of-attempts",
+        rule="a slot keeps as many tasks as its policy needs to count attempts",
+        file="swarmtui/manager/reaper.py",
+        old="        return max(limit, attempts + 1) if limit >= 0 and attempts else limit",
+        new="        return limit",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="removed-under-the-agent",
+        rule="a task is deleted only when nothing of it can be running",
+        file="swarmtui/manager/reaper.py",
+        old="        task.status.state < TaskState.ASSIGNED or task.status.state >= TaskState.COMPLETE\n",
+        new="        task.status.state >= TaskState.NEW\n",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="scale-down-from-anywhere",
+        rule="scaling down takes from the fullest nodes first",
+        file="swarmtui/manager/replicated.py",
+        old="        copies[tasks[0].node_id] = nth = copies.get(tasks[0].node_id, 0) + 1\n        return nth",
+        new="        copies[tasks[0].node_id] = copies.get(tasks[0].node_id, 0) + 1\n        return 1",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="update-all-at-once",
+        rule="an update replaces as many slots at a time as its parallelism says",
+        file="swarmtui/manager/updater.py",
+        old="        free = max(0, config.parallelism - len(busy) - len(resting))",
+        new="        free = waiting",
+        tests=GLOBAL,
+    ),
+    Mutation(
+        name="start-first-stops-first",
+        rule="start-first stops the old task when the new one runs",
+        file="swarmtui/manager/updater.py",
+        old="    if config.order is UpdateOrder.STOP_FIRST or best.status.state is TaskState.RUNNING:",
+        new="    if True:",
+        tests=GLOBAL,
+    ),
+    Mutation(
+        name="spread-by-node-only",
+        rule="tasks are spread over the values of the preferred label",
+        file="swarmtui/manager/spread.py",
+        old="                found.append((child.total, rank, value))",
+        new="                found.append((0, rank, value))",
+        tests=SPREAD,
+    ),
+    Mutation(
+        name="reservations-free-too-soon",
+        rule="a reservation counts until the task has really stopped",
+        file="swarmtui/manager/ledger.py",
+        old="        if not is_tracked(task):\n            return",
+        new="        if not is_active(task):\n            return",
+        tests=SCHEDULER,
+    ),
+)
