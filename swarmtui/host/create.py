@@ -21,18 +21,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time as wall_time
+from typing import TYPE_CHECKING
 
 from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
 from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
-from swarmtui.objects.cluster_file import ClusterFile
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.manifest import MANIFEST_FORMAT, Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.raft.configuration import Configuration, Member
-from swarmtui.storage.log import RaftStorage
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, needs_renewal
+
+if TYPE_CHECKING:  # a host reads no cluster file, and is to start soon
+    from swarmtui.objects.cluster_file import ClusterFile
 
 NODE_PORTS = range(10_000, 20_000)  # below the tasks' ports and below what systems give to outgoing connections
 PORT_DRAWS_MAX = 2_000
@@ -114,6 +116,8 @@ def write_node(layout: NodeLayout, node: NodeEntry, manifest: Manifest, authorit
     write_new(layout.authority_certificate, authority.certificate_pem)
     write_new(layout.certificate, authority.issue(_peerage(node), node.id, node.name).pem)
     if node.role is NodeRole.MANAGER:
+        from swarmtui.storage.log import RaftStorage  # the only room that a host never needs once it is created
+
         RaftStorage.create(layout.raft, node.id, genesis(manifest))
 
 
