@@ -46,6 +46,7 @@ class Format:
     style: Style = Style.TABLE
     parts: tuple[str | tuple[str, ...], ...] = ()
     headings: bool = False
+    ascii_only: bool = False  # the stream cannot say more: JSON escapes the rest
 
 
 def parse_format(text: str | None) -> Format:
@@ -89,9 +90,9 @@ def _unescaped(text: str) -> str:
 # ---------------------------------------------------------------------------------------------------------- rendering
 
 
-def to_json(value: Any) -> str:
-    """One line of JSON; text outside ASCII stays readable."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+def to_json(value: Any, ascii_only: bool = False) -> str:
+    """One line of JSON; text outside ASCII stays readable where it can."""
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=str)
 
 
 def fill(parts: Sequence[str | tuple[str, ...]], value: Mapping[str, Any]) -> str:
@@ -121,7 +122,7 @@ def listing_lines(listing: Listing, form: Format, *, quiet: bool, width: int | N
     if quiet:
         return [str(row.values[listing.quiet]) for row in listing.rows]
     if form.style is Style.JSON:
-        return [to_json(row.values) for row in listing.rows]
+        return [to_json(row.values, form.ascii_only) for row in listing.rows]
     if form.style is Style.TEMPLATE and not form.headings:
         return [fill(form.parts, row.values) for row in listing.rows]
     if form.style is Style.TEMPLATE:

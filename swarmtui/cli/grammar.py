@@ -148,6 +148,10 @@ def _parsed(command: Command, words: list[str], cluster: str | None, form: str |
     if rest_parameter is not None and "--" in words:
         position = words.index("--")
         words, after = words[:position], tuple(words[position + 1 :])
+    bytes_allowed = any(parameter.is_bytes for parameter in command.parameters)
+    for word in (*words, *after):
+        if not bytes_allowed and not _is_utf8(word):
+            raise UsageProblem(f"{word.encode(errors='surrogateescape')!r} is no UTF-8 text", command.name)
     if "--help" in words or "-h" in words:
         stop = words.index("--") if "--" in words else len(words)
         if {"--help", "-h"} & set(words[:stop]):
@@ -173,6 +177,11 @@ def _format(text: str | None, help_words: Sequence[str]) -> Format:
         return parse_format(text)
     except InvalidFormat as error:
         raise UsageProblem(str(error), help_words) from None
+
+
+def _is_utf8(word: str) -> bool:
+    """False where the shell handed over bytes that Python had to escape."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def _lower(text: str) -> str:

@@ -6,6 +6,7 @@ a terminal, never in a pipe. What a stream's encoding cannot say is replaced, ne
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import shutil
@@ -97,7 +98,7 @@ class Terminal:
 
     def _value(self, value: Mapping[str, Any], text: str) -> None:
         if self.form.style is Style.JSON:
-            self._write(to_json(value))
+            self._write(to_json(value, self.form.ascii_only))
         elif self.form.style is Style.TEMPLATE:
             self._write(fill(self.form.parts, value))
         else:
@@ -109,11 +110,13 @@ class Terminal:
                 self._write(fill(self.form.parts, value))
         elif self.form.style is Style.JSON:
             for value in item.objects:
-                self._write(to_json(value))
+                self._write(to_json(value, self.form.ascii_only))
         elif item.pretty:
             self._write(item.pretty)
         else:
-            self._write(json.dumps(list(item.objects), indent=INSPECT_INDENT, ensure_ascii=False, default=str))
+            self._write(
+                json.dumps(list(item.objects), indent=INSPECT_INDENT, ensure_ascii=self.form.ascii_only, default=str)
+            )
 
     def _bytes(self, data: bytes) -> None:
         """A value as it is; on a terminal with a line's end, so that the prompt stands on a line of its own."""
@@ -195,11 +198,12 @@ def shell_terminal(form: Format, *, quiet: bool, environment: Mapping[str, str])
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+    says_everything = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
     error_is_terminal = sys.stderr.isatty() and environment.get("TERM") != "dumb"
     return Terminal(
         sys.stdout,
         sys.stderr,
-        form=form,
+        form=attrs.evolve(form, ascii_only=not says_everything),
         quiet=quiet,
         width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None,
         redraws=error_is_terminal,

@@ -63,6 +63,7 @@ class Parameter:
     required: bool = True  # positional parameters only
     repeated: bool = False
     rest: bool = False
+    is_bytes: bool = False  # may hold what is no UTF-8: its bytes are taken as they are
     completes: Completes = Completes.NOTHING
 
 
@@ -75,6 +76,7 @@ def positional(
     reader: Reader | None = None,
     completes: Completes = Completes.NOTHING,
     metavar: str = "",
+    is_bytes: bool = False,
 ) -> Parameter:
     return Parameter(
         name=name,
@@ -84,6 +86,7 @@ def positional(
         reader=reader,
         completes=completes,
         metavar=metavar or name.upper(),
+        is_bytes=is_bytes,
     )
 
 

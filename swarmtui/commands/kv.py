@@ -28,7 +28,10 @@ KEY_COLUMNS = (
 
 
 def check_key(text: str) -> str:
-    size = len(text.encode(errors="surrogateescape"))
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise ValueError("the key is no UTF-8 text") from None
     if not 1 <= size <= KEY_BYTES_MAX:
         raise ValueError(f"a key has from 1 to {KEY_BYTES_MAX} bytes, this one {size}")
     return text
@@ -40,6 +43,7 @@ def parse_version(text: str) -> int:
     return int(text)
 
 
+VALUE = positional("value", "The value; - reads standard input", is_bytes=True)
 KEY = positional("key", reader=check_key, completes=Completes.KEY)
 
 
@@ -144,7 +148,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name=("kv", "put"),
         summary="Write a key and print its new version",
-        parameters=(KEY, positional("value", "The value; - reads standard input")),
+        parameters=(KEY, VALUE),
         run=run_put,
         risk=Risk.CHANGE,
         examples=("kv put color green", "kv put blob - < FILE"),
@@ -155,7 +159,7 @@ COMMANDS: tuple[Command, ...] = (
         parameters=(
             KEY,
             positional("version", "The version it must be at; 0: it must not exist", reader=parse_version),
-            positional("value", "The value; - reads standard input"),
+            VALUE,
         ),
         run=run_cas,
         risk=Risk.CHANGE,

@@ -279,3 +279,23 @@ def test_a_stream_that_cannot_say_it_replaces_letters():
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, check=True)
     assert process.stdout == b"caf? ?\n"
+
+
+def test_json_stays_whole_where_a_stream_is_ascii():
+    code = (
+        "from swarmtui.cli.terminal import shell_terminal; from swarmtui.cli.formats import parse_format;"
+        "from swarmtui.commands.output import Document;"
+        "shell_terminal(parse_format('json'), quiet=False, environment={}).show(Document({'a': 'caf\\u00e9'}))"
+    )
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, check=True)
+    assert process.stdout == b'{"a":"caf\\u00e9"}\n'
+
+
+def test_words_that_are_no_text_are_refused_but_values_may_be_bytes(swarmtui, machine):
+    assert swarmtui("kv put k 'a\udcffb'").code == 0
+    assert machine.cluster.store.keys()[0].value == b"a\xffb"
+    for line in ("kv put 'k\udcff' v", "kill 'n\udcff'", "service create -d --name x -- 'p\udcff'"):
+        outcome = swarmtui(line)
+        assert outcome.code == 2, line
+        assert "is no UTF-8 text" in outcome.error
