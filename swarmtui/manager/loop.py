@@ -46,7 +46,10 @@ async def _be_born(leadership: Leadership, manifest: Manifest) -> None:
     """Genesis, once. Whatever becomes of a proposal, the store is read again before the next."""
     while transactions := genesis(leadership.store, manifest):
         try:
-            await leadership.propose(transactions[0])
+            result = await leadership.propose(transactions[0])
+            if result.verdict is not Verdict.DONE:
+                leadership.narrate("refused", f"the cluster's records could not be created: {result.text}")
+                await trio.sleep(RETRY_S)
         except ProposalRefused:
             await trio.sleep(RETRY_S)
         except OutcomeUnknown:

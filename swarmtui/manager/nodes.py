@@ -7,6 +7,7 @@ is paused, unknown or disconnected is not invalid: its tasks stay.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler
@@ -52,8 +53,8 @@ class Orphaner(Reconciler):
     name: ClassVar[str] = "orphaner"
     tables: ClassVar[frozenset[str]] = frozenset({Node.TABLE})
 
-    def __init__(self, store: Store, new_id: object = None) -> None:
-        super().__init__(store, lambda: "")
+    def __init__(self, store: Store, new_id: Callable[[], str]) -> None:
+        super().__init__(store, new_id)
         self._down_since: dict[str, float] = {}
 
     def notice(self, change: Change, moment: Moment) -> None:
