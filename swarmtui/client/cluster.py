@@ -57,6 +57,9 @@ T = TypeVar("T")
 CALL_TIMEOUT_S = 5.0
 STATUS_TIMEOUT_S = 0.3  # each node, all side by side
 PROPOSE_TIMEOUT_S = 10.0
+DIAL_TIMEOUT_S = 1.0
+LOOKS_MAX = 3  # times that a leader is looked for while managers refuse for want of one
+ELSEWHERE_RULES = frozenset({"no-quorum", "no-leader", "not-leader"})
 ANSWER_GRACE_S = 2.0  # beyond what the node itself was given
 REJOIN_PAUSE_S = 0.1  # before a broken watch goes on with another manager
 
@@ -145,28 +148,63 @@ class Cluster:
     # ------------------------------------------------------------------------------------------------------- writes
 
     async def propose(self, *transactions: Transaction, timeout_s: float = PROPOSE_TIMEOUT_S) -> tuple[Outcome, ...]:
-        """The outcome of each, through the first manager that takes them. Never sent twice once they left.
-        Raises NotReached if no manager answers at all."""
+        """The outcome of each. A manager that refuses for want of a quorum or a leader may stand on the wrong side of a
+        partition, so the others are asked as well; what left and was not answered is never sent again.
+        Raises NoHost or NoQuorum if no manager answers at all."""
         call = Propose(transactions, timeout_s)
-        reasons: list[str] = []
-        for manager in self.managers():
-            link = self._links[manager.name]
-            try:
-                caller = await link.caller()
-                answer = await caller.call(call, timeout_s + ANSWER_GRACE_S)
-            except (NotReached, NotSent) as error:
-                reasons.append(str(error))
-                continue
-            except CallRefused as error:
-                raise Refused(error.rule, error.reason) from None
-            except Broken as error:
-                lost = Outcome(
-                    Fate.UNKNOWN, rule="lost", reason=f"sent to {manager.name}, but {error}; read before you repeat"
-                )
-                return tuple(lost for _ in transactions)
-            assert isinstance(answer, Proposed)
-            return answer.outcomes
-        raise self.nobody(len(reasons))
+        refused: tuple[Outcome, ...] = ()
+        for _ in range(LOOKS_MAX):
+            managers, hears = await self._by_promise()
+            if refused and max(hears.values(), default=0) < refused[0].needed:
+                return refused  # nobody else hears a quorum either
+            for manager in managers:
+                outcomes = await self._propose_through(manager.name, call)
+                if outcomes is None:
+                    continue
+                if not all(one.fate is Fate.REFUSED and one.rule in ELSEWHERE_RULES for one in outcomes):
+                    return outcomes
+                refused, self._leader = outcomes, ""
+                break
+            else:
+                raise self.nobody(len(managers))
+        return refused
+
+    async def _propose_through(self, manager: str, call: Propose) -> tuple[Outcome, ...] | None:
+        """None: it certainly did not leave."""
+        try:
+            caller = await self._links[manager].caller(DIAL_TIMEOUT_S)
+            answer = await caller.call(call, call.timeout_s + ANSWER_GRACE_S)
+        except (NotReached, NotSent):
+            return None
+        except CallRefused as error:
+            raise Refused(error.rule, error.reason) from None
+        except Broken as error:
+            lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to {manager}, but {error}; read before you repeat")
+            return tuple(lost for _ in call.transactions)
+        assert isinstance(answer, Proposed)
+        return answer.outcomes
+
+    async def _by_promise(self) -> tuple[list[NodeEntry], dict[str, int]]:
+        """The managers, those first through which a write is most likely to be done: whoever leads with a quorum, then
+        those that answer at all, by how many voters they hear; and that number by name, where it was asked."""
+        hears: dict[str, int] = {}
+        if self._leader and self._links[self._leader].connected:
+            return self.managers(), hears
+        with trio.move_on_after(STATUS_TIMEOUT_S):
+            async with trio.open_nursery() as nursery:
+
+                async def look(name: str) -> None:
+                    report = await self.report(name)
+                    if report is not None:
+                        hears[name] = len(report.heard)
+                        if report.holds_quorum:
+                            self._leader = name
+                            nursery.cancel_scope.cancel()
+
+                for manager in self.manifest.managers:
+                    nursery.start_soon(look, manager.name)
+        order = sorted(self.managers(), key=lambda node: (node.name != self._leader, -hears.get(node.name, -1)))
+        return order, hears
 
     async def transact(self, transaction: Transaction, *, timeout_s: float = PROPOSE_TIMEOUT_S) -> Result:
         """Its result once it is done. Raises Conflict, Refused, NoQuorum, NoLeader, Unknown, NoHost, by blame."""

@@ -1,5 +1,6 @@
 """Rubbish and strangers at every port: refused, told with a reason, and the node unharmed."""
 
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -73,18 +74,19 @@ def read_host_address(real: RealCluster):
     return read
 
 
-def speak(context: ssl.SSLContext, plain: socket.socket) -> None:
-    with context.wrap_socket(plain) as stranger:
-        stranger.sendall(b"x" * 100)
-        stranger.recv(100)
-
-
 def test_a_stranger_without_a_certificate_is_refused(guarded: RealCluster):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    with socket.create_connection(address(guarded, "n1"), timeout=5) as plain, pytest.raises(ssl.SSLError):
-        speak(context, plain)
+    heard = b""
+    with (
+        contextlib.suppress(ssl.SSLError, OSError),
+        socket.create_connection(address(guarded, "n1"), timeout=5) as plain,
+        context.wrap_socket(plain) as stranger,
+    ):
+        stranger.sendall(b"x" * 100)
+        heard = stranger.recv(100)
+    assert heard == b""
     wait_for("the refusal", lambda: "no certificate was shown" in refusals(guarded))
 
 
@@ -125,7 +127,7 @@ def test_an_observer_may_look(guarded: RealCluster):
 
 def test_an_admin_of_another_cluster_is_refused(guarded: RealCluster, cluster: RealCluster):
     cluster.up(managers=1)
-    with pytest.raises(Exception, match="certificate"):
+    with pytest.raises(Exception, match="is of cluster"):
         call_with(guarded, cluster.data / "admin.pem", GetStatus())
 
 

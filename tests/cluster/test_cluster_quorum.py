@@ -27,7 +27,7 @@ def test_without_a_quorum_nothing_is_scheduled_and_running_tasks_go_on(healed: R
     assert healed.run("kv", "get", "x", expect=None).returncode in (1, 4)
 
     living = {name: task for name, task in before.items() if task.node not in gone}
-    now = {task["Name"]: task["PID"] for task in healed.tasks("web") if task["Name"] in living and task["PID"]}
+    now = {name: task.pid for name, task in healed.running("web").items() if name in living}
     assert now == {name: task.pid for name, task in living.items()}, "a task of a living node was touched"
 
     healed.run("start", gone[1])
