@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from swarmtui.version import __version__
+
 if TYPE_CHECKING:
     from swarmtui.client import Cluster, connect
 
-__version__ = "0.1.0"
 __all__ = ["Cluster", "__version__", "connect"]
 
 

@@ -15,7 +15,6 @@ import attrs
 import psutil
 import trio
 
-from swarmtui import __version__
 from swarmtui.agent.conversation import Conversation
 from swarmtui.agent.executor import Executor, TaskAction, TaskFailed
 from swarmtui.agent.launcher import LauncherLink
@@ -32,6 +31,7 @@ from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import NODE_WAS_RESTARTED, NodeDescription, Task, TaskStatus
 from swarmtui.objects.specs import Resources
 from swarmtui.objects.states import TaskState
+from swarmtui.version import __version__
 from swarmtui.wire.calls import OutputLines
 
 TASKS_MAX = 1000  # that live at once on one node

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-import swarmtui
+import swarmtui.version
 from swarmtui.agent.executor import TaskRejected
 from swarmtui.agent.sweep import MARK, mark_for
 from swarmtui.objects.manifest import Manifest, NodeEntry
@@ -25,7 +25,7 @@ from swarmtui.objects.templates import check_template, fill_template
 
 ENV_FILE_NAME = ".env"
 ENV_FILE_BYTES_MAX = 1024 * 1024
-OWN_PACKAGE_ROOT = Path(swarmtui.__file__).parents[1]
+OWN_PACKAGE_ROOT = Path(swarmtui.version.__file__).parents[1]
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import attrs
 import click
 
-from swarmtui import __version__
 from swarmtui.cli.formats import Format, InvalidFormat, parse_format
 from swarmtui.commands.command import Arguments, Command, Parameter
 from swarmtui.commands.registry import GROUPS, REGISTRY
+from swarmtui.version import __version__
 
 PROGRAM = "swarmtui"
 HELP_WIDTH_MAX = 100  # columns
