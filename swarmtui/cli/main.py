@@ -9,7 +9,6 @@ an error that nobody expected is written to a file, and the line says where.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import time
@@ -131,8 +130,9 @@ def _interrupted_line(command: Command) -> str:
 
 
 def _open_console(console: OpenConsole) -> int:
-    app = importlib.import_module("swarmtui.console.app")  # the one door to textual, opened only here
-    return int(app.run_console(console.directory, console.watch))
+    from swarmtui.console.app import run_console  # the one door to textual, opened only here
+
+    return run_console(console.directory, console.watch)
 
 
 def _report_unexpected(error: Exception, terminal: Terminal, environment: Mapping[str, str]) -> int:

@@ -13,7 +13,7 @@ from swarmtui.commands.output import Document
 if TYPE_CHECKING:
     from swarmtui.commands.ports import NodeView, StatusView
 
-HEADINGS = ("NODE", "ROLE", "STATE", "TERM", "COMMIT", "LAST", "AVAILABILITY", "STATUS", "PID", "ADDRESS")
+HEADINGS = ("NODE", "ROLE", "STATE", "TERM", "COMMIT", "LAST", "AVAILABILITY", "STATUS", "PID")
 
 
 async def run_status(context: Context, arguments: Arguments) -> None:
@@ -74,7 +74,6 @@ def _row(node: NodeView) -> tuple[str, ...]:
         node.availability,
         node.status,
         str(node.pid or "-"),
-        node.address,
     )
 
 
