@@ -12,6 +12,7 @@ from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
 from swarmtui.objects.manifest import RaftSettings
 from swarmtui.raft.inputs import SnapshotTaken
+from swarmtui.raft.messages import SnapshotMark
 from swarmtui.storage.errors import NoRoom
 from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
@@ -38,6 +39,10 @@ class Compaction:
         self._last_bytes = newest.size_bytes if newest else 0
         self._bell = Bell()
         self._asked = False
+
+    def installed(self, mark: SnapshotMark) -> None:
+        """A leader's snapshot took the place of ours: the next one counts from there."""
+        self._last_index, self._last_bytes = mark.index, mark.size_bytes
 
     def applied(self, index: int) -> None:
         if self._is_due(index):

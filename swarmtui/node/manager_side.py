@@ -22,6 +22,7 @@ from swarmtui.node.peers import Peers
 from swarmtui.node.sessions import Sessions
 from swarmtui.node.writes import Forward, Writes
 from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.records import Cluster
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import InstallSnapshot, Role, RoleChanged
 from swarmtui.raft.inputs import CampaignAsked, LeaderLost, Reachable, Received, Unreachable
@@ -128,6 +129,11 @@ class ManagerSide:
                 self.consensus.feed(CampaignAsked())
             task_status.started()
 
+    def shall_hand_over(self) -> bool:
+        """True if this node leads, and others are to go on without it: not when the whole cluster is shutting down."""
+        down = any(cluster.shutting_down for cluster in self.store.all(Cluster))
+        return self.consensus.status().role is Role.LEADER and not down
+
     def _is_first_at_genesis(self) -> bool:
         restored = self.opened.storage.restored
         new = restored.snapshot is None and len(restored.entries) == GENESIS_LAST_INDEX and not restored.hard_state.vote
@@ -189,6 +195,7 @@ class ManagerSide:
     async def _installed(self, effect: InstallSnapshot) -> None:
         chunks = self.opened.snapshots.open_chunks(effect.mark)
         self.consensus.installed(effect, await self._log_worker.run(read_snapshot, chunks))
+        self.compaction.installed(effect.mark)
         self.events.tell(
             "raft", f"snapshot {effect.mark.index} installed", term=effect.mark.term, index=effect.mark.index
         )

@@ -24,7 +24,6 @@ from swarmtui.node.sessions import Sessions
 from swarmtui.node.writes import Lost, NotSent
 from swarmtui.objects.dispatch import DispatchMessage, Relay
 from swarmtui.objects.manifest import Manifest, NodeEntry
-from swarmtui.raft.effects import Role
 from swarmtui.raft.messages import Message as RaftMessage
 from swarmtui.wire import dial as wire_dial
 from swarmtui.wire import rpc
@@ -127,7 +126,7 @@ class Node:
         self._stopping.set()
 
     async def _end_in_order(self) -> None:
-        if self._side is not None and self._side.consensus.status().role is Role.LEADER:
+        if self._side is not None and self._side.shall_hand_over():
             answered = trio.Event()
             with trio.move_on_after(TRANSFER_TIMEOUTS * self.manifest.raft.election_timeout_s):
                 self._side.consensus.transfer("", lambda _reason: answered.set())
