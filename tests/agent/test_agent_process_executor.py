@@ -78,7 +78,8 @@ async def test_stop_is_the_stop_signal_and_then_after_the_grace_a_kill(tmp_path:
         )
         await stubborn.start()
         await until(lambda: len(herd.pids()) == 2, "both to run")
-        await stubborn.stop()
+        with trio.fail_after(10):
+            await stubborn.stop()
         assert (await stubborn.wait()).code == 128 + signal.SIGKILL
         assert herd.pids() == []
 
