@@ -19,6 +19,7 @@ import trio
 from swarmtui.commands.apply_file import apply_services, differing_settings
 from swarmtui.commands.command import Arguments, Context, OpenConsole
 from swarmtui.commands.convergence import convergence_of
+from swarmtui.commands.effects import LIVE_MANAGER_STATES
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage, exit_code_of
 from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, SlotProgress
 from swarmtui.commands.planning import Plan, plan_up
@@ -162,10 +163,10 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
     waiting = [
         f"{node.name} is {_why_not_ready(node, powers.get(node.name))}"
         for node in status.nodes
-        if node.name not in refused and node.status != "ready"
+        if node.name not in refused and not _is_ready(node)
     ]
     slots = [
-        SlotProgress(node.name, SlotMark.RUNNING if node.status == "ready" else SlotMark.MOVING, node.status)
+        SlotProgress(node.name, SlotMark.RUNNING if _is_ready(node) else SlotMark.MOVING, node.status)
         for node in status.nodes
     ]
     behind = [
@@ -199,17 +200,22 @@ async def _unconverged(context: Context) -> list[str]:
     return [f"{one.service} has {one.running} of {one.wanted} tasks running" for one in behind]
 
 
+def _is_ready(node: NodeView) -> bool:
+    """It answers, and the managers have it as ready: what is stored may be from before a power cut."""
+    return node.status == "ready" and node.state in (*LIVE_MANAGER_STATES, "learner", "worker")
+
+
 def _why_not_ready(node: NodeView, power: NodePower | None) -> str:
     if power is not None and power.power in _OFF:
         return f"{power.power}, not ready" + (f" ({power.text})" if power.text else "")
-    if node.state in ("paused", "stopped", "down"):
+    if node.state in ("paused", "stopped", "down", "unknown"):
         return f"{node.state}, not ready"
     return f"not ready ({node.status})"
 
 
 async def _summary(context: Context) -> str:
     status = await context.cluster.status()
-    ready = sum(node.status == "ready" for node in status.nodes)
+    ready = sum(_is_ready(node) for node in status.nodes)
     running = status.tasks.get("running", 0)
     return f"{status.name} is up: leader {status.leader}, {ready} of {len(status.nodes)} nodes ready, {running} tasks running"
 

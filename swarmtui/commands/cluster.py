@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, OpenConsole, Risk, flag, option
-from swarmtui.commands.errors import CommandFailed, TryLater
+from swarmtui.commands.errors import CommandFailed, TryLater, exit_code_of
+from swarmtui.commands.machine import CLUSTER_DIRECTORY
 from swarmtui.commands.output import Column, Line, Listing, Note, Row
 from swarmtui.objects.notations import parse_count
 from swarmtui.objects.quantities import parse_duration_s
@@ -27,7 +30,7 @@ async def run_up(context: Context, arguments: Arguments) -> None:
 
 async def run_down(context: Context, arguments: Arguments) -> None:
     machine = context.machine
-    directory = machine.find(context.place.selector, context.place.start)
+    directory = _meant_even_if_stopped(context)
     name = machine.manifest(directory).name
     if machine.is_running(directory):
         async with machine.connect(directory) as cluster:
@@ -40,6 +43,18 @@ async def run_down(context: Context, arguments: Arguments) -> None:
     if arguments.flag("volumes"):
         machine.remove(directory)
         context.out.show(Line(f"{name}'s data is deleted: {directory}"))
+
+
+def _meant_even_if_stopped(context: Context) -> Path:
+    """The cluster that is meant; the packaged default is meant also when it does not run, so that its data can go."""
+    machine = context.machine
+    try:
+        return machine.find(context.place.selector, context.place.start)
+    except Exception as error:
+        default = machine.default_base() / CLUSTER_DIRECTORY
+        if exit_code_of(error) is None or context.place.selector is not None or not default.is_dir():
+            raise
+        return default
 
 
 async def run_ls(context: Context, arguments: Arguments) -> None:

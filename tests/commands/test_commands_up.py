@@ -17,7 +17,7 @@ from swarmtui.objects.records import Node, NodeStatus, Service
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import Availability, NodeState
 from swarmtui.wire.calls import Power
-from tests.commands.fakes import FakeMachine
+from tests.commands.fakes import FakeMachine, FakeNoQuorum
 
 FILE = """
 [cluster]
@@ -204,7 +204,7 @@ async def test_a_refused_manager_is_named_and_the_others_come_up(order, empty, t
         await order("up -d")
     assert texts(order.out) == [
         "n3: its directory is gone: it must be removed and join anew",
-        "dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running",
+        "dev is up: leader n1, 3 of 4 nodes ready, 2 tasks running",
     ]
 
 
@@ -358,3 +358,18 @@ async def test_ctrl_c_in_the_foreground_is_down(order, empty, tmp_path):
         signal.raise_signal(signal.SIGINT)
     assert texts(order.out)[-2:] == ["stopping dev …", "dev is down"]
     assert not empty.cluster.running
+
+
+async def test_the_packaged_default_can_be_deleted_once_it_is_stopped(order, empty, tmp_path, autojump_clock):
+    await order("up -d")
+    await order("down")
+    empty.find = raise_nothing_here
+    out = await order("down --volumes")
+    assert texts(out)[0] == "demo is not running"
+    assert empty.removed == [tmp_path / "state" / ".swarmtui"]
+    with pytest.raises(FakeNoQuorum):
+        await order("down --cluster other")
+
+
+def raise_nothing_here(selector: str | None, start: Path) -> Path:
+    raise FakeNoQuorum("no cluster here")
