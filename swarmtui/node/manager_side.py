@@ -101,6 +101,7 @@ class ManagerSide:
         self.keeper = LeadershipKeeper(self.consensus, events, election_timeout_s=raft.election_timeout_s)
         self._log_worker = log_worker
         self._started = trio.current_time()
+        self._has_followed = False  # another leader: then this is no cold start, and a refused dial is a death
         self._disk_refuses = ""
         self._gaps: trio.MemorySendChannel[float] | None = None
 
@@ -185,6 +186,7 @@ class ManagerSide:
             term=effect.term,
             data={"role": str(effect.role), "leader": effect.leader, "cause": effect.cause},
         )
+        self._has_followed = self._has_followed or effect.leader not in ("", self.node.id)
         self._sessions.leader_changed(effect.leader)
         self.keeper.role_changed(effect)
 
@@ -216,7 +218,7 @@ class ManagerSide:
                         port,
                         gaps,
                         manifest=self.manifest,
-                        trust_refusals_from=self._started + STARTING_S,
+                        trust_refusals_from=0.0 if self._has_followed else self._started + STARTING_S,
                     )
                 )
         finally:

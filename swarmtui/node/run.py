@@ -11,6 +11,7 @@ import trio
 from swarmtui.agent.agent import Agent
 from swarmtui.agent.environment import Surroundings
 from swarmtui.agent.launcher import LauncherLink
+from swarmtui.agent.obedience import DamagedState
 from swarmtui.agent.process_executor import ProcessExecutor
 from swarmtui.node.agent_session import AgentConnector
 from swarmtui.node.events import Events
@@ -29,6 +30,7 @@ from swarmtui.wire.faults import LinkFaults
 POWER_FD = 0
 UNUSABLE = (
     Damaged,
+    DamagedState,
     DirectoryInUse,
     DirectoryMissing,
     ForeignDirectory,

@@ -7,6 +7,7 @@ are counted; managers are always admitted. Whoever is refused is told why, if it
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable
 
 import attrs
@@ -62,6 +63,8 @@ class _Door:
             self._make_place()
             self.waiting[arrival] = scope
             try:
+                if not await _says_something(transport):
+                    return None  # a dial that only asked whether anybody listens
                 stream, identity = await shake_hands(transport, self.credentials.server)
                 connection = Connection(
                     stream,
@@ -145,6 +148,14 @@ class _Announcing(trio.TaskStatus[object]):
 
     def started(self, value: object = None) -> None:
         self.outer.started(self.address)
+
+
+async def _says_something(transport: trio.SocketStream) -> bool:
+    """False if the caller hangs up without a byte, as a probe does."""
+    try:
+        return bool(await transport.socket.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
 
 
 def _address_of(transport: trio.SocketStream) -> str:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 import trio
+import trio.testing
 
 from swarmtui.raft.messages import TimeoutNow
 from swarmtui.wire.calls import LinkFault, Peerage
@@ -88,8 +89,15 @@ async def test_rubbish_is_refused_by_name_and_the_server_unharmed(server, certif
     await assert_unharmed(server, certified)
 
 
+async def stream_some(stream: trio.SocketStream) -> None:
+    """The beginning of a TLS record, and nothing more."""
+    await stream.send_all(b"\x16\x03\x01\x02\x00\x01")
+
+
 async def test_a_caller_that_hangs_up_is_no_trouble(server, certified):
-    await (await raw(server)).aclose()
+    stranger = await raw(server)
+    await stream_some(stranger)
+    await stranger.aclose()
     assert (await server.first_refusal()).rule == "hung-up"
     await assert_unharmed(server, certified)
 
@@ -229,3 +237,11 @@ async def test_a_flood_of_dials_leaves_working_connections_alone(server, certifi
         connection.send_soon(Channel.RAFT, message)
         with trio.fail_after(5):
             assert await server.heard() == (Channel.RAFT, message)
+
+
+async def test_a_probe_is_no_stranger_to_be_told_of(server):
+    assert not await probe(server.address)
+    with trio.socket.socket() as silent:
+        await silent.connect(("127.0.0.1", int(server.address.rpartition(":")[2])))
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert server.refused == []
