@@ -189,7 +189,7 @@ class SimulatedCluster:
         node = leader if leader is not None and self.rng.random() < 0.8 else self._somebody()
         count = self.rng.choice([1, 1, 1, 3, 10])
         size = self.rng.randint(1, self.parameters.payload_bytes_max)
-        node.propose(tuple(self.rng.randbytes(size) for _ in range(count)))
+        node.propose(tuple(node.machine.payload(self.rng, size) for _ in range(count)))
 
     def _read(self) -> None:
         self._somebody().read()
@@ -372,12 +372,14 @@ class SimulatedCluster:
     def _recover(self) -> None:
         """Liveness: within a bounded time there is a leader, a new write is applied everywhere, and all states agree."""
         limit = self.now + max(HEALING_S, HEALING_TIMEOUTS * self.parameters.options.election_timeout_s)
-        target = 0
+        target, term = 0, 0
         while self.now < limit:
             self.run_until(self.now + self.parameters.options.election_timeout_s / 4)
             leader = self.leader
             if leader is None or leader.core is None:
                 continue
+            if leader.core.term != term:  # another leader may have overwritten the last attempt
+                target, term = 0, leader.core.term
             if not target:
                 committed = len(self.observer.committed)
                 leader.propose((b"after healing",))
@@ -385,16 +387,15 @@ class SimulatedCluster:
                     target = leader.core.log.last
             elif self._is_whole(target):
                 return
-            elif len(self.observer.committed) >= target and self.observer.committed[target].term != leader.core.term:
-                target = 0
         raise InvariantViolation("a healed cluster recovers", within_s=limit - self.parameters.duration_s)
 
     def _is_whole(self, target: int) -> bool:
         cores = [node.core for node in self.nodes.values()]
         if any(core is None or core.applied < target or core.log.commit != core.log.last for core in cores):
             return False
-        states = {(node.machine.index, node.machine.digest) for node in self.nodes.values()}
-        return len(states) == 1
+        for node in self.nodes.values():
+            self.observer.snapshots(node)
+        return len({node.machine.index for node in self.nodes.values()}) == 1
 
     # ---- the trace ----
 

@@ -96,13 +96,21 @@ class SimulatedDisk:
         self.working, self.waiting = [], []
 
     def restore(self) -> Restored:
-        """What a start finds. Entries before the snapshot are still there as far as they were not dropped."""
+        """What a start finds. Entries before the snapshot are still there as far as they were not dropped; a snapshot that
+        was received whole, but not yet put in place of a log that it does not continue, is put there now."""
+        newest = self.newest
+        if newest is not None and (newest.index > self.last or not self._agrees(newest)):
+            self.base, self.entries = newest.index, []
         return Restored(
             hard_state=self.hard_state,
             snapshot=self.newest,
             configuration=self.newest.configuration if self.newest else self.genesis,
             entries=tuple(self.entries),
         )
+
+    def _agrees(self, mark: SnapshotMark) -> bool:
+        at = mark.index - self.base - 1
+        return at < 0 or self.entries[at].term == mark.term
 
     # ---- operations ----
 
@@ -157,6 +165,8 @@ class SimulatedDisk:
 
     def _write_chunk(self, write: WriteChunk) -> Input:
         mark = write.mark
+        if mark in self.snapshots:
+            return ChunkWritten(mark, mark.size_bytes, ChunkOutcome.COMPLETE)
         have = self.partial.get(mark, b"")
         if write.offset == len(have):
             have += write.data
@@ -166,11 +176,10 @@ class SimulatedDisk:
         self.partial = {}
         if checksum(have) != mark.checksum:
             return ChunkWritten(mark, 0, ChunkOutcome.DAMAGED)
-        self.partial = {mark: have}
+        self._keep(mark, have)  # whole and named: a start would find it
         return ChunkWritten(mark, len(have), ChunkOutcome.COMPLETE)
 
     def _install(self, install: InstallSnapshot) -> Input:
-        self._keep(install.mark, self.partial.pop(install.mark))
         self.base = install.mark.index
         self.entries = list(install.kept)
         return SnapshotInstalled(install.mark)

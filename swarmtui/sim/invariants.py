@@ -38,9 +38,9 @@ class Observer:
         self.leaders: dict[int, str] = {}
         self.chain: dict[tuple[int, int], tuple[int, bytes]] = {}  # (index, term): (previous term, data)
         self.committed: dict[int, Committed] = {}
+        self.states: dict[int, str] = {}  # checksums of the state machine by index, as snapshots were taken
         self.on_quorum = 1  # every entry up to here was once seen on a quorum of disks
         self.acknowledged = 0
-        self.checks = 0
 
     # ---- elections ----
 
@@ -170,6 +170,13 @@ class Observer:
             index=index,
             digest=digest,
         )
+        self.snapshots(node)
+
+    def snapshots(self, node: SimulatedNode) -> None:
+        """State machine safety, of the state itself: after the same index it is the same, whoever looks."""
+        state = node.machine.state()
+        known = self.states.setdefault(node.machine.index, state)
+        require(known == state, "equal index means equal state", node=node.id, index=node.machine.index)
 
     def truncates_disk(self, node: SimulatedNode, dropped: list[Entry]) -> None:
         """Nothing that is committed disappears from a disk by truncation."""

@@ -1,16 +1,22 @@
-"""The state machine of the simulated nodes: small, total, and able to say whether two states are the same.
+"""The state machine of the simulated nodes: the store itself, or something small that costs nothing.
 
-Its state is a checksum over everything it ever applied, so one wrong, missing or repeated entry shows for ever.
+Either way a checksum over everything that was ever applied goes along, so that one wrong, missing or repeated entry shows
+for ever.
 """
 
 from __future__ import annotations
 
+import random
 import zlib
 
-from swarmtui.raft.entries import Entry
+from swarmtui.objects import codec
+from swarmtui.objects.operations import Put, Transaction
+from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.store import Store
 
 HEAD_BYTES = 12
 PADDING = bytes(range(256)) * 8
+KEYS = ("color", "shape", "size")
 
 
 class StateMachine:
@@ -24,14 +30,57 @@ class StateMachine:
         self.digest = zlib.crc32(entry.data, zlib.crc32(b"%d %d" % (entry.index, entry.term), self.digest))
         self.index = entry.index
 
+    def state(self) -> str:
+        """A checksum of what the entries made, not of the entries."""
+        return f"{self.digest:08x}"
+
     def snapshot(self) -> bytes:
         """Padded to a size of its own, so that transfers have many pieces and a last one that is not full."""
-        head = self.index.to_bytes(8, "big") + self.digest.to_bytes(4, "big")
-        return head + PADDING[: self.digest % len(PADDING)]
+        return self._head() + PADDING[: self.digest % len(PADDING)]
 
-    @classmethod
-    def restore(cls, data: bytes) -> StateMachine:
-        machine = cls()
-        machine.index = int.from_bytes(data[:8], "big")
-        machine.digest = int.from_bytes(data[8:HEAD_BYTES], "big")
-        return machine
+    def load(self, data: bytes) -> None:
+        self.index = int.from_bytes(data[:8], "big")
+        self.digest = int.from_bytes(data[8:HEAD_BYTES], "big")
+
+    def _head(self) -> bytes:
+        return self.index.to_bytes(8, "big") + self.digest.to_bytes(4, "big")
+
+    def payload(self, rng: random.Random, bytes_max: int) -> bytes:
+        """Something to propose."""
+        return rng.randbytes(rng.randint(1, bytes_max))
+
+
+class StoreMachine(StateMachine):
+    """The store that nodes run, with the checksum beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = Store()
+
+    def apply(self, entry: Entry) -> None:
+        super().apply(entry)
+        if entry.kind is EntryKind.TRANSACTIONS:
+            self.store.apply(entry.index, entry.term, entry.data)
+        else:
+            self.store.skip(entry.index, entry.term)
+
+    def state(self) -> str:
+        return self.store.digest()
+
+    def snapshot(self) -> bytes:
+        return self._head() + b"".join(self.store.freeze().chunks())
+
+    def load(self, data: bytes) -> None:
+        super().load(data)
+        self.store.restore([data[HEAD_BYTES:]])
+
+    def payload(self, rng: random.Random, bytes_max: int) -> bytes:
+        """Writes of few keys, often with an expected version, so that some conflict; sometimes bytes that mean nothing."""
+        if rng.random() < 0.02:
+            return rng.randbytes(rng.randint(1, bytes_max))
+        encoded = []
+        for _ in range(rng.randint(1, 3)):
+            expected = rng.choice([None, None, 0, self.index])
+            put = Put(rng.choice(KEYS), rng.randbytes(rng.randint(0, bytes_max)), expected)
+            encoded.append(codec.encode(Transaction((put,))))
+        return codec.encode_transactions(encoded, 0.0)

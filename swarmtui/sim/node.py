@@ -30,7 +30,8 @@ from swarmtui.raft.inputs import Applied, Gap, Input, Proposed, ReadAsked, Snaps
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.raft.text import effect_line, input_line
 from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
-from swarmtui.sim.machine import StateMachine
+from swarmtui.sim.files import StoredDisk
+from swarmtui.sim.machine import StateMachine, StoreMachine
 
 if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
@@ -49,9 +50,14 @@ class SimulatedNode:
     def __init__(self, cluster: SimulatedCluster, id: str, configuration: Configuration, genesis: Entry) -> None:
         self.cluster = cluster
         self.id = id
-        self.disk = SimulatedDisk(configuration, genesis, random.Random(f"disk {cluster.seed} {id}"))
+        disk_rng, segment_bytes = random.Random(f"disk {cluster.seed} {id}"), cluster.parameters.segment_bytes
+        self.disk = (
+            StoredDisk(configuration, genesis, disk_rng, id, segment_bytes)
+            if segment_bytes
+            else SimulatedDisk(configuration, genesis, disk_rng)
+        )
         self.core: RaftCore | None = None
-        self.machine = StateMachine()
+        self.machine = self._new_machine()
         self.life = 0  # counts starts, so that nothing reaches a later life
         self.paused_until: float | None = None
         self.hung = False  # the disk completes nothing until the next crash
@@ -66,6 +72,9 @@ class SimulatedNode:
         self.tickets: dict[int, int] = {}  # reads: what had been acknowledged when they were asked for
         self.waiting: dict[int, WaitingWrite] = {}  # writes by index
         self.next_ticket = 1
+
+    def _new_machine(self) -> StateMachine:
+        return StoreMachine() if self.cluster.parameters.with_store else StateMachine()
 
     # ---- life ----
 
@@ -86,8 +95,9 @@ class SimulatedNode:
         self.offset = cluster.rng.uniform(0, 1000)
         self.clock_floor = 0.0
         restored = self.disk.restore()
-        newest = self.disk.newest
-        self.machine = StateMachine() if newest is None else StateMachine.restore(self.disk.snapshots[newest])
+        self.machine = self._new_machine()
+        if restored.snapshot is not None:
+            self.machine.load(self.disk.snapshots[restored.snapshot])
         self.core = RaftCore(
             node_id=self.id,
             cluster="sim",
@@ -267,7 +277,8 @@ class SimulatedNode:
         self._work()
 
     def _restore_machine(self, mark: SnapshotMark) -> None:
-        self.machine = StateMachine.restore(self.disk.snapshots[mark])
+        self.machine = self._new_machine()
+        self.machine.load(self.disk.snapshots[mark])
         self.snapshot_due_after = mark.index + self.cluster.parameters.snapshot_entries
         self.waiting = {index: write for index, write in self.waiting.items() if index > mark.index}
         self.cluster.observer.restores(self, self.machine.index, self.machine.digest)
@@ -284,6 +295,7 @@ class SimulatedNode:
         self.saving = True
         self.snapshot_due_after = index + self.cluster.parameters.snapshot_entries
         data = self.machine.snapshot()
+        self.cluster.observer.snapshots(self)
         mark = SnapshotMark(index, term, core.configuration_at(index), len(data), checksum(data))
         self._to_disk(SaveSnapshot(mark, data))
         self.cluster.counts["snapshots taken"] += 1

@@ -52,6 +52,8 @@ class Parameters:
     tick_late_s: float = 0.0  # ticks come up to this late
     batching: float = 0.0  # share of inputs that are not drained at once but together with the next
     snapshot_entries: int = 1000  # a node takes a snapshot each so many applied entries
+    with_store: bool = False  # the store as the state machine; else a checksum only
+    segment_bytes: int = 0  # the real storage beneath, in segments of this size; 0: a model of it only
 
 
 def draw_parameters(seed: int) -> Parameters:
@@ -112,4 +114,6 @@ def draw_parameters(seed: int) -> Parameters:
         tick_late_s=sometimes(0.4, 0.0, 0.05),
         batching=sometimes(0.5, 0.0, 0.8),
         snapshot_entries=rng.choice([3, 10, 40, 1000]),
+        with_store=rng.random() < 0.3,
+        segment_bytes=rng.choice([0, 0, 0, 4096, 65536]),
     )

@@ -128,7 +128,9 @@ class Script:
     def _start(self, id: str) -> None:
         disk = self.disks[id]
         number = int(id[1:])
-        self.machines[id] = StateMachine() if disk.newest is None else StateMachine.restore(disk.snapshots[disk.newest])
+        self.machines[id] = StateMachine()
+        if disk.newest is not None:
+            self.machines[id].load(disk.snapshots[disk.newest])
         self.cores[id] = RaftCore(
             node_id=id,
             cluster="c",
@@ -294,7 +296,8 @@ class Script:
             return False
         for report in disk.finish_batch():
             if isinstance(report, SnapshotInstalled):
-                self.machines[id] = StateMachine.restore(disk.snapshots[report.mark])
+                self.machines[id] = StateMachine()
+                self.machines[id].load(disk.snapshots[report.mark])
             self.feed(id, report)
         return True
 
