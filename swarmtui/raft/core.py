@@ -99,6 +99,7 @@ class RaftCore:
             self.term, self.vote = self.log.last_term, ""
         self.hurry: Hurry | None = None
         self.incoming = Incoming(self)
+        self.unreachable: set[str] = set()  # peers whose connection is broken, until the next sign of life
         self.disk_patience_s = options.election_timeout_s * DISK_PATIENCE
         self._hard_state_sequence = 0  # the Write that makes (term, vote) durable
         self._hard_state_changed = False
@@ -116,8 +117,8 @@ class RaftCore:
             Written: self._on_written,
             Applied: self._on_applied,
             LeaderLost: lambda event: on_leader_lost(self, event),
-            Unreachable: lambda event: self.role.unreachable(event.peer),
-            Reachable: lambda event: self.role.reachable(event.peer),
+            Unreachable: self._on_unreachable,
+            Reachable: self._on_reachable,
             ReadAsked: lambda event: self.role.ask_read(event.ticket),
             TransferAsked: self._on_transfer_asked,
             CampaignAsked: self._on_campaign_asked,
@@ -197,6 +198,14 @@ class RaftCore:
         require(event.index <= self.handed, "applied <= handed", applied=event.index, handed=self.handed)
         self.applied = max(self.applied, event.index)
         self.serve_reads()
+
+    def _on_unreachable(self, event: Unreachable) -> None:
+        self.unreachable.add(event.peer)
+        self.role.unreachable(event.peer)
+
+    def _on_reachable(self, event: Reachable) -> None:
+        self.unreachable.discard(event.peer)
+        self.role.reachable(event.peer)
 
     def _on_transfer_asked(self, event: TransferAsked) -> None:
         if isinstance(self.role, Leader):
@@ -287,7 +296,8 @@ class RaftCore:
         if isinstance(self.role, Candidate) and not self.role.pre:
             return "" if self.role.is_overdue() else self.node_id
         voted_at = self._voted_at
-        if voted_at is None or self.role.leader or self.now >= voted_at + self.options.candidacy_patience_s:
+        patience_s = min(self.options.candidacy_patience_s, self.options.election_timeout_s)
+        if voted_at is None or self.role.leader or self.now >= voted_at + patience_s:
             return ""
         return self.vote
 

@@ -14,6 +14,7 @@ from swarmtui.raft.configuration import InvalidConfiguration, decode_configurati
 from swarmtui.raft.effects import Accepted, ReadRefused, Refused, Role
 from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
 from swarmtui.raft.inputs import Proposed
+from swarmtui.raft.members import why_not_next
 from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply, TimeoutNow
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import Read, ReadRounds
@@ -195,10 +196,11 @@ class Leader:
         if len(proposal.payloads) != 1:
             return "malformed", "one change of members at a time"
         try:
-            decode_configuration(proposal.payloads[0])
+            wanted = decode_configuration(proposal.payloads[0])
         except InvalidConfiguration as error:
             return "malformed", str(error)
-        return None
+        fault = why_not_next(core.members.current, wanted)
+        return ("unsafe-change", fault) if fault else None
 
     def reachable_voters(self) -> set[str]:
         """Voters not known to be silent: also those that a new leader has had no time to hear."""

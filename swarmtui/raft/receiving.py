@@ -22,7 +22,10 @@ def receive(core: RaftCore, message: AnyMessage) -> None:
     reason = why_not_ours(core, message)
     if reason:
         core.drop(message, reason)
-    elif isinstance(message, VoteRequest):
+        return
+    if core.unreachable:
+        core.unreachable.discard(message.source)
+    if isinstance(message, VoteRequest):
         answer_vote_request(core, message)
     elif isinstance(message, VoteReply):
         _on_vote_reply(core, message)

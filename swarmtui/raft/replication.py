@@ -36,7 +36,8 @@ class Replication:
         for peer in members:
             if peer != core.node_id and peer not in self.progress:
                 self._session += 1
-                self.progress[peer] = Progress(self._session, core.log.last + 1)
+                connected = peer not in core.unreachable
+                self.progress[peer] = Progress(self._session, core.log.last + 1, connected=connected)
 
     # ---- sending ----
 

@@ -122,7 +122,7 @@ class SimulatedCluster:
     def run(self) -> Outcome:
         """The whole life of this cluster. Raises SimulationFailure."""
         try:
-            self._begin()
+            self.begin()
             self.run_until(self.parameters.duration_s)
             self._heal()
             self._recover()
@@ -130,7 +130,8 @@ class SimulatedCluster:
             raise SimulationFailure(self.seed, self.now, f"{type(error).__name__}: {error}", self.recent()) from error
         return self.outcome()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Start everybody, ask the first manager to campaign, and let clients and trouble begin."""
         for node in self.nodes.values():
             node.start()
         first = next(iter(self.nodes.values()))
