@@ -27,7 +27,7 @@ def wait_until(condition: Callable[[], object], what: str, limit_s: float = WAIT
 
 async def until(condition: Callable[[], object], what: str, limit_s: float = WAIT_LIMIT_S) -> None:
     with trio.move_on_after(limit_s):
-        while not condition():  # noqa: ASYNC110  # other processes set no events
+        while not condition():  # other processes set no events
             await trio.sleep(0.005)
         return
     raise AssertionError(f"after {limit_s} s still not: {what}")

@@ -351,9 +351,7 @@ async def test_ctrl_c_in_the_foreground_is_down(order, empty, tmp_path):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(order, "up --foreground")
         with trio.fail_after(10):
-            while not any(  # noqa: ASYNC110 - an output tells nobody that it was written to
-                "dev is up" in line for line in texts(getattr(order, "out", Recorder()))
-            ):
+            while not any("dev is up" in line for line in texts(getattr(order, "out", Recorder()))):
                 await trio.sleep(0.01)
         signal.raise_signal(signal.SIGINT)
     assert texts(order.out)[-2:] == ["stopping dev …", "dev is down"]

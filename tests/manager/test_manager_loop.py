@@ -98,7 +98,7 @@ class FakePort:
 
 async def until(condition: Any) -> None:
     with trio.fail_after(30):
-        while not condition():  # noqa: ASYNC110 (it looks at a store)
+        while not condition():
             await trio.sleep(0.005)
 
 
