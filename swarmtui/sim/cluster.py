@@ -36,6 +36,8 @@ from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
 RECENT_LINES = 60  # of the trace, shown when something is violated
 HEALING_TIMEOUTS = 40  # election timeouts (and no less than `HEALING_S`) within which a healed cluster is whole
 HEALING_S = 10.0
+STEADY_TIMEOUTS = 3  # election timeouts that a healed cluster is watched
+EVENTS_PER_HEARTBEAT_MAX = 10  # message, answer, alarms, drains that were put off
 EVENTS_MAX = 3_000_000
 
 
@@ -358,6 +360,7 @@ class SimulatedCluster:
         self._troubled = False
         self.network.heal()
         self.disk_parameters = DiskParameters()
+        self.parameters = attrs.evolve(self.parameters, tick_late_s=0.0, batching=0.0)
         for node in self.nodes.values():
             if node.hung:
                 self.crash(node)
@@ -387,8 +390,22 @@ class SimulatedCluster:
                 if leader.core.log.last > committed:
                     target = leader.core.log.last
             elif self._is_whole(target):
+                self._stay_whole(leader, term)
                 return
         raise InvariantViolation("a healed cluster recovers", within_s=limit - self.parameters.duration_s)
+
+    def _stay_whole(self, leader: SimulatedNode, term: int) -> None:
+        """Nothing more happens by itself: the leader stays, and only heartbeats are sent."""
+        options = self.parameters.options
+        seconds = STEADY_TIMEOUTS * options.election_timeout_s
+        self.run_until(self.now + seconds)
+        events = self.events
+        self.run_until(self.now + seconds)
+        if self.leader is not leader or leader.core is None or leader.core.term != term:
+            raise InvariantViolation("a healed cluster keeps its leader", leader=leader.id, term=term)
+        heartbeats = seconds / options.heartbeat_s * len(self.nodes)
+        if self.events - events > EVENTS_PER_HEARTBEAT_MAX * (heartbeats + len(self.nodes)):
+            raise InvariantViolation("a healed cluster is quiet", events=self.events - events, heartbeats=heartbeats)
 
     def _is_whole(self, target: int) -> bool:
         cores = [node.core for node in self.nodes.values()]
