@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shlex
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.widgets import Input
 
 from swarmtui.client.discovery import read_manifest
 from swarmtui.client.errors import NoCluster
@@ -21,6 +21,7 @@ from swarmtui.console.backend import Answer, Backend
 from swarmtui.console.clock import Clock
 from swarmtui.console.cluster_link import ClusterLink
 from swarmtui.console.cluster_screen import OUTPUT, WIDE, ClusterScreen
+from swarmtui.console.encoding import needs_ascii
 from swarmtui.console.feed import Buffer
 from swarmtui.console.held import Held
 from swarmtui.console.help_text import help_lines
@@ -33,6 +34,7 @@ from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine
+from swarmtui.console.targets import target_named, tasks_of
 from swarmtui.console.theming import DEFAULT_THEME, VARIABLE_DEFAULTS, Themes, load_themes
 from swarmtui.console.view import View
 from swarmtui.objects.manifest import Manifest
@@ -51,12 +53,11 @@ class ConsoleApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012  (typed so by Textual)
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(key.key, key.action, key.help or key.bar, id=key.id, show=False, key_display=key.shown)
-            for key in KEYS
-        ),
+        # With priority a key is acted upon before the next one is looked at. Without, keys that come fast all wait at the
+        # widget that has the focus now: what is typed behind a colon would be taken for orders.
+        *(Binding(key.key, key.action, key.help, id=key.id, show=False, priority=key.key != "tab") for key in KEYS),
         Binding("ctrl+c", "leave_hint", "leave", show=False, system=True),
-        Binding("0", "pane(0)", "the nodes", id="pane.nodes", show=False),
+        Binding("0", "pane(0)", "the nodes", id="pane.nodes", show=False, priority=True),
     ]
 
     def __init__(
@@ -85,11 +86,15 @@ class ConsoleApp(App[int]):
         self._held: Held | None = None
         self._echo: tuple[str, str, float] = ("", "echo", 0.0)
         self._tick = 0
+        self._under_way: set[Order] = set()
 
     # ------------------------------------------------------------------------------------------------ coming, going
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return dict(VARIABLE_DEFAULTS)
+
+    def get_default_screen(self) -> ClusterScreen:
+        return self.cluster
 
     def on_mount(self) -> None:
         for theme in self._themes.themes:
@@ -99,7 +104,6 @@ class ConsoleApp(App[int]):
         for problem in self._themes.problems:
             self.notify(problem, severity="warning", title="Theme left out")
         self.set_class(self.speaks_ascii, "-ascii")
-        self.push_screen(self.cluster)
         self._restore_terminal_on_signals()
         self.backend.start(self.observe)
         self.call_after_refresh(self.paint)
@@ -186,8 +190,8 @@ class ConsoleApp(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if self.watch_only and action in ("order", "partition", "command"):
             return False
-        if action in _CLUSTER_ACTIONS and not isinstance(self.screen, ClusterScreen):
-            return False  # a question is open: keys are its
+        if action in _CLUSTER_ACTIONS and (self.screen is not self.cluster or isinstance(self.focused, Input)):
+            return False  # a question is open, or something is typed: keys are theirs
         return super().check_action(action, parameters)
 
     def action_order(self, action: str) -> None:
@@ -216,12 +220,18 @@ class ConsoleApp(App[int]):
     @work(group="orders", exit_on_error=False)
     async def carry_out(self, order: Order, *, typed: bool = False) -> None:
         """Ask if it must be asked, show the command line, run it, and say how it ended."""
-        picture = self.live_picture()
-        question = question_for(order, loss_of(order, self.model, picture), picture)
-        if question is not None and not await self.push_screen_wait(Confirm(question)):
-            return
-        self.echo(order.line)
-        answer = await self.backend.run(order.words)
+        if order in self._under_way:
+            return  # the key was pressed twice
+        self._under_way.add(order)
+        try:
+            picture = self.live_picture()
+            question = question_for(order, loss_of(order, self.model, picture), picture)
+            if question is not None and not await self.push_screen_wait(Confirm(question)):
+                return
+            self.echo(order.line)
+            answer = await self.backend.run(order.words)
+        finally:
+            self._under_way.discard(order)
         self._tell(order, answer, typed)
 
     def _tell(self, order: Order, answer: Answer, typed: bool) -> None:
@@ -254,16 +264,7 @@ class ConsoleApp(App[int]):
     def listen_to(self, target: Target | None) -> None:
         if target is None:
             return
-        tasks = [
-            task
-            for task in self.live_picture().tasks
-            if task.node
-            and (
-                (target.kind == "task" and target.id in (task.id, "") and target.name == task.name)
-                or (target.kind == "service" and task.service == target.name and not task.past)
-                or (target.kind == "node" and task.node == target.name and not task.past)
-            )
-        ][:LISTENED_MAX]
+        tasks = tasks_of(target, self.live_picture())[:LISTENED_MAX]
         output = self.model.output
         output.begin(target.name)
         for task in tasks:
@@ -316,7 +317,7 @@ class ConsoleApp(App[int]):
         if pane.filter:
             pane.set_filter("")
         elif not self.cluster.banner.dismiss():
-            self.cluster.nodes.focus()
+            self.cluster.set_focus(self.cluster.nodes)
         self.paint()
 
     # -------------------------------------------------------------------------------------------------------- typing
@@ -332,9 +333,9 @@ class ConsoleApp(App[int]):
 
     def on_command_line_left(self, message: CommandLine.Left) -> None:
         if message.sign == "/":
-            self.cluster.panes[self.cluster.active].focus()
+            self.cluster.set_focus(self.cluster.panes[self.cluster.active])
         else:
-            self.cluster.nodes.focus()
+            self.cluster.set_focus(self.cluster.nodes)
         self.paint()
 
     def on_command_line_entered(self, message: CommandLine.Entered) -> None:
@@ -372,24 +373,6 @@ class ConsoleApp(App[int]):
 _CLUSTER_ACTIONS = frozenset(
     {"order", "partition", "pane", "hold", "output", "past", "filter", "command", "step_back", "help", "leave", "theme"}
 )
-
-
-def target_named(name: str, picture: Picture) -> Target | None:
-    """The node, service or task of this name."""
-    if picture.node(name) is not None:
-        return Target("node", name)
-    if (service := picture.service(name)) is not None:
-        return Target("service", name, service.id)
-    task = next((task for task in picture.tasks if name in (task.name, task.id)), None)
-    return Target("task", task.name, task.id) if task is not None else None
-
-
-def needs_ascii() -> bool:
-    """Whether the terminal cannot be trusted with more than ASCII."""
-    if os.environ.get("SWARMTUI_ASCII"):
-        return True
-    encoding = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "")
-    return not encoding.startswith("utf")
 
 
 def run_console(directory: Path, watch: bool = False) -> int:

@@ -122,7 +122,7 @@ class ClusterScreen(Screen[None]):
             self._lower = self.active
         shown = {RAFT, SERVICES, TASKS, self._lower} if wide else {self.active}
         for number, pane in self.panes.items():
-            pane.set_class(number in shown, "-shown")
+            pane.display = number in shown
             pane.titled = wide
         left, right = self.query_one("#left"), self.query_one("#right")
         left.display = wide or self.active == RAFT
@@ -145,30 +145,32 @@ class ClusterScreen(Screen[None]):
         if number:
             self.active = number
         self._arrange()
-        if focus:
-            (self.panes[number] if number else self.nodes).focus()
+        if number and self._view is not None:
+            self.panes[number].load(self._view)  # so that something is chosen there at once
+        if focus:  # now, not soon: the next key may be an order for what is chosen there
+            self.set_focus(self.panes[number] if number else self.nodes)
         self.call_after_refresh(self.show_again)
 
     @property
     def active_pane(self) -> ListPane:
         """The pane that has the focus, else the one shown."""
-        for pane in self.panes.values():
-            if pane.has_focus:
-                return pane
-        return self.panes[self.active]
+        focused = self.focused  # `has_focus` would still be that of a moment ago
+        return focused if isinstance(focused, ListPane) else self.panes[self.active]
 
     @property
     def target(self) -> Target | None:
         """What a change key acts upon: the chosen service or task while their pane has the focus, else the chosen node."""
-        if self.task_list.has_focus and (task := self.task_list.chosen()) is not None:
-            return Target("task", task.name, task.id)
-        if self.service_list.has_focus and (service := self.service_list.chosen()) is not None:
-            return Target("service", service.name, service.id)
+        if self.focused is self.task_list:
+            task = self.task_list.chosen()
+            return Target("task", task.name, task.id) if task is not None else None
+        if self.focused is self.service_list:
+            service = self.service_list.chosen()
+            return Target("service", service.name, service.id) if service is not None else None
         return Target("node", self.nodes.chosen) if self.nodes.chosen else None
 
     def on_descendant_focus(self) -> None:
         for number, pane in self.panes.items():
-            if pane.has_focus and number != self.active:
+            if pane is self.focused and number != self.active:
                 self.active = number
                 self.tabs.active = number
         self.call_after_refresh(self.show_again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 
 from swarmtui.console.backend import Answer
 from swarmtui.console.keys import KEYS
@@ -357,6 +358,45 @@ def test_ascii_only_where_the_terminal_can_do_no_more(ui) -> None:
         assert "X n1 KILLED" in shown(app)
 
     ui(scene, ascii_only=True)
+
+
+def test_what_is_typed_fast_after_a_colon_is_text_and_no_order(ui) -> None:
+    async def scene(app, play, pilot):
+        for key in (":", "K", "D", "t", "q"):
+            app.post_message(events.Key(key if key != ":" else "colon", key))
+        await pilot.pause()
+        await settle(app, pilot)
+        assert app.query_one("#typed").value == "KDtq"
+        assert play.ran == []
+
+    ui(scene)
+
+
+def test_a_pane_and_a_key_pressed_fast_act_on_what_is_chosen_there(ui) -> None:
+    async def scene(app, play, pilot):
+        for key in ("3", "K"):
+            app.post_message(events.Key(key, key))
+        await settle(app, pilot)
+        assert play.ran == [("kill", "agent.n1")]
+
+    ui(scene)
+
+
+def test_a_key_pressed_twice_asks_once(ui) -> None:
+    async def scene(app, play, pilot):
+        for name in ("n4", "n5"):
+            play.play("kill", name)
+        play.step(1.0)
+        app.paint()
+        for _ in range(3):
+            app.post_message(events.Key("K", "K"))
+        await asked(app, pilot, Confirm)
+        await pilot.press("n")
+        await settle(app, pilot)
+        assert not app.screen.is_modal
+        assert play.ran == []
+
+    ui(scene)
 
 
 def shown(app) -> str:

@@ -70,7 +70,7 @@ class CommandLine(Horizontal):
             line.value = text
         line.cursor_position = len(text)
         self._at = len(self.history)
-        line.focus()
+        self.screen.set_focus(line)  # now, not soon: the keys that follow are text, and K would be an order
 
     def close(self) -> None:
         self.display = False
