@@ -33,7 +33,7 @@ from swarmtui.console.model.fold import Model
 from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
-from swarmtui.console.panes.command_line import CommandLine
+from swarmtui.console.panes.command_line import CommandLine, Words
 from swarmtui.console.targets import target_named, tasks_of
 from swarmtui.console.theming import DEFAULT_THEME, VARIABLE_DEFAULTS, Themes, load_themes
 from swarmtui.console.view import View
@@ -323,7 +323,10 @@ class ConsoleApp(App[int]):
     # -------------------------------------------------------------------------------------------------------- typing
 
     def action_command(self) -> None:
-        self.cluster.command_line.open(":", "", self.backend.suggestions())
+        picture = self.live_picture()
+        names = [*(node.name for node in picture.nodes), *(service.name for service in picture.services)]
+        names += [task.name for task in picture.tasks if not task.past] + ["leader", "follower", "worker"]
+        self.cluster.command_line.open(":", "", Words(self.backend.suggestions(), names))
 
     def action_filter(self) -> None:
         self.cluster.command_line.open("/", self.cluster.active_pane.filter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Sequence
 
 import trio
@@ -13,12 +14,22 @@ from swarmtui.client import Cluster
 from swarmtui.commands.command import Context, Place
 from swarmtui.commands.errors import exit_code_of
 from swarmtui.commands.machine import ThisMachine
+from swarmtui.commands.output import Item, Progress
 from swarmtui.commands.registry import REGISTRY
 from swarmtui.commands.together import leading_error
 from swarmtui.console.backend import Answer
 
 ORDER_SECONDS = 60.0
-OUTPUT_WIDTH = 76  # columns: fits the page on 80
+OUTPUT_WIDTH_MIN = 74  # columns
+PAGE_FRAME_WIDTH = 6  # columns around the page that shows it
+
+
+class WithoutProgress(Terminal):
+    """What a command shows, but for how far it is: that is seen on the screen behind it."""
+
+    def show(self, item: Item) -> None:
+        if not isinstance(item, Progress):
+            super().show(item)
 
 
 async def run_order(cluster: Cluster, words: Sequence[str]) -> Answer:
@@ -26,14 +37,15 @@ async def run_order(cluster: Cluster, words: Sequence[str]) -> Answer:
     try:
         parsed = parse(words)
     except UsageProblem as error:
-        return Answer(2, error=str(error).replace("See 'swarmtui", "See ':"))
+        return Answer(2, error=str(error).replace("See 'swarmtui ", "See ':"))
     if parsed.help is not None:
         return Answer(0, tuple(parsed.help.splitlines()))
     command = parsed.command
     if command is None or not command.in_console:
         return Answer(2, error=f"`{' '.join(words)}` is not for the console: leave with q and run it in the shell")
     out, error_stream = io.StringIO(), io.StringIO()
-    terminal = Terminal(out, error_stream, parsed.format, parsed.arguments.flag("quiet"), OUTPUT_WIDTH)
+    width = max(OUTPUT_WIDTH_MIN, shutil.get_terminal_size().columns - PAGE_FRAME_WIDTH)
+    terminal = WithoutProgress(out, error_stream, parsed.format, parsed.arguments.flag("quiet"), width)
     place = Place(selector=None, start=cluster.directory.parent, environment={})
     context = Context(out=terminal, place=place, machine=ThisMachine(), found=cluster)
     code = 0

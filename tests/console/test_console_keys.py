@@ -10,6 +10,7 @@ from swarmtui.console.keys import KEYS
 from swarmtui.console.modals.confirm import Confirm
 from swarmtui.console.modals.partition import Partition
 from swarmtui.console.modals.text import TextPage
+from swarmtui.console.panes.command_line import complete
 
 TURNS_MAX = 50
 
@@ -275,6 +276,23 @@ def test_the_command_line_runs_commands_and_shows_what_they_print(ui) -> None:
         assert play.ran == [("status",), ("status",)]
 
     ui(scene)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("", None),
+        ("ki", "kill"),
+        ("kill", None),
+        ("kill n", "kill n1"),
+        ("kill web.", "kill web.1"),
+        ("service sc", "service scale"),
+        ("kill n1", None),
+        ("kill x", None),
+    ],
+)
+def test_words_are_completed(value, meant) -> None:
+    assert complete(value, ("kill", "service ls", "service scale"), ("n1", "n2", "web", "web.1")) == meant
 
 
 def test_a_typed_step_that_loses_the_quorum_is_asked_too(ui) -> None:

@@ -23,6 +23,8 @@ class TextPage(ModalScreen[None]):
         Binding("escape,q,enter,space,question_mark", "leave", "leave", show=False),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
+        Binding("right,l", "across(8)", "right", show=False),
+        Binding("left,h", "across(-8)", "left", show=False),
         Binding("pagedown", "scroll(10)", "page down", show=False),
         Binding("pageup", "scroll(-10)", "page up", show=False),
     ]
@@ -45,6 +47,9 @@ class TextPage(ModalScreen[None]):
 
     def action_scroll(self, rows: int) -> None:
         self.query_one("#page", VerticalScroll).scroll_relative(y=rows, animate=False)
+
+    def action_across(self, columns: int) -> None:
+        self.query_one("#page", VerticalScroll).scroll_relative(x=columns, animate=False)
 
     def action_leave(self) -> None:
         self.dismiss(None)

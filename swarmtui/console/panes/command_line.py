@@ -9,10 +9,36 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.suggester import SuggestFromList
+from textual.suggester import Suggester
 from textual.widgets import Input, Label
 
 HISTORY_MAX = 200
+
+
+class Words(Suggester):
+    """Completes the words of a command, and behind them the names of nodes, services and tasks."""
+
+    def __init__(self, commands: Sequence[str], names: Sequence[str]) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self.commands = commands
+        self.names = names
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return complete(value, self.commands, self.names)
+
+
+def complete(value: str, commands: Sequence[str], names: Sequence[str]) -> str | None:
+    """The line that is probably meant, None where nothing fits."""
+    if not value.strip():
+        return None
+    command = next((command for command in commands if command.startswith(value) and command != value), None)
+    if command is not None:
+        return command
+    before, space, word = value.rpartition(" ")
+    if not space or not word:
+        return None
+    name = next((name for name in names if name.startswith(word) and name != word), None)
+    return f"{before} {name}" if name is not None else None
 
 
 class CommandLine(Horizontal):
@@ -58,13 +84,13 @@ class CommandLine(Horizontal):
         line.cursor_blink = False
         yield line
 
-    def open(self, sign: str, text: str, suggestions: Sequence[str] = ()) -> None:
+    def open(self, sign: str, text: str, suggester: Suggester | None = None) -> None:
         """Begin to type after `:` or `/`, with this text there already."""
         self.sign = sign
         self.display = True
         self.query_one("#sign", Label).update(sign)
         line = self.query_one("#typed", Input)
-        line.suggester = SuggestFromList(suggestions, case_sensitive=True) if suggestions else None
+        line.suggester = suggester
         line.placeholder = "status, kill n1, service scale web=3 …" if sign == ":" else "words that a row must hold"
         with self.prevent(Input.Changed):
             line.value = text

@@ -90,7 +90,7 @@ def leader_line(view: View, width: int) -> Line:
         spans = [("● ", "good"), (f"{len(picture.services)} services ok", "")]
     pen.skip(3).spans(spans)
     if not picture.host_answers and picture.host_reason:
-        return pen.right([("? host does not answer ", "warn")]).line()
+        return pen.right([("? host silent ", "warn")]).line()
     if view.shed:
         return pen.right([(f"{view.shed:,} left out: too fast ", "warn")]).line()
     return pen.right([(f"{picture.event_rate:,.0f} events/s ", "quiet")]).line()
