@@ -28,6 +28,7 @@ from swarmtui.console.model.output_book import OutputBook
 from swarmtui.console.model.picture import Banner, NodeRow, Picture
 from swarmtui.console.model.quorum import Loss
 from swarmtui.console.model.recovery import Recovery
+from swarmtui.console.model.reigns import Reigns
 from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.situation import Situation
 from swarmtui.console.model.standing import STANDING_OF_RAFT_ROLE, Standing
@@ -55,6 +56,7 @@ class Model:
         self.log = LogBook()
         self.events = EventBook()
         self.output = OutputBook()
+        self.reigns = Reigns()
         self.incident: Incident | Recovery | None = None
         self.host: HostReport | None = None
         self.host_reason = ""
@@ -124,9 +126,11 @@ class Model:
         assert mark is not None
         if node.voters:
             self._voters = tuple(name for _, name in node.voters)
-        if self.incident is not None and mark.raft_role == "leader" and mark.holds_quorum:
-            self.incident.led(node.name, mark.term, node.leader_since or moment)
-            self.incident.wrote(mark.term, mark.commit, moment)
+        if mark.raft_role == "leader":
+            self.reigns.led(node.name, mark.term, node.leader_since or moment)
+            if mark.holds_quorum:
+                self.reigns.wrote(mark.term, moment, mark.commit)
+        self.reigns.committed(mark.commit)
 
     def _note_lane(self, node: NodeKnowledge, now: float) -> None:
         node.lane.note(now, self.situation(now).standings[node.name], node.term)
@@ -135,12 +139,10 @@ class Model:
         standing = STANDING_OF_RAFT_ROLE.get(str(event.data.get("role"))) if event.kind == "election" else None
         if standing is not None and (known := self._node(event.node)) is not None:
             known.lane.recall(event.time, standing, event.term)
-        if self.incident is None:
-            return
-        if event.kind == "election" and event.data.get("role") == "leader":
-            self.incident.led(event.node, event.term, event.time)
+        if standing is Standing.LEADER:
+            self.reigns.led(event.node, event.term, event.time)
         elif event.kind == "raft" and event.data.get("milestone") == "leading":
-            self.incident.wrote(event.term, event.index, event.time)
+            self.reigns.wrote(event.term, event.time)
 
     def _records(self, change: RecordsChanged, now: float) -> None:
         if change.reset:
@@ -210,7 +212,6 @@ class Model:
             began=max(began, now - 1.0),
             subject=f"{subject} healed",
             nodes=nodes,
-            term_before=max(node.term for node in self.nodes.values()),
             had_leader=situation.leader is not None,
         )
 
@@ -236,15 +237,13 @@ class Model:
             current.nodes = tuple(dict.fromkeys((*current.nodes, *nodes)))
             current.slots.update(slots)
             return
-        leading = situation.leader or situation.last_leader
+        leading = self.reigns.before(began)
         self.incident = Incident(
             began=began,
             verb=verb,
             nodes=nodes,
             quorum_before=situation.quorum,
             leader_before=leading.name if leading else "",
-            term_before=leading.term if leading else 0,
-            commit_before=max((log.commit for log in self.log.nodes.values()), default=0),
             slots=slots,
             loses_tasks=loses_tasks,
             subject=subject,
@@ -316,6 +315,7 @@ class Model:
         if self.incident is None:
             return None
         now = situation.now
+        self.incident.reigned(self.reigns.since(self.incident.began))
         self.incident.runs(tasks, situation.dead)
         self.incident.close(now)
         if now - self.incident.began > incident.SHOWN_FOR_S:

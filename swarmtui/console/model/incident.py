@@ -15,6 +15,7 @@ import attrs
 from swarmtui.console.model.durations import measured
 from swarmtui.console.model.picture import Banner, Leadership
 from swarmtui.console.model.quorum import Health, Quorum
+from swarmtui.console.model.reigns import Reign
 from swarmtui.console.model.services import TaskRow
 
 SETTLES_AFTER_S = 30.0  # then no more figures are waited for
@@ -32,8 +33,6 @@ class Incident:
     nodes: tuple[str, ...]
     quorum_before: Quorum
     leader_before: str
-    term_before: int
-    commit_before: int
     slots: dict[str, str]  # lost slot: id of the task that was lost
     loses_tasks: bool
     subject: str = ""
@@ -42,35 +41,19 @@ class Incident:
     term_after: int = 0
     writes_after_s: float | None = None
     moved: dict[str, float] = attrs.field(factory=dict)
-    quorum_lost: bool = False
     closed: bool = False
-
-    @property
-    def concerns_leader(self) -> bool:
-        """The leader was among those that were hit, or lost its place since."""
-        return bool(self.leader_after) or self.leader_before in self.nodes
 
     def answered(self, node: str, moment: float) -> None:
         """Who answers is no part of this story."""
 
-    def led(self, name: str, term: int, moment: float) -> None:
-        """Somebody won an election."""
-        if not self.closed and term > self.term_before and (not self.leader_after or term > self.term_after):
-            if moment < self.began - 1.0:
-                return
-            self.leader_after, self.term_after = name, term
-            self.leader_after_s = max(0.001, moment - self.began)
-            self.writes_after_s = None
-
-    def wrote(self, term: int, commit: int, moment: float) -> None:
-        """The leader of this term has committed this far; the first entry of a new term means that writes go on."""
-        if (
-            self.leader_after
-            and self.writes_after_s is None
-            and term == self.term_after
-            and commit > self.commit_before
-        ):
-            self.writes_after_s = max(self.leader_after_s or 0.001, moment - self.began)
+    def reigned(self, reigns: Sequence[Reign]) -> None:
+        """Who led since it began: the first who also wrote tells the story, else the last who was elected."""
+        if self.closed or not reigns:
+            return
+        reign = next((reign for reign in reigns if reign.wrote_at is not None), reigns[-1])
+        self.leader_after, self.term_after = reign.name, reign.term
+        self.leader_after_s = max(0.001, reign.led_at - self.began)
+        self.writes_after_s = None if reign.wrote_at is None else max(self.leader_after_s, reign.wrote_at - self.began)
 
     def runs(self, tasks: Sequence[TaskRow], dead: frozenset[str]) -> None:
         """Look where the slots that were lost run now."""

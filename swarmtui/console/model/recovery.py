@@ -9,6 +9,7 @@ import attrs
 from swarmtui.console.model.durations import measured
 from swarmtui.console.model.picture import Banner, Leadership
 from swarmtui.console.model.quorum import Health, Quorum
+from swarmtui.console.model.reigns import Reign
 from swarmtui.console.model.services import TaskRow
 
 SETTLES_AFTER_S = 30.0
@@ -22,7 +23,6 @@ class Recovery:
     began: float
     subject: str
     nodes: tuple[str, ...]
-    term_before: int
     had_leader: bool
     back: dict[str, float] = attrs.field(factory=dict)
     leader_after: str = ""
@@ -36,13 +36,11 @@ class Recovery:
         if node in self.nodes and moment >= self.began and not self.closed:
             self.back.setdefault(node, max(0.001, moment - self.began))
 
-    def led(self, name: str, term: int, moment: float) -> None:
-        if self.closed or self.had_leader or self.leader_after or term <= self.term_before or moment < self.began:
-            return
-        self.leader_after, self.term_after, self.leader_after_s = name, term, moment - self.began
-
-    def wrote(self, term: int, commit: int, moment: float) -> None:
-        """Writes are no part of this story: they go on with the leader."""
+    def reigned(self, reigns: Sequence[Reign]) -> None:
+        """Who led since: worth telling only if nobody did before."""
+        if not self.closed and not self.had_leader and reigns:
+            reign = reigns[0]
+            self.leader_after, self.term_after, self.leader_after_s = reign.name, reign.term, reign.led_at - self.began
 
     def runs(self, tasks: Sequence[TaskRow], dead: frozenset[str]) -> None:
         """Tasks stay where they are when a node comes back."""

@@ -76,12 +76,6 @@ class Situation:
         return max(leaders, key=lambda node: node.term, default=None)
 
     @cached_property
-    def last_leader(self) -> NodeKnowledge | None:
-        """Who was last heard to lead, dead or alive."""
-        leaders = [node for node in self.nodes.values() if node.mark is not None and node.mark.raft_role == "leader"]
-        return max(leaders, key=lambda node: node.term, default=None)
-
-    @cached_property
     def leadership(self) -> Leadership:
         leader = self.leader
         claims = tuple(
