@@ -205,6 +205,13 @@ class ManagerSide:
     # -------------------------------------------------------------------------------------------------- leadership
 
     async def _lead(self, leadership: NodeLeadership) -> None:
+        self.events.tell(
+            "raft",
+            f"{self.node.name} takes writes: the first entry of term {leadership.term} is applied",
+            term=leadership.term,
+            index=self.store.index,
+            data={"milestone": "leading"},
+        )
         gaps_in, gaps = trio.open_memory_channel[float](8)
         self._gaps = gaps_in
         port = self._sessions.lead()
