@@ -29,6 +29,7 @@ from swarmtui.client.links import Link
 from swarmtui.client.nodes import Nodes
 from swarmtui.client.services import Services
 from swarmtui.client.status import ClusterStatus, gather_status
+from swarmtui.client.writes import Writes
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
@@ -37,14 +38,12 @@ from swarmtui.wire.calls import (
     Answer,
     Call,
     Consistency,
-    Fate,
     GetKey,
     GetStatus,
     ListRecords,
     NodeReport,
     Outcome,
     Propose,
-    Proposed,
     Records,
     RecordsChanged,
     WatchRecords,
@@ -57,10 +56,6 @@ T = TypeVar("T")
 CALL_TIMEOUT_S = 5.0
 STATUS_TIMEOUT_S = 0.3  # each node, all side by side
 PROPOSE_TIMEOUT_S = 10.0
-DIAL_TIMEOUT_S = 1.0
-LOOKS_MAX = 3  # times that a leader is looked for while managers refuse for want of one
-ELSEWHERE_RULES = frozenset({"no-quorum", "no-leader", "not-leader"})
-ANSWER_GRACE_S = 2.0  # beyond what the node itself was given
 REJOIN_PAUSE_S = 0.1  # before a broken watch goes on with another manager
 
 
@@ -98,7 +93,8 @@ class Cluster:
             node.name: Link(node.name, node.id, partial(str, node.address), credentials, nursery)
             for node in manifest.nodes
         }
-        self._leader = ""  # the name of whoever led when we last heard
+        self._writes = Writes(self)
+        self.leader = ""  # the name of whoever led when we last heard
         self.host = HostClient(directory, credentials, nursery)
         self.kv = Keys(self)
         self.services = Services(self)
@@ -108,7 +104,7 @@ class Cluster:
 
     async def ask(self, node: str, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
         """One call to one node, by name or id. Raises NotReached, Refused, Unknown."""
-        link = self._link(node)
+        link = self.link(node)
         caller = await link.caller(min(timeout_s, CALL_TIMEOUT_S))
         try:
             return await caller.call(call, timeout_s)
@@ -121,7 +117,7 @@ class Cluster:
 
     async def stream(self, node: str, call: Call) -> AsyncIterator[Answer]:
         """The answers of one node to a stream call. Raises NotReached, Refused; ends with the stream or its connection."""
-        link = self._link(node)
+        link = self.link(node)
         caller = await link.caller()
         try:
             async with caller.stream(call) as answers:
@@ -132,7 +128,8 @@ class Cluster:
         except (NotSent, Broken) as error:
             raise NotReached(link.name, str(error)) from None
 
-    def _link(self, node: str) -> Link:
+    def link(self, node: str) -> Link:
+        """The way to this node, by name or id. Raises Refused if there is none."""
         entry = self.manifest.node(node)
         if entry is None:
             raise Refused("absent", f"there is no node {node}; see swarmtui node ls")
@@ -142,73 +139,18 @@ class Cluster:
         """The managers, whoever led last first, those with a connection next."""
         return sorted(
             self.manifest.managers,
-            key=lambda node: (node.name != self._leader, not self._links[node.name].connected, node.name),
+            key=lambda node: (node.name != self.leader, not self._links[node.name].connected, node.name),
         )
 
     # ------------------------------------------------------------------------------------------------------- writes
 
     async def propose(self, *transactions: Transaction, timeout_s: float = PROPOSE_TIMEOUT_S) -> tuple[Outcome, ...]:
-        """The outcome of each. A manager that refuses for want of a quorum or a leader may stand on the wrong side of a
-        partition, so the others are asked as well; what left and was not answered is never sent again.
-        Raises NoHost or NoQuorum if no manager answers at all."""
-        call = Propose(transactions, timeout_s)
-        refused: tuple[Outcome, ...] = ()
-        for _ in range(LOOKS_MAX):
-            managers, hears = await self._by_promise()
-            if refused and max(hears.values(), default=0) < refused[0].needed:
-                return refused  # nobody else hears a quorum either
-            for manager in managers:
-                outcomes = await self._propose_through(manager.name, call)
-                if outcomes is None:
-                    continue
-                if not all(one.fate is Fate.REFUSED and one.rule in ELSEWHERE_RULES for one in outcomes):
-                    return outcomes
-                refused, self._leader = outcomes, ""
-                break
-            else:
-                raise self.nobody(len(managers))
-        return refused
-
-    async def _propose_through(self, manager: str, call: Propose) -> tuple[Outcome, ...] | None:
-        """None: it certainly did not leave."""
-        try:
-            caller = await self._links[manager].caller(DIAL_TIMEOUT_S)
-            answer = await caller.call(call, call.timeout_s + ANSWER_GRACE_S)
-        except (NotReached, NotSent):
-            return None
-        except CallRefused as error:
-            raise Refused(error.rule, error.reason) from None
-        except Broken as error:
-            lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to {manager}, but {error}; read before you repeat")
-            return tuple(lost for _ in call.transactions)
-        assert isinstance(answer, Proposed)
-        return answer.outcomes
-
-    async def _by_promise(self) -> tuple[list[NodeEntry], dict[str, int]]:
-        """The managers, those first through which a write is most likely to be done: whoever leads with a quorum, then
-        those that answer at all, by how many voters they hear; and that number by name, where it was asked."""
-        hears: dict[str, int] = {}
-        if self._leader and self._links[self._leader].connected:
-            return self.managers(), hears
-        with trio.move_on_after(STATUS_TIMEOUT_S):
-            async with trio.open_nursery() as nursery:
-
-                async def look(name: str) -> None:
-                    report = await self.report(name)
-                    if report is not None:
-                        hears[name] = len(report.heard)
-                        if report.holds_quorum:
-                            self._leader = name
-                            nursery.cancel_scope.cancel()
-
-                for manager in self.manifest.managers:
-                    nursery.start_soon(look, manager.name)
-        order = sorted(self.managers(), key=lambda node: (node.name != self._leader, -hears.get(node.name, -1)))
-        return order, hears
+        """The outcome of each. Raises NoHost or NoQuorum if no manager answers at all."""
+        return await self._writes.propose(Propose(transactions, timeout_s))
 
     async def transact(self, transaction: Transaction, *, timeout_s: float = PROPOSE_TIMEOUT_S) -> Result:
         """Its result once it is done. Raises Conflict, Refused, NoQuorum, NoLeader, Unknown, NoHost, by blame."""
-        (outcome,) = await self.propose(transaction, timeout_s=timeout_s)
+        outcome = await self._writes.submit(transaction, timeout_s)
         error = error_of(outcome)
         if error is not None:
             raise error
@@ -280,7 +222,7 @@ class Cluster:
     async def status(self) -> ClusterStatus:
         """Everybody asked side by side, 300 ms each: what `swarmtui status` shows."""
         status = await gather_status(self)
-        self._leader = status.leader or self._leader
+        self.leader = status.leader or self.leader
         return status
 
     async def report(self, node: str, timeout_s: float = STATUS_TIMEOUT_S) -> NodeReport | None:
@@ -292,6 +234,23 @@ class Cluster:
                 return None
             return answer if isinstance(answer, NodeReport) else None
         return None
+
+    async def reports(self, *, until_leader: bool = False, timeout_s: float = STATUS_TIMEOUT_S) -> list[NodeReport]:
+        """What the managers say of themselves, those that answer in time; with `until_leader` no longer than it takes to
+        find one that leads and holds a quorum."""
+        found: list[NodeReport] = []
+        async with trio.open_nursery() as nursery:
+
+            async def ask(name: str) -> None:
+                report = await self.report(name, timeout_s)
+                if report is not None:
+                    found.append(report)
+                    if until_leader and report.holds_quorum:
+                        nursery.cancel_scope.cancel()
+
+            for manager in self.manifest.managers:
+                nursery.start_soon(ask, manager.name)
+        return found
 
     # ------------------------------------------------------------------------------------------------------ streams
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import trio
@@ -32,6 +33,14 @@ class Link:
     @property
     def connected(self) -> bool:
         return self._caller is not None and self._caller.connection.ended is None
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the node last said anything; infinite without a connection."""
+        caller = self._caller
+        if caller is None or caller.connection.ended is not None:
+            return math.inf
+        return trio.current_time() - caller.connection.heard_at
 
     async def caller(self, timeout_s: float = DIAL_TIMEOUT_S) -> Caller:
         """Somebody to ask. Raises NotReached."""

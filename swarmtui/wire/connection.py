@@ -135,6 +135,8 @@ class Connection:
         self.address = address
         self.ended: str | None = None
         """Why the connection ended; None while it stands."""
+        self.heard_at = trio.current_time()
+        """When the other side last sent anything (trio's clock)."""
         self._stream = stream
         self._faults = faults if identity.is_node and local.is_node else None
         self._on_refused = on_refused
@@ -378,6 +380,7 @@ class Connection:
         if not data:
             await self._broke("the other side hung up")
             return
+        self.heard_at = trio.current_time()
         self._statistics.receives += 1
         self._statistics.bytes_received += len(data)
         self._reader.feed(data)
