@@ -1,8 +1,9 @@
 """When a snapshot is due, and taking it beside everything else.
 
-Due after `snapshot_every` entries *and* as many bytes of log as the last snapshot held, at least 16 MiB, unless the user
-named `snapshot_every`. The store is frozen at once (cheap), encoded and written on a thread of its own, so the log's disk
-thread and the event loop go on; only then is the core told, which decides what may be dropped.
+Due after `snapshot_every` transactions (an entry holds many of them under load) *and* as many bytes of log as the last
+snapshot held, at least 16 MiB, unless the user named `snapshot_every`; and after 64 MiB however few they were. The store is
+frozen at once (cheap), encoded and written on a thread of its own, so the log's disk thread and the event loop go on; only
+then is the core told, which decides what may be dropped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
 
 LOG_BYTES_MIN = 16 * 1024 * 1024
+LOG_BYTES_MAX = 64 * 1024 * 1024  # of few, large transactions
 
 
 class Compaction:
@@ -37,24 +39,26 @@ class Compaction:
         newest = snapshots.newest()
         self._last_index = newest.index if newest else 0
         self._last_bytes = newest.size_bytes if newest else 0
+        self._last_transactions = 0
         self._bell = Bell()
         self._asked = False
 
     def installed(self, mark: SnapshotMark) -> None:
         """A leader's snapshot took the place of ours: the next one counts from there."""
         self._last_index, self._last_bytes = mark.index, mark.size_bytes
+        self._last_transactions = self._consensus.transactions_applied
 
     def applied(self, index: int) -> None:
         if self._is_due(index):
             self._bell.ring()
 
     def _is_due(self, index: int) -> bool:
-        if index - self._last_index < self._settings.snapshot_every:
-            return False
-        if self._settings.snapshot_every_set:
+        enough = self._consensus.transactions_applied - self._last_transactions >= self._settings.snapshot_every
+        if enough and self._settings.snapshot_every_set:
             return True
         log = self._consensus.core.log
-        return log.bytes_between(max(self._last_index, log.base), index) >= max(LOG_BYTES_MIN, self._last_bytes)
+        log_bytes = log.bytes_between(max(self._last_index, log.base), index)
+        return log_bytes >= max(LOG_BYTES_MIN if enough else LOG_BYTES_MAX, self._last_bytes)
 
     def ask(self) -> None:
         """Take a snapshot now, due or not."""
@@ -73,6 +77,7 @@ class Compaction:
     async def _take(self) -> None:
         store, core = self._consensus.store, self._consensus.core
         index, term = store.index, store.term
+        self._last_transactions = self._consensus.transactions_applied
         configuration = core.configuration_at(index)
         frozen = store.freeze()
         try:

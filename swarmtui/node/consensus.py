@@ -61,6 +61,7 @@ class Consensus:
         self._gap_s = election_timeout_s
         self._bell = Bell()
         self._to_apply: deque[Entry] = deque()
+        self.transactions_applied = 0  # by this process
         self.proposals = Proposals(self.feed, self._bell.ring)
         self.reads = Reads(self.feed)
         self._transfers: dict[int, Callable[[str], None]] = {}
@@ -160,7 +161,9 @@ class Consensus:
             entry = self._to_apply.popleft()
             index = entry.index
             if entry.kind is EntryKind.TRANSACTIONS:
-                self.proposals.applied(index, entry.term, store.apply(index, entry.term, entry.data))
+                results = store.apply(index, entry.term, entry.data)
+                self.transactions_applied += len(results)
+                self.proposals.applied(index, entry.term, results)
             else:
                 store.skip(index, entry.term)
         self.core.feed(Applied(index), trio.current_time())
