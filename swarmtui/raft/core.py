@@ -105,7 +105,7 @@ class RaftCore:
         self._hard_state_changed = False
         self._commit_written = restored.hard_state.commit
         self._vote_reply: VoteReply | None = None  # granted, waiting for its vote to be durable
-        self._voted_at: float | None = None
+        self.voted_at: float | None = None
         self.reads = AwaitingApply(first_number=int(draw() * READ_NUMBERS))
         self._effects: list[Effect] = []
         self.role: Follower | Candidate | Leader = Follower(self, "", self.new_timer())
@@ -283,23 +283,13 @@ class RaftCore:
             self._set_hard_state(self.term, candidate)
             self.narrate("vote granted", to=self.name(candidate))
         self.hurry = None
-        self._voted_at = self.now
+        self.voted_at = self.now
         if isinstance(self.role, Follower):
             self.role.timer = self.new_timer()
         if self.hard_state_is_durable:
             self.send(reply)
         else:
             self._vote_reply = reply
-
-    def fresh_candidate(self) -> str:
-        """Whose election is under way as far as we know and may well succeed: "" if nobody's."""
-        if isinstance(self.role, Candidate) and not self.role.pre:
-            return "" if self.role.is_overdue() else self.node_id
-        voted_at = self._voted_at
-        patience_s = min(self.options.candidacy_patience_s, self.options.election_timeout_s)
-        if voted_at is None or self.role.leader or self.now >= voted_at + patience_s:
-            return ""
-        return self.vote
 
     def _set_hard_state(self, term: int, vote: str) -> None:
         require(term > self.term or (term == self.term and not self.vote), "one vote in a term", term=term, vote=vote)

@@ -30,7 +30,7 @@ def answer_vote_request(core: RaftCore, request: VoteRequest) -> None:
 def _answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
     """Would I vote so? The answer binds nothing, resets nothing and changes no term."""
     could_vote = request.term > core.term or (request.term == core.term and core.vote in ("", request.source))
-    rival = core.fresh_candidate()
+    rival = _fresh_candidate(core)
     if rival and rival != request.source:
         _refuse(core, request, f"{core.name(rival)} stands in term {core.term}")  # two at a time would split the votes
     elif not could_vote:
@@ -44,6 +44,16 @@ def _answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
             if isinstance(core.role, Candidate):
                 core.role.make_way(request.source)
         core.send(_grant(core, request))
+
+
+def _fresh_candidate(core: RaftCore) -> str:
+    """Whose election is under way as far as we know and may well succeed: "" if nobody's."""
+    if isinstance(core.role, Candidate) and not core.role.pre:
+        return "" if core.role.is_overdue() else core.node_id
+    patience_s = min(core.options.candidacy_patience_s, core.options.election_timeout_s)
+    if core.voted_at is None or core.role.leader or core.now >= core.voted_at + patience_s:
+        return ""
+    return core.vote
 
 
 def _answer_vote(core: RaftCore, request: VoteRequest) -> None:

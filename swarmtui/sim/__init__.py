@@ -6,9 +6,11 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     parameters   what this run is like: each figure is drawn from the seed, so that quiet, lossy, slow and wild runs occur
     network      delay, loss, duplication, disorder, cuts (also one-way)
     disk         one queue, syncs that take time, stall or hang; a crash loses what was not synced
-    machine      a state machine whose state is a checksum over all that it ever applied
+    machine      the store as the state machine, or a mere checksum over all that was ever applied
     node         a core, a disk, a clock; carries out effects as a shell would
-    cluster      the queue of events, the clients, the trouble, the healing
+    cluster      the queue of events, the network between nodes, the healing
+    trouble      clients and faults, each at its rate
+    files        the real storage beneath, on files in memory that lose power
     invariants   the observer: what must hold at every step over all nodes and disks
 
 Trouble is: crashes (sometimes of all at once), partitions, one-way cuts, pauses with and without a noticed gap, disks that

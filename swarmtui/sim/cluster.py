@@ -20,11 +20,7 @@ from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import (
     CampaignAsked,
     Input,
-    LeaderLost,
-    Reachable,
     Received,
-    TransferAsked,
-    Unreachable,
 )
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import AnyMessage
@@ -32,6 +28,7 @@ from swarmtui.sim.invariants import Observer
 from swarmtui.sim.network import SimulatedNetwork
 from swarmtui.sim.node import SimulatedNode
 from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
+from swarmtui.sim.trouble import Trouble
 
 RECENT_LINES = 60  # of the trace, shown when something is violated
 HEALING_TIMEOUTS = 40  # election timeouts (and no less than `HEALING_S`) within which a healed cluster is whole
@@ -87,13 +84,13 @@ class SimulatedCluster:
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
         self._recent: deque[tuple[float, SimulatedNode | None, str, Input | Effect | None]] = deque(maxlen=RECENT_LINES)
-        self._troubled = True
         members = Configuration(
             tuple(Member(f"n{i}", f"n{i}", f"sim:{i}") for i in range(1, self.parameters.nodes + 1))
         )
         genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(members))
         self.nodes = {member.id: SimulatedNode(self, member.id, members, genesis) for member in members.voters}
         self.observer = Observer(self.nodes)
+        self.trouble = Trouble(self)
 
     # ---- time ----
 
@@ -138,30 +135,7 @@ class SimulatedCluster:
             node.start()
         first = next(iter(self.nodes.values()))
         first.feed(CampaignAsked())
-        parameters = self.parameters
-        for rate, trouble in (
-            (parameters.proposals_rate, self._propose),
-            (parameters.reads_rate, self._read),
-            (parameters.transfers_rate, self._transfer),
-            (parameters.crashes_rate, self._crash_one),
-            (parameters.partitions_rate, self._partition),
-            (parameters.one_way_rate, self._cut_one_way),
-            (parameters.pauses_rate, self._pause_one),
-            (parameters.hints_rate, self._false_hint),
-            (parameters.coups_rate, self._coup),
-            (parameters.disk_failures_rate, self._fail_disk),
-            (parameters.power_cuts_rate, self._cut_power),
-        ):
-            if rate:
-                self._again(rate, trouble)
-
-    def _again(self, rate: float, trouble: Callable[[], None]) -> None:
-        self.after(self.rng.expovariate(rate), self._strike, rate, trouble)
-
-    def _strike(self, rate: float, trouble: Callable[[], None]) -> None:
-        if self._troubled:
-            trouble()
-            self._again(rate, trouble)
+        self.trouble.begin()
 
     def outcome(self) -> Outcome:
         last = len(self.observer.committed)
@@ -175,164 +149,11 @@ class SimulatedCluster:
             counts=tuple(sorted(self.counts.items())),
         )
 
-    # ---- clients ----
-
     @property
     def leader(self) -> SimulatedNode | None:
         """Who leads in the highest term."""
         leading = [node for node in self.nodes.values() if node.core and node.core.role.kind is Role.LEADER]
         return max(leading, key=lambda node: node.core.term if node.core else 0, default=None)
-
-    def _somebody(self) -> SimulatedNode:
-        return self.rng.choice(list(self.nodes.values()))
-
-    def _propose(self) -> None:
-        """Mostly to the leader, sometimes to whoever believes to lead, sometimes to anybody."""
-        leader = self.leader
-        node = leader if leader is not None and self.rng.random() < 0.8 else self._somebody()
-        count = self.rng.choice([1, 1, 1, 3, 10])
-        size = self.rng.randint(1, self.parameters.payload_bytes_max)
-        node.propose(tuple(node.machine.payload(self.rng, size) for _ in range(count)))
-
-    def _read(self) -> None:
-        self._somebody().read()
-
-    def _transfer(self) -> None:
-        leader = self.leader
-        if leader is not None:
-            target = self.rng.choice(["", self._somebody().id])
-            leader.feed(TransferAsked(leader._ticket(), target))
-
-    # ---- trouble ----
-
-    def _for_a_while(self) -> float:
-        return self.rng.expovariate(1.0) * self.parameters.fault_s
-
-    def _crash_one(self) -> None:
-        leader = self.leader
-        self.crash(leader if leader is not None and self.rng.random() < 0.4 else self._somebody())
-
-    def crash(self, node: SimulatedNode) -> None:
-        """Power off one node; its peers' connections break, and new dials are refused until it is back."""
-        if node.core is None:
-            return
-        term, led = node.core.term, node.core.role.kind is Role.LEADER
-        node.crash()
-        self.counts["crashes"] += 1
-        for peer in self.nodes.values():
-            if peer is not node:
-                self.after(self.rng.expovariate(500.0), self._lost, peer, peer.life, node, node.life, led, term)
-        self.after(self._for_a_while(), self._restart, node, node.life)
-
-    def _lost(self, peer: SimulatedNode, life: int, node: SimulatedNode, node_life: int, led: bool, term: int) -> None:
-        """A peer's connection to a crashed node broke; while the dial is refused, that is a true hint."""
-        if peer.life != life or peer.core is None or (peer.id, node.id) in self.network.cuts:
-            return
-        peer.feed(Unreachable(node.id))
-        if led and node.life == node_life:
-            peer.feed(LeaderLost(node.id, term))
-
-    def _restart(self, node: SimulatedNode, life: int) -> None:
-        if node.core is None and node.life == life:
-            node.start()
-            for peer in self.nodes.values():
-                if peer is not node:
-                    self._connect(node, peer)
-
-    def _connect(self, one: SimulatedNode, other: SimulatedNode) -> None:
-        for here, there in ((one, other), (other, one)):
-            if here.core is not None and there.core is not None and (here.id, there.id) not in self.network.cuts:
-                here.feed(Reachable(there.id))
-
-    def _partition(self) -> None:
-        ids = list(self.nodes)
-        self.rng.shuffle(ids)
-        some = set(ids[: self.rng.randint(1, len(ids))])
-        self._cut({(a, b) for a in ids for b in ids if a != b and (a in some) != (b in some)})
-
-    def _cut_one_way(self) -> None:
-        one = self._somebody().id
-        outward = self.rng.random() < 0.5
-        others = [id for id in self.nodes if id != one and self.rng.random() < 0.7]
-        self._cut({(one, other) if outward else (other, one) for other in others})
-
-    def _cut(self, paths: set[tuple[str, str]]) -> None:
-        if not paths:
-            return
-        self.counts["cuts"] += 1
-        self.note("", "cut " + " ".join(f"{a}>{b}" for a, b in sorted(paths)), None)
-        self.network.cuts |= paths
-        if self.rng.random() < 0.3:  # the transport noticed
-            for source, target in sorted(paths):
-                self.nodes[source].feed(Unreachable(target))
-        self.after(self._for_a_while(), self._uncut, paths)
-
-    def _uncut(self, paths: set[tuple[str, str]]) -> None:
-        self.network.cuts -= paths
-        if self.rng.random() < 0.5:
-            for source, target in sorted(paths):
-                if (source, target) not in self.network.cuts:
-                    self.nodes[source].feed(Reachable(target))
-
-    def _pause_one(self) -> None:
-        self._pause(self._somebody())
-
-    def _pause(self, node: SimulatedNode) -> None:
-        if node.runs:
-            self.note(node.id, "pause", None)
-            self.counts["pauses"] += 1
-            node.paused_until = self.now
-            self.after(self._for_a_while() * 2, self._resume, node, node.life)
-
-    def _resume(self, node: SimulatedNode, life: int) -> None:
-        if node.life == life and node.paused_until is not None:
-            node.resume()
-
-    def _false_hint(self) -> None:
-        """Somebody believes, wrongly, that its leader is gone."""
-        node = self._somebody()
-        if node.runs and node.core is not None:
-            node.feed(LeaderLost(node.core.role.leader, node.core.term))
-
-    def _coup(self) -> None:
-        """The worst case for stale leaders: cut off or stopped, and everybody else is told at once that it is gone, while
-        it is still asked to read and write."""
-        leader = self.leader
-        if leader is None or leader.core is None:
-            return
-        others = [id for id in self.nodes if id != leader.id]
-        term = leader.core.term
-        if self.rng.random() < 0.5:
-            self._cut({(leader.id, other) for other in others} | {(other, leader.id) for other in others})
-        else:
-            self._pause(leader)
-        for other in others:
-            self.after(self.rng.expovariate(200.0), self.nodes[other].feed, LeaderLost(leader.id, term))
-        for _ in range(10):
-            self.after(self.rng.expovariate(5.0), leader.read)
-            self.after(self.rng.expovariate(5.0), self._propose)
-
-    def _fail_disk(self) -> None:
-        """The disk hangs for good, or a write fails: then the node stops, as it must."""
-        node = self._somebody()
-        if node.core is None:
-            return
-        if self.rng.random() < 0.5:
-            self.note(node.id, "disk hangs", None)
-            node.hung = True
-            self.after(self._for_a_while() * 4, self._give_up, node, node.life)
-        else:
-            self.note(node.id, "disk fails", None)
-            self.crash(node)
-
-    def _give_up(self, node: SimulatedNode, life: int) -> None:
-        if node.life == life:
-            self.crash(node)
-
-    def _cut_power(self) -> None:
-        """Everything at once."""
-        for node in self.nodes.values():
-            self.crash(node)
 
     # ---- the network ----
 
@@ -357,13 +178,13 @@ class SimulatedCluster:
     def _heal(self) -> None:
         """All trouble ends for good: every node runs, every path is open, every disk is well."""
         self.note("", "heal", None)
-        self._troubled = False
+        self.trouble.end()
         self.network.heal()
         self.disk_parameters = DiskParameters()
         self.parameters = attrs.evolve(self.parameters, tick_late_s=0.0, batching=0.0)
         for node in self.nodes.values():
             if node.hung:
-                self.crash(node)
+                self.trouble.crash(node)
             if node.core is None:
                 node.start()
             elif node.paused_until is not None:
@@ -371,7 +192,7 @@ class SimulatedCluster:
         for one in self.nodes.values():
             for other in self.nodes.values():
                 if one.id < other.id:
-                    self._connect(one, other)
+                    self.trouble.connect(one, other)
 
     def _recover(self) -> None:
         """Liveness: within a bounded time there is a leader, a new write is applied everywhere, and all states agree."""

@@ -304,16 +304,16 @@ class SimulatedNode:
 
     def propose(self, payloads: tuple[bytes, ...]) -> None:
         if self.core is not None:
-            self.feed(Proposed(self._ticket(), self.core.term, payloads))
+            self.feed(Proposed(self.new_ticket(), self.core.term, payloads))
 
     def read(self) -> None:
         """Asked now, though a paused node will only see it when it wakes."""
         if self.core is not None:
-            ticket = self._ticket()
+            ticket = self.new_ticket()
             self.tickets[ticket] = self.cluster.observer.acknowledged
             self.feed(ReadAsked(ticket))
 
-    def _ticket(self) -> int:
+    def new_ticket(self) -> int:
         self.next_ticket += 1
         return self.next_ticket
 
