@@ -1,0 +1,96 @@
+"""Bugs of the room that wires the others: what is acknowledged, what is sent again, who may speak to whom."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+CONSENSUS = ("tests/node/test_node_consensus.py",)
+SESSIONS = ("tests/node/test_node_sessions.py",)
+WRITES = ("tests/node/test_node_writes.py",)
+
+MUTATIONS = (
+    Mutation(
+        name="refused-after-it-was-appended",
+        rule="a write that was appended and is not known to be committed is unknown, never refused",
+        file="swarmtui/node/proposals.py",
+        old="        return Outcome(\n            Fate.UNKNOWN,\n",
+        new="        return Outcome(\n            Fate.REFUSED,\n",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="acknowledged-when-appended",
+        rule="a write is acknowledged when it is applied, not when it is appended",
+        file="swarmtui/node/proposals.py",
+        old="            self._waiting[effect.first_index + offset] = (effect.term, waiters)\n",
+        new=(
+            "            self._waiting[effect.first_index + offset] = (effect.term, waiters)\n"
+            "            for waiter in waiters:\n"
+            "                waiter.promise.keep(Outcome(Fate.DONE))\n"
+        ),
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="two-writes-of-a-key-in-one-entry",
+        rule="no two transactions of one entry write the same object",
+        file="swarmtui/node/proposals.py",
+        old="            for group in split(by_transaction, ENTRY_DATA_BYTES_MAX):\n",
+        new="            for group in [by_transaction]:\n",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="proposed-in-whatever-term",
+        rule="a proposal is appended in exactly the term it names, or refused",
+        file="swarmtui/node/proposals.py",
+        old="            self._feed(Proposed(self._ticket, term, payloads, EntryKind.TRANSACTIONS))\n",
+        new="            self._feed(Proposed(self._ticket, 2, payloads, EntryKind.TRANSACTIONS))\n",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="lost-write-sent-again",
+        rule="what left and was not answered is never sent again",
+        file="swarmtui/node/writes.py",
+        old="            return tuple(unknown for _ in call.transactions)\n",
+        new="            return str(unknown.reason)\n",
+        tests=WRITES,
+    ),
+    Mutation(
+        name="forwarded-for-ever",
+        rule="a request is forwarded once",
+        file="swarmtui/node/writes.py",
+        old="        if call.forwarded or not status.leader",
+        new="        if not status.leader",
+        tests=WRITES,
+    ),
+    Mutation(
+        name="relay-of-a-deposed-leader",
+        rule="a manager that relays a session closes it when its leader changes",
+        file="swarmtui/node/sessions.py",
+        old="            self._leader = leader_id\n            self._end_relays(",
+        new="            self._leader = leader_id\n            _ = lambda _: (",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="agent-gives-orders",
+        rule="an agent says only what is an agent's to say",
+        file="swarmtui/node/sessions.py",
+        old="            return  # not an agent's to say\n",
+        new="            pass\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="registered-under-another-name",
+        rule="a node registers only itself",
+        file="swarmtui/node/sessions.py",
+        old="        if isinstance(message, Register) and message.node_id != node_id:\n",
+        new="        if False and isinstance(message, Register) and message.node_id != node_id:\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="sessions-outlive-the-leadership",
+        rule="all sessions end with the leadership",
+        file="swarmtui/node/sessions.py",
+        old="            for key in port.sessions:\n",
+        new="            for key in ():\n",
+        tests=SESSIONS,
+    ),
+)

@@ -1,0 +1,121 @@
+"""A write on whichever manager: forwarded once, retried only if it certainly did not leave, refused with the arithmetic."""
+
+from types import SimpleNamespace
+
+import trio
+
+from swarmtui.node.writes import Lost, NotSent, Writes
+from swarmtui.objects.operations import Put, Result, Transaction, Verdict
+from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.raft.effects import Role
+from swarmtui.wire.calls import Fate, Outcome, Propose, Proposed
+
+FIVE = Configuration(tuple(Member(f"id{number}", f"n{number}", f"127.0.0.1:{number}") for number in range(1, 6)))
+DONE = Outcome(Fate.DONE, Result(Verdict.DONE, 7))
+CALL = Propose((Transaction((Put("k", b"v"),)),), 30.0)
+
+
+class FakeConsensus:
+    """A manager's consensus, as far as writes look at it."""
+
+    def __init__(self, role: Role = Role.FOLLOWER, leader: str = "id1") -> None:
+        self.role, self.leader = role, leader
+        self.outcomes: list[Outcome] = [DONE]
+        self.proposals = SimpleNamespace(submit=self._submit)
+        self.submitted = 0
+
+    def status(self):
+        return SimpleNamespace(role=self.role, leader=self.leader, term=3, configuration=FIVE)
+
+    async def _submit(self, transactions, term, timeout_s):
+        self.submitted += 1
+        return tuple(self.outcomes)
+
+
+class Peer:
+    """Where forwarded writes go; each answer is an Outcome or an exception."""
+
+    def __init__(self, *answers) -> None:
+        self.answers = list(answers)
+        self.calls: list[tuple[str, Propose]] = []
+
+    async def __call__(self, node_id: str, call: Propose, timeout_s: float) -> Proposed:
+        self.calls.append((node_id, call))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return Proposed((answer,))
+
+
+def writes(consensus: FakeConsensus, peer: Peer, reachable=("id2", "id3", "id4")) -> Writes:
+    return Writes("id2", consensus, peer, lambda: reachable, 0.5)
+
+
+async def test_a_leader_judges_here(autojump_clock):
+    consensus, peer = FakeConsensus(Role.LEADER, "id2"), Peer()
+    assert (await writes(consensus, peer).propose(CALL)).outcomes == (DONE,)
+    assert peer.calls == []
+
+
+async def test_a_follower_forwards_once(autojump_clock):
+    peer = Peer(DONE)
+    assert (await writes(FakeConsensus(), peer).propose(CALL)).outcomes == (DONE,)
+    ((node_id, call),) = peer.calls
+    assert node_id == "id1"
+    assert call.forwarded
+
+
+async def test_what_was_forwarded_is_not_forwarded_again(autojump_clock):
+    peer = Peer()
+    (outcome,) = (
+        await writes(FakeConsensus(), peer).propose(Propose(CALL.transactions, 30.0, forwarded=True))
+    ).outcomes
+    assert outcome.fate is Fate.REFUSED
+    assert peer.calls == []
+
+
+async def test_what_certainly_did_not_leave_is_tried_again(autojump_clock):
+    peer = Peer(NotSent("no connection"), Outcome(Fate.REFUSED, rule="not-leader", reason="n1 does not lead"), DONE)
+    assert (await writes(FakeConsensus(), peer).propose(CALL)).outcomes == (DONE,)
+    assert len(peer.calls) == 3
+
+
+async def test_what_left_and_was_not_answered_is_unknown_and_never_sent_again(autojump_clock):
+    peer = Peer(Lost("the connection broke"), DONE)
+    (outcome,) = (await writes(FakeConsensus(), peer).propose(CALL)).outcomes
+    assert outcome.fate is Fate.UNKNOWN
+    assert len(peer.calls) == 1
+
+
+async def test_a_conflict_is_an_answer_and_no_reason_to_try_again(autojump_clock):
+    refused = Outcome(Fate.REFUSED, Result(Verdict.CONFLICT, 9, "update out of sequence", 1, 2), rule="conflict")
+    peer = Peer(refused, DONE)
+    assert (await writes(FakeConsensus(), peer).propose(CALL)).outcomes == (refused,)
+
+
+async def test_without_a_quorum_it_is_refused_within_two_election_timeouts_with_the_count(autojump_clock):
+    began = trio.current_time()
+    (outcome,) = (await writes(FakeConsensus(leader=""), Peer(), reachable=("id2", "id3")).propose(CALL)).outcomes
+    assert trio.current_time() - began <= 2 * 0.5 + 0.1
+    assert (outcome.rule, outcome.reachable, outcome.needed, outcome.voters) == ("no-quorum", 2, 3, 5)
+    assert "2 of 5 managers answer, 3 are needed" in outcome.reason
+
+
+async def test_with_a_quorum_but_no_leader_yet_it_says_so(autojump_clock):
+    (outcome,) = (await writes(FakeConsensus(leader=""), Peer()).propose(CALL)).outcomes
+    assert outcome.rule == "no-leader"
+
+
+async def test_a_new_leader_meanwhile_is_asked(autojump_clock):
+    consensus, peer = FakeConsensus(leader=""), Peer(DONE)
+    results = []
+
+    async def propose() -> None:
+        results.append(await writes(consensus, peer).propose(CALL))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(propose)
+        await trio.sleep(0.3)
+        consensus.leader = "id4"
+    assert results[0].outcomes == (DONE,)
+    assert peer.calls[0][0] == "id4"
