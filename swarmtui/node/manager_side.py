@@ -169,8 +169,8 @@ class ManagerSide:
     # ---------------------------------------------------------------------------------------------------- effects
 
     def _send(self, message: AnyMessage) -> None:
-        if not self._peers.send_raft(message) and self._peers.connection(message.target) is not None:
-            self.consensus.feed(Unreachable(message.target))
+        """What finds no connection, or its queue full, is lost: the core notices by what is not answered."""
+        self._peers.send_raft(message)
 
     def _role_changed(self, effect: RoleChanged) -> None:
         names = {
