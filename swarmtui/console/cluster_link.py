@@ -19,7 +19,8 @@ from pathlib import Path
 import trio
 
 from swarmtui.client import Cluster, connect
-from swarmtui.client.errors import ClientError, NotReached
+from swarmtui.client.discovery import read_manifest
+from swarmtui.client.errors import ClientError, NoCluster, NotReached
 from swarmtui.console.backend import Answer, Sink
 from swarmtui.console.log_questions import LogQuestions
 from swarmtui.console.model.observations import (
@@ -52,6 +53,7 @@ RETRY_S = 0.2
 RETRY_MAX_S = 1.0
 REPORT_TIMEOUT_S = 2.0
 HOST_POLL_S = 0.5
+HOST_POLL_MAX_S = 3.0  # while it does not answer
 SOURCE_LOOK_S = 0.25  # how often it is judged whether records come from the right manager
 SOURCE_SILENT_S = 2.5
 SOURCE_BEHIND_MAX = 50  # entries
@@ -206,27 +208,43 @@ class ClusterLink:
 
     async def _follow_host(self, cluster: Cluster) -> None:
         """The host's own events: faults come and go by them."""
-        seq = -1
+        seq, pause = -1, RETRY_S
         while True:
             try:
                 async for item in cluster.host.observe(Observe(seq, marks=False)):
                     if isinstance(item, Event):
-                        seq = item.seq
+                        seq, pause = item.seq, RETRY_S
                         self._say(EventSeen(item))
                         self._host_moved.set()
             except Failure:
-                seq = -1  # by the time it answers it is another process; what it says anew is older than we are
-            await trio.sleep(RETRY_MAX_S)
+                seq = -1  # by the time it answers it is another process, and tells what it has done since it began
+            await trio.sleep(pause)
+            pause = min(HOST_POLL_MAX_S, pause * 1.5)
 
     async def _poll_host(self, cluster: Cluster) -> None:
+        pause = HOST_POLL_S
         while True:
             try:
                 self._say(HostSeen(await cluster.host.report()))
+                pause = HOST_POLL_S
             except Failure as error:
-                self._say(HostSeen(None, str(error)))
-            with trio.move_on_after(HOST_POLL_S):
+                gone = self._gone(cluster)
+                self._say(HostSeen(None, gone or str(error), final=bool(gone)))
+                pause = min(HOST_POLL_MAX_S, pause * 1.5)
+            with trio.move_on_after(pause):
                 await self._host_moved.wait()
             self._host_moved = trio.Event()
+
+    @staticmethod
+    def _gone(cluster: Cluster) -> str:
+        """Why this cluster will never answer again, "" while it may."""
+        try:
+            now_here = read_manifest(cluster.directory)
+        except NoCluster:
+            return "its directory is gone: leave with q"
+        if now_here.id != cluster.manifest.id:
+            return "another cluster has taken its directory: leave with q and open the console again"
+        return ""
 
     # ------------------------------------------------------------------------------------------------------- output
 

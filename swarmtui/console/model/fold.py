@@ -60,6 +60,7 @@ class Model:
         self.incident: Incident | Recovery | None = None
         self.host: HostReport | None = None
         self.host_reason = ""
+        self.gone = ""
         self._tables: dict[str, dict[str, Record]] = {"node": {}, "service": {}, "task": {}, "cluster": {}}
         self._paths: dict[str, str] = {}
         self._rows_cache: tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]] | None = None
@@ -111,7 +112,8 @@ class Model:
                     self._note_lane(known, now)
                     if refused and not was_known_dead and self.host is None and known.heard_at is not None:
                         self.open_incident(now, "ended", (known.name,), True, now)  # with no host to tell us why
-            case HostSeen(report, reason):
+            case HostSeen(report, reason, final):
+                self.gone = reason if final else ""
                 self._host(report, reason, now)
             case LogSeen(node, lines):
                 self.log.answer(node, lines)
@@ -305,6 +307,7 @@ class Model:
             faults=faults.fault_rows(self.host.faults) if self.host is not None else (),
             host_answers=self.host is not None,
             host_reason=self.host_reason,
+            gone=self.gone,
             banner=self._banner(task_rows, situation),
             events_seen=self.events.count,
             event_rate=self.events.rate(now),

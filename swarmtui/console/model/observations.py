@@ -50,10 +50,11 @@ class RecordsSeen:
 
 @attrs.frozen
 class HostSeen:
-    """What the host says; None: it does not answer, `reason` says why."""
+    """What the host says; None: it does not answer, `reason` says why. `final`: it never will, as this cluster is gone."""
 
     report: HostReport | None
     reason: str = ""
+    final: bool = False
 
 
 @attrs.frozen

@@ -100,6 +100,7 @@ class Picture:
     faults: tuple[FaultRow, ...]
     host_answers: bool
     host_reason: str
+    gone: str  # why this cluster will never answer again, "" while it may
     banner: Banner | None
     events_seen: int
     event_rate: float

@@ -35,17 +35,9 @@ class BannerLine(LineWidget):
         picture = view.picture
         if picture.sight is Sight.STALE and picture.sight_since is not None:
             since = clock_text(picture.sight_since, utc=view.utc)
-            return _lines(
-                [
-                    f"no node answers since {since}",
-                    "this is the last known state",
-                    "asking again by itself",
-                    "`swarmtui up` starts the nodes",
-                ],
-                "bad",
-                "?",
-                width,
-            )
+            parts = [f"no node answers since {since}", "this is the last known state"]
+            parts += [picture.gone] if picture.gone else ["asking again by itself", "`swarmtui up` starts the nodes"]
+            return _lines(parts, "bad", "?", width)
         if picture.sight is Sight.MISMATCH:
             return _lines(
                 [picture.sight_reason or "the nodes speak another version of the protocol", "update the older side"],

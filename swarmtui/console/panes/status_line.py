@@ -31,7 +31,7 @@ class StatusLine(LineWidget):
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         lines = [health_line(view, width), leader_line(view, width)]
         if view.picture.faults:
-            lines.append(faults_line(view.picture, width))
+            lines.append(faults_line(view, width))
         return lines
 
     def show(self, view: View) -> None:
@@ -115,17 +115,22 @@ def service_spans(picture: Picture) -> list[Span]:
     return spans
 
 
-def faults_line(picture: Picture, width: int) -> Line:
+def faults_line(view: View, width: int) -> Line:
     """What is broken, for how long, and which key heals it."""
+    picture = view.picture
     pen = Pen(width).write(" broken ", "bad-fill")
     tail: list[Span] = [(" u", "key"), (" undo ", "quiet"), (" H", "key"), (" heal all ", "quiet")]
+    if view.watch:  # no key of ours heals anything
+        tail = []
     reserve = sum(len(text) for text, _ in tail) + 1
     shown = 0
     for fault in picture.faults:
         age = elapsed(picture.now - fault.since)
         left = f" of {elapsed(fault.until - fault.since)}" if fault.until else ""
         text = f" {fault.glyph} {one_line(fault.text)} "
-        heals = f"on {' '.join(fault.nodes)}" if fault.heals in ("R", "P") else ""  # u and H stand at the end anyway
+        heals = (
+            f"on {' '.join(fault.nodes)}" if fault.heals in ("R", "P") and not view.watch else ""
+        )  # u and H stand at the end anyway
         length = len(text) + len(age) + len(left) + len(heals) + 5
         if shown and length + reserve + 9 > pen.room:
             break
