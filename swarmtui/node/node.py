@@ -6,6 +6,7 @@ anything is answered. The order of the end matters as well: leadership is handed
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 
@@ -36,6 +37,16 @@ from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.listener import serve
 
 TRANSFER_TIMEOUTS = 2  # election timeouts that a handover before a stop may take
+
+
+class CannotListen(Exception):
+    """The node's address cannot be listened on: another program has it."""
+
+    def __init__(self, entry: NodeEntry, error: OSError) -> None:
+        reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
+        super().__init__(
+            f"{entry.name} cannot listen on {entry.address}: {reason}; stop that, then swarmtui start {entry.name}"
+        )
 
 
 MakeAgent = Callable[[AgentConnector], Agent]
@@ -111,14 +122,17 @@ class Node:
             nursery.cancel_scope.cancel()
 
     async def _listen(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
-        await serve(
-            self.entry.address,
-            self._credentials,
-            self._serve,
-            faults=self._faults,
-            on_refused=self._refusals.tell,
-            task_status=task_status,
-        )
+        try:
+            await serve(
+                self.entry.address,
+                self._credentials,
+                self._serve,
+                faults=self._faults,
+                on_refused=self._refusals.tell,
+                task_status=task_status,
+            )
+        except OSError as error:
+            raise CannotListen(self.entry, error) from None
 
     def stop(self, tasks: bool) -> None:
         """Leave in order; with `tasks`, stop them first."""

@@ -16,7 +16,7 @@ from swarmtui.agent.process_executor import ProcessExecutor
 from swarmtui.node.agent_session import AgentConnector
 from swarmtui.node.events import Events
 from swarmtui.node.manager_side import ManagerSide, open_disk
-from swarmtui.node.node import Node
+from swarmtui.node.node import CannotListen, Node
 from swarmtui.node.power import BadHandover, read_handover, watch_power
 from swarmtui.objects.states import NodeRole
 from swarmtui.storage.directory import NodeDirectory, open_node_directory
@@ -38,6 +38,7 @@ UNUSABLE = (
     MalformedSnapshot,
     NotCertified,
     BadHandover,
+    CannotListen,
 )
 
 
