@@ -28,7 +28,7 @@ from swarmtui.client.kv import Keys
 from swarmtui.client.links import Link
 from swarmtui.client.nodes import Nodes
 from swarmtui.client.services import Services
-from swarmtui.client.status import ClusterStatus, gather_status
+from swarmtui.client.status import STATUS_TIMEOUT_S, ClusterStatus, gather_status
 from swarmtui.client.writes import Writes
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
@@ -54,7 +54,6 @@ from swarmtui.wire.rpc import Broken, CallRefused, NotSent
 T = TypeVar("T")
 
 CALL_TIMEOUT_S = 5.0
-STATUS_TIMEOUT_S = 0.3  # each node, all side by side
 PROPOSE_TIMEOUT_S = 10.0
 REJOIN_PAUSE_S = 0.1  # before a broken watch goes on with another manager
 
@@ -104,16 +103,7 @@ class Cluster:
 
     async def ask(self, node: str, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
         """One call to one node, by name or id. Raises NotReached, Refused, Unknown."""
-        link = self.link(node)
-        caller = await link.caller(min(timeout_s, CALL_TIMEOUT_S))
-        try:
-            return await caller.call(call, timeout_s)
-        except CallRefused as error:
-            raise Refused(error.rule, error.reason) from None
-        except NotSent as error:
-            raise NotReached(link.name, str(error)) from None
-        except Broken as error:
-            raise Unknown(f"{link.name} was asked, but {error}") from None
+        return await self.link(node).ask(call, timeout_s)
 
     async def stream(self, node: str, call: Call) -> AsyncIterator[Answer]:
         """The answers of one node to a stream call. Raises NotReached, Refused; ends with the stream or its connection."""

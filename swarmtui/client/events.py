@@ -36,13 +36,13 @@ async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> 
         yield event
     if not follow:
         return
-    seen = dict.fromkeys(_sources(cluster), 0)
-    for event in held:
-        seen[_source_of(cluster, event)] = max(seen.get(_source_of(cluster, event), 0), event.seq)
+    last: dict[str, Event | None] = dict.fromkeys(_sources(cluster))
+    for event in held:  # in order of its source
+        last[_source_of(cluster, event)] = event
     send, receive = trio.open_memory_channel[Event](BUFFER_EVENTS)
-    scopes = [trio.CancelScope() for _ in seen]
-    for (source, seq), scope in zip(seen.items(), scopes, strict=True):
-        cluster.nursery.start_soon(_follow, cluster, source, seq, since or began, send, scope)
+    scopes = [trio.CancelScope() for _ in last]
+    for (source, seen), scope in zip(last.items(), scopes, strict=True):
+        cluster.nursery.start_soon(_follow, cluster, source, seen, since or began, send, scope)
     try:
         async for event in receive:
             yield event
@@ -84,16 +84,33 @@ def _observe(cluster: Cluster, source: str, after_seq: int) -> AsyncIterator[obj
 
 
 async def _follow(
-    cluster: Cluster, source: str, seq: int, since: float, send: trio.MemorySendChannel[Event], scope: trio.CancelScope
+    cluster: Cluster,
+    source: str,
+    last: Event | None,
+    since: float,
+    send: trio.MemorySendChannel[Event],
+    scope: trio.CancelScope,
 ) -> None:
-    """Until `scope` is cancelled: a source that is lost is asked again, and one that was restarted counts from 1 again."""
+    """Until `scope` is cancelled. A source that was lost may be another process when it answers again, which counts from 1:
+    it is asked for all that it holds, and what was told before is passed over by its time."""
+    ask_after = last.seq if last is not None else -1
     with scope:
         while True:
+            passing_over = True
             try:
-                async for answer in _observe(cluster, source, seq or -1):
-                    if isinstance(answer, Event) and answer.time >= since:
-                        seq, since = answer.seq, answer.time
-                        await send.send(answer)
+                async for answer in _observe(cluster, source, ask_after):
+                    if not isinstance(answer, Event):
+                        continue
+                    if passing_over and not _is_news(answer, last, since):
+                        continue
+                    passing_over, last = False, answer
+                    await send.send(answer)
             except (ClientError, CallFailed):
-                seq = 0  # it may be another process by the time it answers: its time says what is new
+                ask_after = -1
             await trio.sleep(RETRY_S)
+
+
+def _is_news(event: Event, last: Event | None, since: float) -> bool:
+    if last is None:
+        return event.time >= since
+    return (event.time, event.seq) > (last.time, last.seq)

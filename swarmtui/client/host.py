@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from swarmtui.client.errors import ClientError, NoHost, NotReached, Refused, Unknown
+from swarmtui.client.errors import NoHost, NotReached, Refused, Unknown
 from swarmtui.client.links import Link
 from swarmtui.host.info import running_host
 from swarmtui.wire.calls import (
@@ -25,7 +25,6 @@ from swarmtui.wire.calls import (
     Undo,
 )
 from swarmtui.wire.certificates import HOST_ID, Credentials
-from swarmtui.wire.rpc import Broken, CallRefused, NotSent
 
 REPORT_TIMEOUT_S = 2.0
 ORDER_TIMEOUT_S = 60.0  # a stop waits for the grace of the tasks
@@ -104,15 +103,7 @@ class HostClient:
     async def ask(self, call: Call, timeout_s: float) -> Answer:
         """One call, one answer. Raises ClientError."""
         try:
-            caller = await self._link.caller()
-        except NotReached as error:
+            return await self._link.ask(call, timeout_s)
+        except NotReached:
             self._address()  # raises NoHost if that is why
-            raise ClientError(str(error)) from None
-        try:
-            return await caller.call(call, timeout_s)
-        except CallRefused as error:
-            raise Refused(error.rule, error.reason) from None
-        except NotSent as error:
-            raise NotReached("the host", str(error)) from None
-        except Broken as error:
-            raise Unknown(f"the host was asked, but {error}; see swarmtui status") from None
+            raise

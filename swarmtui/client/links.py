@@ -7,13 +7,18 @@ from collections.abc import Callable
 
 import trio
 
-from swarmtui.client.errors import NotReached
+from swarmtui.client.errors import NotReached, Refused, Unknown
+from swarmtui.wire.calls import Answer, Call, GetHost, GetKey, GetStatus, ListRecords, LogRange
 from swarmtui.wire.certificates import Credentials
 from swarmtui.wire.connection import Connection
-from swarmtui.wire.dial import DialFailed, Refused, dial
-from swarmtui.wire.rpc import Caller
+from swarmtui.wire.dial import DialFailed, dial
+from swarmtui.wire.dial import Refused as DialRefused
+from swarmtui.wire.rpc import Broken, Caller, CallRefused, NotSent
 
 DIAL_TIMEOUT_S = 2.0
+
+READS: tuple[type, ...] = (GetStatus, ListRecords, GetKey, LogRange, GetHost)
+"""Calls that change nothing: asking twice does no harm."""
 
 
 class Link:
@@ -53,10 +58,28 @@ class Link:
                 return await self._dial(timeout_s)
         raise NotReached(self.name, f"no connection in {timeout_s:g} s")
 
+    async def ask(self, call: Call, timeout_s: float) -> Answer:
+        """One call, one answer. What only reads is asked once more on a new connection if the old one turns out to be
+        dead; anything else that was sent and not answered is Unknown. Raises NotReached, Refused, Unknown."""
+        deadline = trio.current_time() + timeout_s
+        may_repeat = isinstance(call, READS)
+        while True:
+            caller = await self.caller(deadline - trio.current_time())
+            try:
+                return await caller.call(call, deadline - trio.current_time())
+            except CallRefused as error:
+                raise Refused(error.rule, error.reason) from None
+            except (NotSent, Broken) as error:
+                if isinstance(error, Broken) and not isinstance(call, READS):
+                    raise Unknown(f"{self.name} was asked, but {error}; see swarmtui status") from None
+                if caller.connection.ended is None or not may_repeat:
+                    raise NotReached(self.name, str(error)) from None
+                may_repeat = False
+
     async def _dial(self, timeout_s: float) -> Caller:
         try:
             connection = await dial(self._address(), self._credentials, self._node_id, timeout_s=timeout_s)
-        except Refused:
+        except DialRefused:
             raise NotReached(self.name, "it does not run", refused=True) from None
         except (DialFailed, ValueError) as error:
             raise NotReached(self.name, str(error)) from None

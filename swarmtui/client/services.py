@@ -53,9 +53,12 @@ class Services:
                 return found
         raise Refused("absent", f"there is no service {service}; see swarmtui service ls")
 
-    async def update(self, service: str, change: Callable[[ServiceSpec], ServiceSpec]) -> None:
-        """Replace the spec by what `change` makes of it. Raises Conflict if somebody else changed it meanwhile."""
-        found = await self.inspect(service)
+    async def update(
+        self, service: str, change: Callable[[ServiceSpec], ServiceSpec], *, against: Service | None = None
+    ) -> None:
+        """Replace the spec by what `change` makes of it: of the spec as it is now, or of `against` as it was read before.
+        Raises Conflict if somebody else changed it meanwhile."""
+        found = against or await self.inspect(service)
         wanted = attrs.evolve(found, spec=change(found.spec), previous_spec=found.spec)
         await self._cluster.transact(Transaction((Update(wanted, spec_version=found.spec_version),)))
 

@@ -2,7 +2,8 @@
 
 `held` is true when some node says that it leads and heard a quorum within an election timeout; `leader` and `term` are
 that one's. `reachable` is what it hears, itself included; with no leader it is the most that any manager that answers can
-reach. Silence is `unknown`; that a node is down, paused or stopped is the host's to say.
+reach. Silence is `unknown`; that a node is down, paused or stopped is the host's to say, and only where the host is silent
+as well a refused dial says that a node is down.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from swarmtui.client.errors import ClientError
+from swarmtui.client.errors import ClientError, NotReached
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.calls import Consistency, HostReport, ListRecords, NodePower, NodeReport, Power, Records
+from swarmtui.wire.calls import Consistency, GetStatus, HostReport, ListRecords, NodePower, NodeReport, Power, Records
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
-HOST_TIMEOUT_S = 0.3
+STATUS_TIMEOUT_S = 0.3  # everybody, side by side
+OBJECTS_TIMEOUT_S = 2.0  # of a manager that has just answered; there may be many
 
 _POWERED_OFF = {
     Power.KILLED: "down",
@@ -86,16 +88,21 @@ class ClusterStatus:
 async def gather_status(cluster: Cluster) -> ClusterStatus:
     """Raises NoHost if neither the host nor any node answers."""
     reports: dict[str, NodeReport] = {}
+    gone: set[str] = set()
     host: list[HostReport] = []
-    objects: list[Records] = []
 
     async def ask_node(name: str) -> None:
-        report = await cluster.report(name)
-        if report is not None:
-            reports[name] = report
+        try:
+            answer = await cluster.ask(name, GetStatus(), STATUS_TIMEOUT_S)
+        except ClientError as error:
+            if isinstance(error, NotReached) and error.refused:
+                gone.add(name)
+        else:
+            if isinstance(answer, NodeReport):
+                reports[name] = answer
 
     async def ask_host() -> None:
-        with trio.move_on_after(HOST_TIMEOUT_S):
+        with trio.move_on_after(STATUS_TIMEOUT_S):
             try:
                 host.append(await cluster.host.report())
             except ClientError:
@@ -109,23 +116,26 @@ async def gather_status(cluster: Cluster) -> ClusterStatus:
         raise cluster.nobody(len(cluster.manifest.managers))
     holder = max((r for r in reports.values() if r.holds_quorum), key=lambda r: r.term, default=None)
     best = holder or max((r for r in reports.values() if r.raft_role), key=lambda r: (r.applied, r.term), default=None)
-    if best is not None:
-        objects += await _objects(cluster, best.name, fresh=holder is not None)
-    return _fold(cluster, reports, host[0] if host else None, objects[0] if objects else None, holder)
+    objects = await _objects(cluster, best.name, fresh=holder is not None) if best is not None else None
+    if host:
+        gone.clear()  # it knows better: a node that is starting refuses, too
+    return _fold(cluster, reports, gone, host[0] if host else None, objects, holder)
 
 
-async def _objects(cluster: Cluster, name: str, *, fresh: bool) -> list[Records]:
+async def _objects(cluster: Cluster, name: str, *, fresh: bool) -> Records | None:
     """The objects as this manager has them; a leader that holds its quorum needs no further round."""
+    call = ListRecords((Node.TABLE, Service.TABLE, Task.TABLE), Consistency.STALE)
     try:
-        records = await cluster.read_one(name, ListRecords((Node.TABLE, Service.TABLE, Task.TABLE), Consistency.STALE))
+        records = await cluster.ask(name, call, OBJECTS_TIMEOUT_S)
     except ClientError:
-        return []
-    return [] if records is None else [attrs.evolve(records, stale=not fresh)]
+        return None
+    return attrs.evolve(records, stale=not fresh) if isinstance(records, Records) else None
 
 
 def _fold(
     cluster: Cluster,
     reports: dict[str, NodeReport],
+    gone: set[str],
     host: HostReport | None,
     objects: Records | None,
     holder: NodeReport | None,
@@ -143,7 +153,7 @@ def _fold(
         quorum=_quorum(cluster, reports, powers, holder),
         stale=objects is None or objects.stale,
         nodes=tuple(
-            _row(node, reports.get(node.name), powers.get(node.id), stored.get(node.id))
+            _row(node, reports.get(node.name), node.name in gone, powers.get(node.id), stored.get(node.id))
             for node in cluster.manifest.nodes
         ),
         services=tuple(_service(service, tasks, stored) for service in sorted(services, key=lambda one: one.name)),
@@ -169,14 +179,16 @@ def _quorum(
     return Quorum(voters, voters // 2 + 1, reachable, holder is not None)
 
 
-def _row(node: NodeEntry, report: NodeReport | None, power: NodePower | None, stored: Node | None) -> NodeStatus:
+def _row(
+    node: NodeEntry, report: NodeReport | None, is_gone: bool, power: NodePower | None, stored: Node | None
+) -> NodeStatus:
     return NodeStatus(
         name=node.name,
         id=node.id,
         address=node.address,
         pid=report.pid if report else (power.pid or None) if power else None,
         role=str(stored.role if stored else node.role),
-        state=_state(report, power),
+        state=_state(report, is_gone, power),
         term=report.term if report and report.raft_role else None,
         commit=report.commit if report and report.raft_role else None,
         applied=report.applied if report and report.raft_role else None,
@@ -186,11 +198,11 @@ def _row(node: NodeEntry, report: NodeReport | None, power: NodePower | None, st
     )
 
 
-def _state(report: NodeReport | None, power: NodePower | None) -> str:
+def _state(report: NodeReport | None, is_gone: bool, power: NodePower | None) -> str:
     if power is not None and power.power in _POWERED_OFF:
         return _POWERED_OFF[power.power]
     if report is None:
-        return "unknown"
+        return "down" if is_gone else "unknown"
     if not report.raft_role:
         return "worker"
     return "candidate" if report.raft_role == "pre-candidate" else report.raft_role

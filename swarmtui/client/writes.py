@@ -67,6 +67,7 @@ class Writes:
             encoded = encode(transaction)
         except MalformedObject as error:
             raise Refused("invalid", str(error)) from None
+        await trio.lowlevel.checkpoint_if_cancelled()
         write = _Write(transaction, encoded, timeout_s)
         self._pending.append(write)
         if not self._gathering:

@@ -1,0 +1,360 @@
+"""A cluster that answers by wire/rpc over real TLS, in one process: real certificates and the real store, no consensus.
+
+Each node is what a test makes of it: dead (nobody listens), silent (it accepts and says nothing), deaf to one kind of call,
+leading or not. All managers share one store; whoever is told to lead applies to it at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+
+from swarmtui.client import Cluster, connect
+from swarmtui.host.identity import ProcessName
+from swarmtui.objects.codec import encode, encode_json, encode_transactions
+from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.operations import Create, Transaction, Verdict
+from swarmtui.objects.records import TABLES, KeyValue, Node, NodeStatus
+from swarmtui.objects.specs import NodeSpec
+from swarmtui.objects.states import NodeRole, NodeState
+from swarmtui.store import Store
+from swarmtui.wire.calls import (
+    Consistency,
+    Done,
+    Fate,
+    FaultReport,
+    GetHost,
+    GetKey,
+    GetStatus,
+    HostReport,
+    ListRecords,
+    Mark,
+    NodePower,
+    NodeReport,
+    Observe,
+    Outcome,
+    Peerage,
+    Power,
+    Propose,
+    Proposed,
+    Records,
+    RecordsChanged,
+    TaskOutput,
+    WatchRecords,
+)
+from swarmtui.wire.certificates import Authority, create_authority, load_credentials
+from swarmtui.wire.connection import Connection
+from swarmtui.wire.listener import serve
+from swarmtui.wire.rpc import CallRejected, answer_calls
+
+MANAGERS = ("n1", "n2", "n3", "n4", "n5")
+
+
+def node_id(name: str) -> str:
+    return name.ljust(25, "0")
+
+
+class FakeNode:
+    """One node; its attributes are what it says of itself."""
+
+    def __init__(self, world: World, entry: NodeEntry, pem: Path) -> None:
+        self.world = world
+        self.entry = entry
+        self.credentials = load_credentials(pem, world.ca)
+        self.role = "follower" if entry.role is NodeRole.MANAGER else ""
+        self.term = 3
+        self.heard: tuple[str, ...] = MANAGERS
+        self.index = 0  # applied; of the store if 0
+        self.stale = False  # no quorum confirms its reads
+        self.refuse: Outcome | None = None  # what it answers to every write
+        self.deaf_to: tuple[type, ...] = ()  # calls that it takes and never answers
+        self.calls: Counter[str] = Counter()
+        self.events: list[Event] = []
+        self.event_moved = trio.Event()
+        self.connections: list[Connection] = []
+        self._life: trio.CancelScope | None = None
+
+    # ------------------------------------------------------------------------------------------------------ its life
+
+    async def start(self) -> None:
+        await self.world.nursery.start(self._serve)
+
+    async def _serve(self, task_status) -> None:
+        with trio.CancelScope() as self._life:
+            await serve(self.entry.address, self.credentials, self._handle, task_status=task_status)
+
+    async def _handle(self, connection: Connection) -> None:
+        self.connections.append(connection)
+        await answer_calls(connection, self.answer)
+
+    async def die(self) -> None:
+        """Nobody listens any more, and every connection is gone without a word."""
+        assert self._life is not None
+        for connection in self.connections:
+            await trio.aclose_forcefully(connection._stream)
+        self.connections.clear()
+        self._life.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+
+    def fall_silent(self) -> None:
+        """As a paused process: what is sent is taken, and nothing is ever answered."""
+        self.deaf_to = (object,)
+
+    def tell(self, kind: str, text: str, at: float | None = None) -> None:
+        seq = self.events[-1].seq + 1 if self.events else 1
+        self.events.append(Event(at or time.time(), self.entry.name, seq, kind, text))
+        self.event_moved.set()
+        self.event_moved = trio.Event()
+
+    # -------------------------------------------------------------------------------------------------- what it says
+
+    def answer(self, call, who):
+        self.calls[type(call).__name__] += 1
+        match call:
+            case Observe():
+                return self._observe(call)
+            case WatchRecords():
+                return self._watch(call)
+            case TaskOutput():
+                raise CallRejected("absent", f"there is no task {call.task_id} on {self.entry.name}")
+            case _:
+                return self._one(call)
+
+    async def _one(self, call):
+        if isinstance(call, self.deaf_to):
+            await trio.sleep_forever()
+        match call:
+            case GetStatus():
+                return self.report()
+            case Propose():
+                return Proposed(self._propose(call))
+            case ListRecords() | GetKey():
+                return self._records(call)
+            case _:
+                return await self.world.answer(self, call)
+
+    def report(self) -> NodeReport:
+        members = tuple((node_id(name), name) for name in MANAGERS)
+        return NodeReport(
+            node_id=self.entry.id, name=self.entry.name, address=self.entry.address, pid=1000 + int(self.entry.name[1]),
+            role=str(self.entry.role), raft_role=self.role, term=self.term if self.role else 0, leader_id="", vote="",
+            first=1, last=self.applied + 1, commit=self.applied, applied=self.applied, snapshot=0,
+            voters=members if self.role else (), heard=tuple(node_id(name) for name in self.heard) if self.role else (),
+            holds_quorum=self.leads, timer_left_s=None, timer_total_s=None, leader_since=None, peers=(),
+            started_at=1.0, election_timeout_s=0.5,
+        )  # fmt: skip
+
+    @property
+    def leads(self) -> bool:
+        return self.role == "leader" and len(self.heard) >= 3
+
+    @property
+    def applied(self) -> int:
+        return self.index or self.world.store.index
+
+    def _propose(self, call: Propose) -> tuple[Outcome, ...]:
+        self.world.batches.append((self.entry.name, len(call.transactions)))
+        if self.refuse is not None:
+            return tuple(self.refuse for _ in call.transactions)
+        if not any(node.leads for node in self.world.nodes.values()):
+            reason = f"no quorum: {len(self.heard)} of 5 managers answer, 3 are needed"
+            refused = Outcome(Fate.REFUSED, None, "no-quorum", reason, len(self.heard), 3, 5)
+            return tuple(refused for _ in call.transactions)
+        return tuple(self.world.apply(encoded) for encoded in call.encoded)
+
+    def _records(self, call: ListRecords | GetKey) -> Records:
+        store = self.world.store
+        stale = self.stale or call.consistency is Consistency.STALE
+        if stale and call.consistency is Consistency.LINEARIZABLE:
+            return Records(self.applied, self.term, True, (), refused="no leader is known")
+        if isinstance(call, GetKey):
+            found = store.get(KeyValue, call.key)
+            return Records(self.applied, self.term, stale, () if found is None else (found,))
+        return Records(self.applied, self.term, stale, self.world.select(call.tables, call.prefix))
+
+    async def _observe(self, call: Observe):
+        seq = self.events[-1].seq if call.after_seq == 0 and self.events else max(0, call.after_seq)
+        while True:
+            moved = self.event_moved
+            for event in [event for event in self.events if event.seq > seq]:
+                yield event
+                seq = event.seq
+            if call.marks:
+                yield Mark(self.entry.id, 1.0, self.role, self.term, "", 1, 1, 1, 1, (), False, None, None)
+            await moved.wait()
+
+    async def _watch(self, call: WatchRecords):
+        store = self.world.store
+        yield RecordsChanged(store.index, True, self.world.select(call.tables, ""))
+        while True:
+            moved, known = self.world.moved, {(r.TABLE, r.id): r for r in self.world.select(call.tables, "")}
+            await moved.wait()
+            now = {(r.TABLE, r.id): r for r in self.world.select(call.tables, "")}
+            written = tuple(record for key, record in now.items() if known.get(key) is not record)
+            yield RecordsChanged(store.index, False, written, tuple(key for key in known if key not in now))
+
+
+class World:
+    """Everything that is not the client: nodes, host, store, and the directory that `connect` reads."""
+
+    def __init__(self, base: Path, authority: Authority, nursery: trio.Nursery, workers: int = 1) -> None:
+        self.directory = base / ".swarmtui"
+        (self.directory / "ca").mkdir(parents=True, mode=0o700)
+        self.directory.chmod(0o700)
+        self.ca = self.directory / "ca" / "ca.pem"
+        self.ca.write_bytes(authority.certificate_pem)
+        self.authority = authority
+        self.nursery = nursery
+        self.store = Store()
+        self.moved = trio.Event()
+        self.batches: list[tuple[str, int]] = []
+        self.orders: list = []
+        self.host_refuses = ""
+        self.powers: dict[str, Power] = {}
+        self.faults: tuple[FaultReport, ...] = ()
+        self._host_life: trio.CancelScope | None = None
+        names = [*MANAGERS, *(f"n{6 + number}" for number in range(workers))]
+        self.manifest = Manifest(
+            id=authority.cluster_id,
+            name="test",
+            profile="fast",
+            created_at=1.0,
+            nodes=tuple(self._entry(name) for name in names),
+        )
+        (self.directory / "cluster.json").write_text(encode_json(self.manifest))
+        for role in (Peerage.ADMIN, Peerage.OBSERVER, Peerage.HOST):
+            self._pem(str(role), role)
+        self.nodes = {
+            entry.name: FakeNode(self, entry, self._pem(entry.name, Peerage(str(entry.role)), entry.id))
+            for entry in self.manifest.nodes
+        }
+
+    def _entry(self, name: str) -> NodeEntry:
+        with trio.socket.socket() as finder:
+            finder.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
+            finder._sock.bind(("127.0.0.1", 0))
+            port = finder._sock.getsockname()[1]
+        role = NodeRole.MANAGER if name in MANAGERS else NodeRole.WORKER
+        return NodeEntry(id=node_id(name), name=name, role=role, address=f"127.0.0.1:{port}")
+
+    def _pem(self, name: str, role: Peerage, id: str = "") -> Path:
+        path = self.directory / f"{name}.pem"
+        path.write_bytes(self.authority.issue(role, id, name).pem)
+        return path
+
+    async def start(self, leader: str = "n1") -> None:
+        for node in self.nodes.values():
+            await node.start()
+            self.apply(encode(Transaction((Create(_node_record(node.entry)),))))
+        if leader:
+            self.nodes[leader].role = "leader"
+
+    # -------------------------------------------------------------------------------------------------------- store
+
+    def apply(self, transaction: bytes) -> Outcome:
+        data = encode_transactions([transaction], time.time())
+        (result,) = self.store.apply(self.store.index + 1, 3, data)
+        self.moved.set()
+        self.moved = trio.Event()
+        if result.verdict is Verdict.DONE:
+            return Outcome(Fate.DONE, result)
+        return Outcome(Fate.REFUSED, result, str(result.verdict), result.text)
+
+    def select(self, tables, prefix: str):
+        return tuple(
+            record
+            for table in tables
+            for record in sorted(self.store.all(TABLES[table]), key=lambda record: record.id)
+            if record.id.startswith(prefix)
+        )
+
+    # --------------------------------------------------------------------------------------------------------- host
+
+    async def start_host(self) -> None:
+        await self.nursery.start(self._serve_host)
+
+    async def _serve_host(self, task_status) -> None:
+        credentials = load_credentials(self.directory / "host.pem", self.ca)
+        self.host_events = FakeNode(
+            self, attrs.evolve(self.manifest.nodes[0], name="host"), self.directory / "host.pem"
+        )
+
+        async def handle(connection: Connection) -> None:
+            await answer_calls(connection, self._host_answer)
+
+        with trio.CancelScope() as self._host_life:
+            async with trio.open_nursery() as nursery:
+                address = await nursery.start(
+                    lambda task_status: serve("127.0.0.1:0", credentials, handle, task_status=task_status)
+                )
+                name = ProcessName.of(os.getpid())
+                info = {"pid": name.pid, "start_time": name.start_time, "boot_id": name.boot_id, "address": address}
+                (self.directory / "host.json").write_text(json.dumps(info))
+                task_status.started()
+
+    def stop_host(self) -> None:
+        assert self._host_life is not None
+        self._host_life.cancel()
+        (self.directory / "host.json").unlink()
+
+    def _host_answer(self, call, who):
+        return self.host_events._observe(call) if isinstance(call, Observe) else self._host_one(call)
+
+    async def _host_one(self, call):
+        if isinstance(call, GetHost):
+            nodes = tuple(
+                NodePower(
+                    entry.id, entry.name, str(entry.role), entry.address, 7, self.powers.get(entry.name, Power.RUNNING)
+                )
+                for entry in self.manifest.nodes
+            )
+            return HostReport("test", self.manifest.id, 1, nodes, self.faults, {}, {}, str(self.directory))
+        self.orders.append(call)
+        return Done(f"done {type(call).__name__}", self.host_refuses)
+
+    async def answer(self, node: FakeNode, call):
+        raise CallRejected("not-here", f"{node.entry.name} was not made for {type(call).__name__}")
+
+
+def _node_record(entry: NodeEntry) -> Node:
+    return Node(
+        id=entry.id,
+        spec=NodeSpec(name=entry.name, role=entry.role),
+        status=NodeStatus(NodeState.READY),
+        role=entry.role,
+    )
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return create_authority("c" * 25)
+
+
+@pytest.fixture
+def world(tmp_path: Path, authority: Authority, nursery: trio.Nursery) -> World:
+    """Not started yet."""
+    return World(tmp_path, authority, nursery)
+
+
+@asynccontextmanager
+async def connected(world: World, role: str = "admin"):
+    cluster: Cluster
+    async with connect(world.directory, role=role) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def cluster(world: World):
+    """A client of a world in which n1 leads."""
+    await world.start()
+    async with connected(world) as cluster:
+        yield cluster

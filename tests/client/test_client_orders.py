@@ -1,0 +1,122 @@
+"""Services, nodes and the host: what one asks most, as methods; and the package's own face."""
+
+import subprocess
+import sys
+
+import attrs
+import pytest
+
+import swarmtui
+from swarmtui.client import Conflict, NoHost, Refused
+from swarmtui.objects.specs import GlobalMode, ServiceSpec
+from swarmtui.objects.states import Availability
+from swarmtui.wire.calls import CutLinks, Heal, PowerNode, SetLink, ShutDown, Undo
+from tests.client.conftest import connected
+
+
+async def test_the_example_of_the_readme(world):
+    await world.start()
+    async with swarmtui.connect(world.directory) as cluster:
+        await cluster.services.create("web", command=["python", "app.py"], replicas=3)
+        version = await cluster.kv.put("color", "green")
+        assert version == world.store.index
+        assert [service.name for service in await cluster.services.list()] == ["web"]
+
+
+def test_importing_the_package_imports_neither_trio_nor_the_client():
+    code = (
+        "import sys, swarmtui; print([m for m in ('trio', 'swarmtui.client', 'cattrs', 'textual') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        swarmtui.nonsense  # noqa: B018
+
+
+async def test_a_service_from_its_birth_to_its_end(cluster):
+    id = await cluster.services.create("web", command=["sleep", "1"], replicas=2, environment={"A": "b"})
+    service = await cluster.services.inspect("web")
+    container = service.spec.task_template.container_spec
+    assert (service.id, container.args, container.env, service.mode.replicas) == (id, ("sleep", "1"), ("A=b",), 2)
+    with pytest.raises(Refused, match="web"):
+        await cluster.services.create("web", command=["sleep", "1"])
+    await cluster.services.scale("web", 5)
+    changed = await cluster.services.inspect(id)
+    assert (changed.mode.replicas, changed.previous_spec.mode.replicas) == (5, 2)
+    assert await cluster.services.tasks("web") == []
+    await cluster.services.remove("web")
+    with pytest.raises(Refused, match="there is no service web"):
+        await cluster.services.inspect("web")
+
+
+async def test_a_global_service_cannot_be_scaled(cluster):
+    await cluster.services.create("agent", spec=ServiceSpec("agent", mode=GlobalMode()))
+    with pytest.raises(Refused, match="agent is global"):
+        await cluster.services.scale("agent", 2)
+
+
+async def test_a_change_against_an_older_spec_is_a_conflict(cluster):
+    await cluster.services.create("web", command=["sleep", "1"])
+    found = await cluster.services.inspect("web")
+    await cluster.services.scale("web", 2)
+    with pytest.raises(Conflict) as caught:
+        await cluster.services.update("web", lambda spec: attrs.evolve(spec, labels={"a": "b"}), against=found)
+    assert caught.value.expected == found.spec_version
+
+
+async def test_a_node_is_drained_and_activated(world, cluster):
+    await cluster.nodes.update("n2", availability="drain")
+    assert (await cluster.nodes.inspect(world.nodes["n2"].entry.id)).spec.availability is Availability.DRAIN
+    await cluster.nodes.update("n2", availability=Availability.ACTIVE)
+    assert [node.name for node in await cluster.nodes.list()] == ["n1", "n2", "n3", "n4", "n5", "n6"]
+    with pytest.raises(Refused, match="there is no node n9"):
+        await cluster.nodes.update("n9", availability="drain")
+
+
+async def test_orders_to_the_host(world, cluster):
+    with pytest.raises(NoHost, match="swarmtui up"):
+        await cluster.host.power("n1", "kill")
+    await world.start_host()
+    assert await cluster.host.power("n1", "kill", 3.0) == "done PowerNode"
+    await cluster.host.partition([["n1", "n2"], ["n3"]])
+    await cluster.host.link("n1", "n2", cut=True, one_way=True)
+    await cluster.host.heal(["n1"])
+    await cluster.host.undo()
+    await cluster.host.shut_down()
+    assert world.orders == [
+        PowerNode("n1", "kill", 3.0),
+        CutLinks((("n1", "n2"), ("n3",))),
+        SetLink("n1", "n2", one_way=True, cut=True),
+        Heal(("n1",)),
+        Undo(),
+        ShutDown(),
+    ]
+    assert len((await cluster.host.report()).nodes) == 6
+    world.host_refuses = "n9 is no node"
+    with pytest.raises(Refused, match="n9 is no node"):
+        await cluster.host.power("n9", "kill")
+
+
+async def test_a_host_that_came_back_elsewhere_is_found(world, cluster):
+    await world.start_host()
+    await cluster.host.report()
+    world.stop_host()
+    with pytest.raises(NoHost):
+        await cluster.host.report()
+    await world.start_host()
+    await cluster.host.report()
+
+
+async def test_an_observer_looks_and_orders_nothing(world):
+    await world.start()
+    await world.start_host()
+    async with connected(world, "observer") as cluster:
+        await cluster.host.report()
+        with pytest.raises(Refused, match="role observer may not make the call PowerNode"):
+            await cluster.host.power("n1", "kill")
+
+
+async def test_an_error_of_the_body_passes_through_as_it_is(world):
+    with pytest.raises(KeyError, match="mine"):
+        async with connected(world):
+            raise KeyError("mine")

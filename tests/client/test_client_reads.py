@@ -1,0 +1,129 @@
+"""Reads: fresh where a quorum vouches, the most advanced stale state where not, refused where that was asked for."""
+
+import pytest
+
+from swarmtui.client import NoHost, NoQuorum, NotReached, Refused, Unknown
+from swarmtui.client.errors import NoLeader
+from swarmtui.wire.calls import (
+    Consistency,
+    GetKey,
+    GetStatus,
+    LogRange,
+    NodeReport,
+    TakeSnapshot,
+    TaskOutput,
+    WatchRecords,
+)
+from tests.client.conftest import connected
+
+
+async def test_a_key_is_read_as_it_was_written(cluster):
+    version = await cluster.kv.put("color", "green")
+    found = await cluster.kv.get("color")
+    assert (found.value, found.version) == (b"green", version)
+    assert await cluster.kv.get("shape") is None
+
+
+async def test_keys_are_listed_by_prefix(cluster):
+    for key in ("b/1", "a/2", "a/1"):
+        await cluster.kv.put(key, key)
+    assert [record.id for record in await cluster.kv.list("a/")] == ["a/1", "a/2"]
+    await cluster.kv.delete("a/1")
+    assert [record.id for record in await cluster.kv.list()] == ["a/2", "b/1"]
+    with pytest.raises(Refused):
+        await cluster.kv.delete("a/1")
+
+
+async def test_without_a_quorum_a_key_is_refused_and_a_view_is_marked_stale(world):
+    await world.start(leader="")
+    for node in world.nodes.values():
+        node.stale, node.heard = True, ("n1", "n2")
+    world.nodes["n4"].index = 77
+    async with connected(world) as cluster:
+        with pytest.raises(NoQuorum, match="2 of 5"):
+            await cluster.kv.get("color")
+        assert await cluster.kv.get("color", consistency=Consistency.STALE) is None
+        records = await cluster.records("node")
+        assert (records.stale, records.index, len(records.records)) == (True, 77, 6)
+
+
+async def test_enough_managers_but_no_leader_is_another_word(world):
+    await world.start(leader="")
+    for node in world.nodes.values():
+        node.stale = True
+    async with connected(world) as cluster:
+        with pytest.raises(NoLeader, match="no leader yet") as caught:
+            await cluster.kv.get("color")
+        assert caught.value.exit_code == 4
+
+
+async def test_one_fresh_answer_is_enough(world):
+    """Both sides of a partition answer; the side with the quorum is believed."""
+    await world.start(leader="n5")
+    for name in ("n1", "n2", "n3", "n4"):
+        world.nodes[name].stale = True
+    async with connected(world) as cluster:
+        assert not (await cluster.records("node")).stale
+
+
+async def test_a_single_node_is_asked_by_name_or_id(world, cluster):
+    for name in ("n2", world.nodes["n2"].entry.id):
+        report = await cluster.ask(name, GetStatus())
+        assert isinstance(report, NodeReport)
+        assert report.name == "n2"
+
+
+async def test_errors_of_a_single_node_are_by_blame(world, cluster):
+    with pytest.raises(Refused, match="there is no node n9") as refused:
+        await cluster.ask("n9", GetStatus())
+    assert refused.value.exit_code == 1
+    with pytest.raises(Refused, match="was not made for LogRange"):
+        await cluster.ask("n2", LogRange(1, 2))
+    await cluster.ask("n2", GetStatus())
+    world.nodes["n2"].fall_silent()
+    with pytest.raises(NotReached, match="n2 does not answer: no answer in"):
+        await cluster.ask("n2", GetStatus(), 0.05)
+    with pytest.raises(Unknown, match="n2 was asked") as unknown:
+        await cluster.ask("n2", TakeSnapshot(), 0.05)  # it may do it yet
+    assert unknown.value.exit_code == 3
+    await world.nodes["n3"].die()
+    with pytest.raises(NotReached, match="n3 does not answer: it does not run; see swarmtui status") as gone:
+        await cluster.ask("n3", GetStatus())
+    assert gone.value.refused
+    assert gone.value.exit_code == 4
+
+
+async def test_a_stream_that_is_refused_or_lost_says_so(world, cluster):
+    with pytest.raises(Refused, match="there is no task t on n2"):
+        await anext(cluster.stream("n2", TaskOutput("t")))
+    changes = cluster.stream("n2", WatchRecords(("node",)))
+    await anext(changes)
+    await world.nodes["n2"].die()
+    with pytest.raises(NotReached, match="n2 does not answer"):
+        await anext(changes)
+
+
+async def test_a_lost_connection_is_dialled_again(world, cluster):
+    await cluster.ask("n2", GetStatus())
+    await world.nodes["n2"].die()
+    with pytest.raises(NotReached):
+        await cluster.ask("n2", GetStatus())
+    await world.nodes["n2"].start()
+    assert isinstance(await cluster.ask("n2", GetStatus()), NodeReport)
+
+
+async def test_many_tasks_share_one_connection(world, cluster):
+    import trio
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(50):
+            nursery.start_soon(cluster.ask, "n2", GetStatus())
+    assert len(world.nodes["n2"].connections) == 1
+
+
+async def test_nothing_runs(world):
+    async with connected(world) as cluster:
+        with pytest.raises(NoHost, match="swarmtui up"):
+            await cluster.records("node")
+        with pytest.raises(NoHost):
+            await cluster.read(GetKey("a"))
