@@ -21,6 +21,7 @@ from swarmtui.console.backend import Answer, Backend
 from swarmtui.console.clock import Clock
 from swarmtui.console.cluster_link import ClusterLink
 from swarmtui.console.cluster_screen import OUTPUT, WIDE, ClusterScreen
+from swarmtui.console.details import detail_lines
 from swarmtui.console.encoding import needs_ascii
 from swarmtui.console.feed import Buffer
 from swarmtui.console.held import Held
@@ -35,8 +36,9 @@ from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine, Words
 from swarmtui.console.targets import target_named, tasks_of
-from swarmtui.console.theming import DEFAULT_THEME, VARIABLE_DEFAULTS, Themes, load_themes
+from swarmtui.console.theming import VARIABLE_DEFAULTS
 from swarmtui.console.view import View
+from swarmtui.console.wardrobe import Wardrobe
 from swarmtui.objects.manifest import Manifest
 
 PAINT_INTERVAL_S = 0.1
@@ -68,12 +70,11 @@ class ConsoleApp(App[int]):
         watch: bool = False,
         now: Callable[[], float] | None = None,
         paint_interval_s: float | None = PAINT_INTERVAL_S,
-        themes: Themes | None = None,
         ascii_only: bool | None = None,
         utc: bool = False,
     ) -> None:
-        self._themes = themes if themes is not None else load_themes()
         super().__init__()
+        self.wardrobe = Wardrobe(self)
         self.now = now or Clock().now
         self.model = Model(manifest)
         self.backend = backend
@@ -97,12 +98,7 @@ class ConsoleApp(App[int]):
         return self.cluster
 
     def on_mount(self) -> None:
-        for theme in self._themes.themes:
-            self.register_theme(theme)
-        if DEFAULT_THEME in self._themes.names:
-            self.theme = DEFAULT_THEME
-        for problem in self._themes.problems:
-            self.notify(problem, severity="warning", title="Theme left out")
+        self.wardrobe.open()
         self.set_class(self.speaks_ascii, "-ascii")
         self._restore_terminal_on_signals()
         self.backend.start(self.observe)
@@ -276,31 +272,18 @@ class ConsoleApp(App[int]):
         self.backend.listen([(task.node, task.id) for task in tasks])
         self.cluster.pick(OUTPUT)
 
+    def action_detail(self) -> None:
+        """All that is known of what the cursor is on."""
+        target = self.cluster.target
+        if target is not None:
+            lines = detail_lines(target, self.view().picture, utc=self.utc)
+            self.push_screen(TextPage(f"{target.kind} {target.name}", lines, ascii_only=self.speaks_ascii))
+
     def action_past(self) -> None:
         self.cluster.task_list.toggle_past()
 
     def action_theme(self) -> None:
-        """The next theme; files are read anew, so an edited theme shows itself, and a broken one says why it does not."""
-        self._themes = load_themes()
-        for problem in self._themes.problems:
-            self.notify(problem, severity="warning", title="Theme left out")
-        names = self._themes.names
-        if not names:
-            return
-        after = names.index(self.theme) + 1 if self.theme in names else 0
-        self.use_theme(names[after % len(names)])
-
-    def use_theme(self, name: str) -> None:
-        """Switch to this theme, or say what there is."""
-        theme = next((theme for theme in self._themes.themes if theme.name == name), None)
-        if theme is None:
-            self.notify(f"no theme {name}; there are {', '.join(self._themes.names)}", severity="warning")
-            return
-        self.register_theme(theme)
-        if self.theme == name:
-            self.refresh_css(animate=False)
-        self.theme = name
-        self.echo(f"theme {name}")
+        self.wardrobe.next()
 
     def action_help(self) -> None:
         self.push_screen(TextPage("Keys and signs", help_lines(watch=self.watch_only), ascii_only=self.speaks_ascii))
@@ -358,8 +341,7 @@ class ConsoleApp(App[int]):
             case ["q" | "quit" | "exit" | "leave"]:
                 self.action_leave()
             case ["theme", name]:
-                self._themes = load_themes()
-                self.use_theme(name)
+                self.wardrobe.use(name)
             case ["theme"]:
                 self.action_theme()
             case ["help"]:
@@ -374,7 +356,21 @@ class ConsoleApp(App[int]):
 
 
 _CLUSTER_ACTIONS = frozenset(
-    {"order", "partition", "pane", "hold", "output", "past", "filter", "command", "step_back", "help", "leave", "theme"}
+    {
+        "order",
+        "partition",
+        "pane",
+        "detail",
+        "hold",
+        "output",
+        "past",
+        "filter",
+        "command",
+        "step_back",
+        "help",
+        "leave",
+        "theme",
+    }
 )
 
 

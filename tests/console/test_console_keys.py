@@ -195,6 +195,22 @@ def test_output_of_a_node_is_merged_and_marked(ui) -> None:
     ui(scene)
 
 
+def test_enter_tells_all_that_is_known(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("enter")
+        await asked(app, pilot, TextPage)
+        assert "hears         5 of 5 managers" in app.screen.text
+        assert "● web.1" in app.screen.text
+        await pilot.press("escape", "3", "end", "enter")
+        await until(app, pilot, lambda: getattr(app.screen, "page_title", "") == "task web.5")
+        assert "path          R" in app.screen.text
+        await pilot.press("escape", "2", "enter")
+        await until(app, pilot, lambda: getattr(app.screen, "page_title", "") == "service agent")
+        assert "7 of 7 wanted, global" in app.screen.text
+
+    ui(scene)
+
+
 def test_hold_stands_still_while_the_cluster_runs_on(ui) -> None:
     async def scene(app, play, pilot):
         await pilot.press("space")

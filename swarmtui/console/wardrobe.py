@@ -1,0 +1,54 @@
+"""Changing themes while the console runs. Files are read anew each time, so an edited theme shows itself at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmtui.console.theming import DEFAULT_THEME, Themes, load_themes
+
+if TYPE_CHECKING:
+    from swarmtui.console.app import ConsoleApp
+
+
+class Wardrobe:
+    """The themes that there are, for one application. A broken file is said and keeps what is worn."""
+
+    def __init__(self, app: ConsoleApp) -> None:
+        self._app = app
+        self._themes = Themes((), ())
+
+    def open(self) -> None:
+        """Put on the default, as the application starts."""
+        self._read()
+        for theme in self._themes.themes:
+            self._app.register_theme(theme)
+        if DEFAULT_THEME in self._themes.names:
+            self._app.theme = DEFAULT_THEME
+
+    def next(self) -> None:
+        """The theme after the present one."""
+        self._read()
+        names = self._themes.names
+        if names:
+            after = names.index(self._app.theme) + 1 if self._app.theme in names else 0
+            self._wear(names[after % len(names)])
+
+    def use(self, name: str) -> None:
+        """The theme of this name, or say which there are."""
+        self._read()
+        if name in self._themes.names:
+            self._wear(name)
+        else:
+            self._app.notify(f"no theme {name}; there are {', '.join(self._themes.names)}", severity="warning")
+
+    def _read(self) -> None:
+        self._themes = load_themes()
+        for problem in self._themes.problems:
+            self._app.notify(problem, severity="warning", title="Theme left out")
+
+    def _wear(self, name: str) -> None:
+        self._app.register_theme(next(theme for theme in self._themes.themes if theme.name == name))
+        if self._app.theme == name:
+            self._app.refresh_css(animate=False)
+        self._app.theme = name
+        self._app.echo(f"theme {name}")
