@@ -54,6 +54,7 @@ from swarmtui.wire.rpc import Broken, CallRefused, NotSent
 T = TypeVar("T")
 
 CALL_TIMEOUT_S = 5.0
+LEADER_GRACE_S = 0.03  # for the leader itself to answer, once a manager that hears a quorum has
 PROPOSE_TIMEOUT_S = 10.0
 REJOIN_PAUSE_S = 0.1  # before a broken watch goes on with another manager
 
@@ -225,18 +226,23 @@ class Cluster:
             return answer if isinstance(answer, NodeReport) else None
         return None
 
-    async def reports(self, *, until_leader: bool = False, timeout_s: float = STATUS_TIMEOUT_S) -> list[NodeReport]:
-        """What the managers say of themselves, those that answer in time; with `until_leader` no longer than it takes to
-        find one that leads and holds a quorum."""
+    async def reports(self, *, for_writing: bool = False, timeout_s: float = STATUS_TIMEOUT_S) -> list[NodeReport]:
+        """What the managers say of themselves, those that answer in time. `for_writing`: no longer than it takes to find
+        one that leads with a quorum, and hardly longer than to find one that hears a quorum: it will know of the leader,
+        or wait for the next one."""
         found: list[NodeReport] = []
         async with trio.open_nursery() as nursery:
 
             async def ask(name: str) -> None:
                 report = await self.report(name, timeout_s)
-                if report is not None:
-                    found.append(report)
-                    if until_leader and report.holds_quorum:
-                        nursery.cancel_scope.cancel()
+                if report is None:
+                    return
+                found.append(report)
+                if for_writing and report.holds_quorum:
+                    nursery.cancel_scope.cancel()
+                elif for_writing and len(report.heard) > len(report.voters) // 2:
+                    soon = trio.current_time() + LEADER_GRACE_S
+                    nursery.cancel_scope.deadline = min(nursery.cancel_scope.deadline, soon)
 
             for manager in self.manifest.managers:
                 nursery.start_soon(ask, manager.name)

@@ -162,7 +162,7 @@ class Writes:
         cluster = self._cluster
         if await self._leader_is_trusted():
             return cluster.managers(), {}
-        reports = await cluster.reports(until_leader=True)
+        reports = await cluster.reports(for_writing=True)
         hears = {report.name: len(report.heard) for report in reports}
         cluster.leader = next((report.name for report in reports if report.holds_quorum), "")
         self._asked_at = trio.current_time()

@@ -83,7 +83,7 @@ async def failovers(cluster: swarmtui.Cluster) -> None:
         assert victim.pid is not None
         other = next(node.name for node in cluster.manifest.managers if node.name != victim.name)
         async with swarmtui.connect(cluster.directory) as survivor:
-            survivor._leader = other  # through another manager, as the figure says
+            survivor.leader = other  # through another manager, as the figure says
             await survivor.report(other, 2.0)
             os.kill(victim.pid, signal.SIGKILL)
             began = time.perf_counter()

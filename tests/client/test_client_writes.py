@@ -154,3 +154,15 @@ async def test_one_look_finds_the_leader_for_many_writes(world, cluster):
     for _ in range(5):
         await cluster.kv.put("a", "1")
     assert world.nodes["n1"].calls["GetStatus"] <= 1
+
+
+async def test_during_an_election_a_manager_that_hears_a_quorum_is_enough(world):
+    """It knows of the leader before we do, or waits for the next one; nobody waits for those that say nothing."""
+    await world.start(leader="")
+    for name in ("n1", "n2"):
+        world.nodes[name].fall_silent()
+    world.nodes["n6"].role = "leader"  # somewhere there is one
+    async with connected(world) as cluster:
+        with trio.fail_after(0.25):
+            await cluster.kv.put("a", "1")
+    assert world.batches[0][0] in ("n3", "n4", "n5")
