@@ -9,7 +9,7 @@ import attrs
 
 from swarmtui.objects.operations import Put, Remove, Transaction
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.calls import Consistency, GetKey, Records, RecordsChanged
+from swarmtui.wire.calls import Consistency, GetKey, Records
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -55,27 +55,28 @@ class Keys:
     async def watch(self, prefix: str = "") -> AsyncIterator[KeyChange]:
         """Changes from now on, through whichever manager answers; what was missed while none did is told afterwards."""
         known: dict[str, KeyValue] | None = None
+        reset: dict[str, KeyValue] | None = None  # what has come of it
         async for change in self._cluster.watch_records(KeyValue.TABLE):
-            found = {record.id: record for record in change.records if isinstance(record, KeyValue)}
-            found = {key: record for key, record in found.items() if key.startswith(prefix)}
-            if change.reset and known is None:
-                known = found
-                continue
-            known = known or {}
-            for told in _differences(known, found, change, prefix):
+            found = {key.id: key for key in change.records if isinstance(key, KeyValue) and key.id.startswith(prefix)}
+            gone = [id for _, id in change.removed]
+            if change.reset:
+                reset = {}
+            if reset is not None:
+                reset.update(found)
+                if change.more:
+                    continue
+                found, gone, reset = reset, [key for key in known or () if key not in reset], None
+                if known is None:
+                    known = found
+                    continue
+            assert known is not None
+            for told in _differences(known, found, gone):
                 yield told
 
 
-def _differences(
-    known: dict[str, KeyValue], found: dict[str, KeyValue], change: RecordsChanged, prefix: str
-) -> list[KeyChange]:
-    """What is new in `change`, folded into `known`."""
-    gone = [id for _, id in change.removed if id in known]
-    if change.reset:
-        gone = [key for key in known if key not in found]
-    changes = [KeyChange(key, None) for key in gone]
-    for key in gone:
-        del known[key]
+def _differences(known: dict[str, KeyValue], found: dict[str, KeyValue], gone: Sequence[str]) -> list[KeyChange]:
+    """What is new, folded into `known`."""
+    changes = [KeyChange(key, None) for key in gone if known.pop(key, None) is not None]
     for key, record in found.items():
         if key not in known or known[key].version < record.version:
             known[key] = record

@@ -141,7 +141,8 @@ class Observing:
             tuple[AnyRecord, ...],
             tuple(record for table in sorted(tables) if table in TABLES for record in store.all(TABLES[table])),
         )
-        slices = range(0, max(1, len(records)), RECORDS_PER_ANSWER_MAX)
+        most = RECORDS_PER_ANSWER_MAX
         return [
-            RecordsChanged(store.index, start == 0, records[start : start + RECORDS_PER_ANSWER_MAX]) for start in slices
+            RecordsChanged(store.index, start == 0, records[start : start + most], more=start + most < len(records))
+            for start in range(0, max(1, len(records)), most)
         ]

@@ -8,7 +8,7 @@ What it is
     connection    one TLS stream: a bounded queue a channel, one writer that coalesces, one reader that parses all it got
     listener,dial how connections begin; a refusal says why, and a dial tells *refused* from every other failure
     faults        links broken on purpose: silence, delay and loss between certified nodes
-    rpc           calls and streams over a connection
+    rpc           calls and streams over a connection; `answers`: long lists of records travel in parts
     calls         the client protocol: what may be asked, and by whom
 
 Its contract

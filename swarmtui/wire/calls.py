@@ -230,6 +230,7 @@ class RecordsChanged:
     reset: bool
     records: tuple[AnyRecord, ...]
     removed: tuple[tuple[str, str], ...] = ()  # (table, id)
+    more: bool = False  # the rest of it follows: what a reset does not name yet is not gone
 
 
 @attrs.frozen

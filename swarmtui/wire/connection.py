@@ -56,6 +56,10 @@ class ConnectionEnded(Exception):
     """Nothing can be sent any more; the text says why."""
 
 
+class MessageTooLong(MalformedMessage):
+    """A message whose frame nobody would read."""
+
+
 @attrs.frozen
 class Refusal:
     """Input that was refused: whose, where from, and why. `peer` is None for somebody without a valid certificate."""
@@ -269,7 +273,7 @@ class Connection:
     def _frame(self, channel: Channel, message: Message) -> bytes:
         body = encode_message(message)
         if len(body) > FRAME_BYTES_MAX:
-            raise MalformedMessage(f"{type(message).__name__} of {len(body)} bytes, at most {FRAME_BYTES_MAX} are sent")
+            raise MessageTooLong(f"{type(message).__name__} of {len(body)} bytes, at most {FRAME_BYTES_MAX} are sent")
         return encode_frame(channel, body)
 
     def _put(self, queue: _Queue, frame: bytes) -> None:

@@ -19,11 +19,12 @@ from types import TracebackType
 import attrs
 import trio
 
-from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, TaskOutput
+from swarmtui.wire.answers import PARTED, RECORDS_MAX, RECORDS_PER_PART, halves, join_records
+from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, Records, TaskOutput
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
-from swarmtui.wire.connection import Connection, ConnectionEnded, Refusal
+from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong, Refusal
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 
 CALL_TIMEOUT_S = 5.0
@@ -99,7 +100,7 @@ class Caller:
         """Hand over a message of the connection. True if it was an answer to something asked here."""
         if isinstance(message, Reply):
             if (waiting := self._waiting.get(message.id)) is not None:
-                waiting.take(message.answer)
+                waiting.take(message)
         elif isinstance(message, Failed):
             if (waiting := self._waiting.pop(message.id, None)) is not None:
                 waiting.fail(CallRefused(message.rule, message.reason))
@@ -153,10 +154,21 @@ class _Waiting:
     sent: bool = False
     answer: Answer | None = None
     failure: CallFailed | None = None
+    parts: list[Records] = attrs.field(factory=list)
+    count: int = 0  # of records in the parts
 
-    def take(self, answer: Answer) -> None:
-        self.answer = answer
-        self.done.set()
+    def take(self, reply: Reply) -> None:
+        if not reply.more and not self.parts:
+            self.answer = reply.answer
+            self.done.set()
+        elif not isinstance(reply.answer, Records) or self.count > RECORDS_MAX:
+            self.fail(Broken("an answer in parts that is too long, or of things that have none"))
+        else:
+            self.parts.append(reply.answer)
+            self.count += len(reply.answer.records)
+            if not reply.more:
+                self.answer = join_records(self.parts)
+                self.done.set()
 
     def fail(self, failure: CallFailed | None) -> None:
         self.failure = failure or CallRefused("protocol", "a stream's end was answered to a call")
@@ -212,9 +224,9 @@ class AnswerStream:
             self._consumed = 0
         return self._items.popleft()
 
-    def take(self, answer: Answer) -> None:
+    def take(self, reply: Reply) -> None:
         if not self._over:
-            self._items.append(answer)
+            self._items.append(reply.answer)
             self._arrived.unpark_all()
         if len(self._items) > STREAM_ITEMS_MAX:
             self.close()
@@ -290,7 +302,7 @@ class Responder:
                 else:
                     answered = self._answer(call, self._connection.identity)
                     assert isinstance(answered, Awaitable)
-                    await self._connection.send(channel, Reply(id, await answered))
+                    await self._send(id, await answered, channel)
         except CallRejected as error:
             self._fail(id, channel, error.rule, error.reason)
         except ConnectionEnded:
@@ -303,14 +315,31 @@ class Responder:
         finally:
             self._running.pop(id, None)
 
+    async def _send(self, id: int, answer: Answer, channel: Channel, stream: _Running | None = None) -> None:
+        """An answer, in parts if it is a long list of records: each part is encoded when there is room for it, so that a
+        hundred thousand records neither stop the event loop nor lie in memory as one frame."""
+        waiting = [answer]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, PARTED) and len(part.records) > RECORDS_PER_PART:
+                waiting += reversed(halves(part))
+                continue
+            if stream is not None:
+                await stream.wait_room()
+            try:
+                await self._connection.send(channel, Reply(id, part, more=stream is not None or bool(waiting)))
+            except MessageTooLong:
+                if not isinstance(part, PARTED) or len(part.records) < 2:
+                    raise
+                waiting += reversed(halves(part))
+
     async def _stream(self, id: int, call: Call, channel: Channel, running: _Running) -> None:
         answers = self._answer(call, self._connection.identity)
         assert isinstance(answers, AsyncIterator)
         lane = Channel.OUTPUT if isinstance(call, TaskOutput) and channel is Channel.CLIENT else channel
         try:
             async for answer in answers:
-                await running.wait_room()
-                await self._connection.send(lane, Reply(id, answer, more=True))
+                await self._send(id, answer, lane, running)
             await self._connection.send(lane, Ended(id))
         finally:
             close = getattr(answers, "aclose", None)

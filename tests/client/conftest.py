@@ -194,7 +194,10 @@ class FakeNode:
 
     async def _watch(self, call: WatchRecords):
         store = self.world.store
-        yield RecordsChanged(store.index, True, self.world.select(call.tables, ""))
+        everything = self.world.select(call.tables, "")
+        middle = len(everything) // 2
+        yield RecordsChanged(store.index, True, everything[:middle], more=True)
+        yield RecordsChanged(store.index, False, everything[middle:])
         while True:
             moved, known = self.world.moved, {(r.TABLE, r.id): r for r in self.world.select(call.tables, "")}
             await moved.wait()

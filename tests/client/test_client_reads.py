@@ -97,6 +97,7 @@ async def test_a_stream_that_is_refused_or_lost_says_so(world, cluster):
     with pytest.raises(Refused, match="there is no task t on n2"):
         await anext(cluster.stream("n2", TaskOutput("t")))
     changes = cluster.stream("n2", WatchRecords(("node",)))
+    assert (await anext(changes)).more
     await anext(changes)
     await world.nodes["n2"].die()
     with pytest.raises(NotReached, match="n2 does not answer"):

@@ -7,20 +7,25 @@ import trio
 import trio.testing
 
 from swarmtui.objects.events import Event
+from swarmtui.objects.records import KeyValue
 from swarmtui.wire.calls import (
     ALLOWED,
     STREAMS,
     Done,
     GetHost,
     GetStatus,
+    ListRecords,
     LogRange,
     Observe,
     OutputLines,
     Peerage,
     Propose,
+    Records,
+    RecordsChanged,
     StopNode,
     TakeSnapshot,
     TaskOutput,
+    WatchRecords,
 )
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.messages import Cancel, Failed, Reply, Request
@@ -251,3 +256,36 @@ async def test_output_travels_on_its_own_channel_over_tls(certified):
         await left.send(Channel.CLIENT, Request(1, TaskOutput("t")))
         assert (await left.receive())[0][0] is Channel.OUTPUT
         nursery.cancel_scope.cancel()
+
+
+def keys(count: int, size: int) -> tuple[KeyValue, ...]:
+    return tuple(KeyValue(id=f"key {number}", value=bytes(size)) for number in range(count))
+
+
+@pytest.mark.parametrize(("count", "size"), [(5_000, 10), (20, 1 << 20), (1, 10)])
+async def test_a_long_list_travels_in_parts_and_arrives_whole(count, size):
+    answer = Records(7, 3, True, keys(count, size))
+
+    class Full(Node):
+        async def one(self, call):
+            return answer if isinstance(call, ListRecords) else Done()
+
+    async with calling(node=Full()) as (caller, _):
+        assert await caller.call(ListRecords(("kv",)), 30.0) == answer
+        assert await caller.call(GetStatus()) == Done()
+
+
+async def test_a_long_change_is_several_changes_of_which_the_first_resets():
+    everything = keys(30, 1 << 20)
+
+    class Changing(Node):
+        async def stream(self, call):
+            yield RecordsChanged(9, True, everything, (("kv", "gone"),))
+
+    async with calling(node=Changing()) as (caller, _), caller.stream(WatchRecords(("kv",))) as changes:
+        parts = [part async for part in changes]
+    assert [part.reset for part in parts] == [True, *[False] * (len(parts) - 1)]
+    assert [part.more for part in parts] == [*[True] * (len(parts) - 1), False]
+    assert len(parts) > 1
+    assert tuple(record for part in parts for record in part.records) == everything
+    assert [part.removed for part in parts if part.removed] == [(("kv", "gone"),)]
