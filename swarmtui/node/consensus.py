@@ -73,6 +73,11 @@ class Consensus:
         self.core.feed(input, trio.current_time())
         self._bell.ring()
 
+    @property
+    def reign(self) -> tuple[str, int]:
+        """Who leads ("" while unknown) and in which term, without the cost of a whole status: asked at every write."""
+        return self.core.role.leader, self.core.term
+
     def status(self) -> Status:
         return self.core.status(trio.current_time())
 

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from swarmtui.node.consensus import Consensus
-from swarmtui.raft.effects import Role
 from swarmtui.wire.calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
 
 ELECTION_TIMEOUTS_MAX = 2  # a write waits for a leader this long
@@ -65,14 +64,14 @@ class Writes:
 
     async def _once(self, call: Propose, left_s: float) -> tuple[Outcome, ...] | str:
         """The outcomes, or why there was no leader to ask."""
-        status = self._consensus.status()
-        if status.role is Role.LEADER:
-            outcomes = await self._consensus.proposals.submit(call.transactions, status.term, left_s)
+        leader, term = self._consensus.reign
+        if leader == self._node_id:
+            outcomes = await self._consensus.proposals.submit(call.transactions, term, left_s)
             return self._or_retry(tuple(self._with_arithmetic(outcome) for outcome in outcomes))
-        if call.forwarded or not status.leader or status.leader == self._node_id:
+        if call.forwarded or not leader:
             return "no leader is known"
         try:
-            answer = await self._forward(status.leader, Propose(call.transactions, left_s, forwarded=True), left_s)
+            answer = await self._forward(leader, Propose(call.transactions, left_s, forwarded=True), left_s)
         except NotSent as error:
             return str(error)
         except Lost as error:

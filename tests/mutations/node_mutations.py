@@ -57,8 +57,8 @@ MUTATIONS = (
         name="forwarded-for-ever",
         rule="a request is forwarded once",
         file="swarmtui/node/writes.py",
-        old="        if call.forwarded or not status.leader",
-        new="        if not status.leader",
+        old="        if call.forwarded or not leader",
+        new="        if not leader",
         tests=WRITES,
     ),
     Mutation(

@@ -7,7 +7,6 @@ import trio
 from swarmtui.node.writes import Lost, NotSent, Writes
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.raft.configuration import Configuration, Member
-from swarmtui.raft.effects import Role
 from swarmtui.wire.calls import Fate, Outcome, Propose, Proposed
 
 FIVE = Configuration(tuple(Member(f"id{number}", f"n{number}", f"127.0.0.1:{number}") for number in range(1, 6)))
@@ -18,14 +17,18 @@ CALL = Propose((Transaction((Put("k", b"v"),)),), 30.0)
 class FakeConsensus:
     """A manager's consensus, as far as writes look at it."""
 
-    def __init__(self, role: Role = Role.FOLLOWER, leader: str = "id1") -> None:
-        self.role, self.leader = role, leader
+    def __init__(self, leader: str = "id1") -> None:
+        self.leader = leader
         self.outcomes: list[Outcome] = [DONE]
         self.proposals = SimpleNamespace(submit=self._submit)
         self.submitted = 0
 
+    @property
+    def reign(self):
+        return self.leader, 3
+
     def status(self):
-        return SimpleNamespace(role=self.role, leader=self.leader, term=3, configuration=FIVE)
+        return SimpleNamespace(configuration=FIVE)
 
     async def _submit(self, transactions, term, timeout_s):
         self.submitted += 1
@@ -52,7 +55,7 @@ def writes(consensus: FakeConsensus, peer: Peer, reachable=("id2", "id3", "id4")
 
 
 async def test_a_leader_judges_here(autojump_clock):
-    consensus, peer = FakeConsensus(Role.LEADER, "id2"), Peer()
+    consensus, peer = FakeConsensus("id2"), Peer()
     assert (await writes(consensus, peer).propose(CALL)).outcomes == (DONE,)
     assert peer.calls == []
 
