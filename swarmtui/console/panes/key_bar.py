@@ -10,6 +10,8 @@ from swarmtui.console.panes.line_widget import LineWidget
 from swarmtui.console.view import View
 from swarmtui.objects.states import Availability
 
+THEME_KEY_WIDTH_MIN = 72  # below it the way out is worth more than the colours
+
 
 class KeyBar(LineWidget):
     """Two lines. The words follow the target: `P resume` on a paused node, `R bring back` on a dead one."""
@@ -43,6 +45,8 @@ class KeyBar(LineWidget):
         pen = Pen(width)
         heal = () if view.watch or not view.picture.faults or width < 100 else HEAL_KEYS
         for key in (*LOOK_KEYS[:2], *heal, *LOOK_KEYS[2:]):
+            if width < THEME_KEY_WIDTH_MIN and key.id == "view.theme":
+                continue
             word = "live" if key.id == "view.hold" and view.held_at is not None else key.bar
             pen.write(f" {key.shown} ", "key").write(word, "quiet").skip(1 if width < 100 else 2)
         return pen.line()

@@ -7,14 +7,28 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import attrs
+
 from swarmtui.console.model.log_book import Cell, LogBook, LogRow
 from swarmtui.console.model.standing import Standing
 from swarmtui.console.panes.ink import Line, Pen, Span, one_line, term_ink
 from swarmtui.console.panes.list_pane import ListPane, matches
 from swarmtui.console.view import View
 
-COMMAND_WIDTH_MIN = 14
+ENTRY_WIDTH_MIN, ENTRY_WIDTH_MAX = 14, 90
+_INDEX, _STATE = 7, 13
 FILTER_DEPTH = 1000  # rows that a filter looks through
+
+
+@attrs.frozen
+class Fields:
+    """How wide the parts of a row are, on a pane of this width. `cell`: a node's, with `gap` behind it."""
+
+    width: int
+    term: int
+    entry: int
+    cell: int
+    gap: int
 
 
 class LogGrid(ListPane):
@@ -33,7 +47,7 @@ class LogGrid(ListPane):
         self._top_index = 0  # index of the first row while not following
         self._found: list[LogRow] = []
         self._rows: dict[int, LogRow] = {}
-        self._fields: tuple[int, int, int, int] = (0, 0, 0, 0)  # width they are for; entry, cell, gap
+        self._fields: Fields | None = None
 
     def load(self, view: View) -> int:
         picture = view.picture
@@ -67,7 +81,7 @@ class LogGrid(ListPane):
                     self._managers, self._voters, self._leader, self._book.last - self.top, self.window
                 )
                 self._rows = {row.index: row for row in rows}
-        self._fields = (0, 0, 0, 0)
+        self._fields = None
 
     def _scroll(self, rows: int) -> None:
         super()._scroll(rows)
@@ -92,29 +106,28 @@ class LogGrid(ListPane):
 
     # ------------------------------------------------------------------------------------------------------- draw
 
-    def _cell_width(self, width: int) -> tuple[int, int]:
-        """Cells of a node's field and between fields, as roomy as the width allows."""
-        count = max(1, len(self._managers))
-        digits = max([1, *(len(str(cell.term)) for row in self._rows.values() for cell in row.cells if cell.term)])
-        wish = max(3, digits + 2, min(5, max((len(name) for name in self._managers), default=2)))
-        for cell, gap in ((wish, 1), (max(3, digits), 1), (max(3, digits), 0)):
-            if width - _FIXED - count * (cell + gap) >= COMMAND_WIDTH_MIN:
-                return cell, gap
-        return max(2, digits), 0
-
-    def _widths(self, width: int) -> tuple[int, int, int]:
-        if self._fields[0] != width:
-            cell, gap = self._cell_width(width)
-            command = max(COMMAND_WIDTH_MIN, width - _FIXED - len(self._managers) * (cell + gap))
-            self._fields = (width, min(command, 90), cell, gap)
-        return self._fields[1:]
+    def _fields_for(self, width: int) -> Fields:
+        """The fields of a row, as roomy as the width allows; worked out once a tick."""
+        if self._fields is None or self._fields.width != width:
+            count = max(1, len(self._managers))
+            digits = max([1, *(len(str(cell.term)) for row in self._rows.values() for cell in row.cells if cell.term)])
+            wish = max(3, digits + 2, min(5, max((len(name) for name in self._managers), default=2)))
+            term = max(4, digits + 1)
+            cell, gap, entry = max(2, digits), 0, ENTRY_WIDTH_MIN
+            for cell, gap in ((wish, 1), (max(3, digits), 1), (max(3, digits), 0), (max(2, digits), 0)):
+                entry = width - _INDEX - term - _STATE - 4 - count * (cell + gap)
+                if entry >= ENTRY_WIDTH_MIN:
+                    break
+            self._fields = Fields(width, term, min(ENTRY_WIDTH_MAX, max(ENTRY_WIDTH_MIN, entry)), cell, gap)
+        return self._fields
 
     def header(self, width: int) -> Line:
-        command, cell, gap = self._widths(width)
-        pen = Pen(width).number("index", _INDEX, "quiet").skip().field("term", _TERM, "quiet").skip()
-        pen.field("entry", command, "quiet").skip()
+        fields = self._fields_for(width)
+        pen = Pen(width).number("index", _INDEX, "quiet").skip().field("term", fields.term, "quiet").skip()
+        pen.field("entry", fields.entry, "quiet").skip()
         for name in self._managers:
-            pen.write(name[:cell].center(cell), "quiet" if name != self._leader else "leader").skip(gap)
+            ink = "leader" if name == self._leader else "quiet"
+            pen.write(name[: fields.cell].center(fields.cell), ink).skip(fields.gap)
         return pen.skip().field("state", _STATE, "quiet").line()
 
     def row(self, position: int, width: int) -> Line:
@@ -126,27 +139,20 @@ class LogGrid(ListPane):
             if found is None:
                 return ()
             row = found
-        return log_line(row, width, *self._widths(width))
+        return log_line(row, self._fields_for(width))
 
 
-_INDEX, _TERM, _STATE = 7, 4, 13
-_FIXED = _INDEX + 1 + _TERM + 1 + 1 + 1 + _STATE
-
-
-def log_line(row: LogRow, width: int, command: int, cell: int, gap: int) -> Line:
+def log_line(row: LogRow, fields: Fields) -> Line:
     """One index across all nodes."""
-    pen = Pen(width).number(str(row.index), _INDEX, "" if row.committed else "quiet").skip()
+    pen = Pen(fields.width).number(str(row.index), _INDEX, "" if row.committed else "quiet").skip()
     if row.term is None:
-        pen.field("", _TERM)
+        pen.field("", fields.term)
     else:
-        pen.field(f"t{row.term}", _TERM, term_ink(row.term))
-    pen.skip().field(
-        one_line(row.text) if row.text else "…" if row.term is None else row.kind,
-        command,
-        "" if row.committed else "quiet",
-    ).skip()
+        pen.field(f"t{row.term}", fields.term, term_ink(row.term))
+    text = one_line(row.text) if row.text else "…" if row.term is None else row.kind
+    pen.skip().field(text, fields.entry, "" if row.committed else "quiet").skip()
     for place in row.cells:
-        pen.spans([cell_span(place, cell), (" " * gap, "")])
+        pen.spans([cell_span(place, fields.cell), (" " * fields.gap, "")])
     pen.skip()
     if row.note:
         return pen.field(row.note, pen.room, "bad").line()

@@ -171,7 +171,7 @@ class Stage:
             for actor in self.actors.values()
         )
         records: tuple[AnyRecord, ...] = (*nodes, *self.services, *self.tasks.values())
-        self.say(RecordsSeen("n2", RecordsChanged(self.managers[1].commit, reset, records)))
+        self.say(RecordsSeen(self.managers[-1].name, RecordsChanged(self.managers[-1].commit, reset, records)))
 
     def _place_all(self) -> None:
         names = list(self.actors)
