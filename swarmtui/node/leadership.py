@@ -4,6 +4,7 @@ stepping down. A new one on the same node opens only after the old one has ended
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from swarmtui.objects.operations import Result, Transaction
 from swarmtui.raft.effects import Role, RoleChanged
 from swarmtui.store import Store
 from swarmtui.wire.calls import Fate
+
+log = logging.getLogger("swarmtui.node")
 
 PROPOSAL_TIMEOUT_S = 30.0  # of the manager's own transactions; the step-down usually comes first
 LOST_RULES = frozenset({"not-leader", "wrong-term", "overwritten"})
@@ -115,6 +118,10 @@ class LeadershipKeeper:
                 await lead(leadership)
             except* (ProposalRefused, OutcomeUnknown) as lost:
                 failure = f"leadership of term {wanted.term} ended: {lost.exceptions[0]}"
+            except* Exception as broken:
+                # A fault of this program. It must not take manager after manager down with it: told, and begun anew.
+                log.exception("leading term %d", wanted.term)
+                failure = f"leadership of term {wanted.term} failed and begins anew: {broken.exceptions[0]!r}"
             finally:
                 self.open_term = 0
         self._scope = None

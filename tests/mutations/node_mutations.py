@@ -46,6 +46,14 @@ MUTATIONS = (
         tests=CONSENSUS,
     ),
     Mutation(
+        name="leading-before-caught-up",
+        rule="a leadership opens when the log is applied up to the leader's own first entry",
+        file="swarmtui/node/leadership.py",
+        old="            if wanted is None or self._consensus.store.index < wanted.first_index:\n",
+        new="            if wanted is None:\n",
+        tests=("tests/node/test_node_leadership.py",),
+    ),
+    Mutation(
         name="lost-write-sent-again",
         rule="what left and was not answered is never sent again",
         file="swarmtui/node/writes.py",
