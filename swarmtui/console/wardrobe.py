@@ -1,8 +1,14 @@
-"""Changing themes while the console runs. Files are read anew each time, so an edited theme shows itself at once."""
+"""Changing themes while the console runs. Files are read anew each time, so an edited theme shows itself at once; the last
+choice is remembered for the next time.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import platformdirs
 
 from swarmtui.console.theming import DEFAULT_THEME, Themes, load_themes
 
@@ -18,12 +24,14 @@ class Wardrobe:
         self._themes = Themes((), ())
 
     def open(self) -> None:
-        """Put on the default, as the application starts."""
+        """Put on what was worn last, else the default, as the application starts."""
         self._read()
         for theme in self._themes.themes:
             self._app.register_theme(theme)
-        if DEFAULT_THEME in self._themes.names:
-            self._app.theme = DEFAULT_THEME
+        for name in (_remembered(), DEFAULT_THEME):
+            if name in self._themes.names:
+                self._app.theme = name
+                return
 
     def next(self) -> None:
         """The theme after the present one."""
@@ -52,3 +60,21 @@ class Wardrobe:
             self._app.refresh_css(animate=False)
         self._app.theme = name
         self._app.echo(f"theme {name}")
+        _remember(name)
+
+
+def _choice() -> Path:
+    return platformdirs.user_state_path("swarmtui") / "theme"
+
+
+def _remembered() -> str:
+    try:
+        return _choice().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _remember(name: str) -> None:
+    with suppress(OSError):  # a choice that cannot be kept is still worn now
+        _choice().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _choice().write_text(f"{name}\n", encoding="utf-8")

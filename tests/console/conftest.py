@@ -18,6 +18,7 @@ def _calm_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """No animation, no themes of whoever runs the tests."""
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 

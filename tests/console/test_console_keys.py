@@ -268,8 +268,7 @@ def test_the_log_is_filtered_and_scrolled_and_follows_again(ui) -> None:
         assert app.cluster.log_grid._top_index == top  # what one reads does not run away
         await pilot.press("home")
         play.step(0.5, writes=1)
-        await settle(app, pilot)
-        assert app.cluster.log_grid._top_index == 154
+        await until(app, pilot, lambda: app.cluster.log_grid._top_index == 154)
         await pilot.press("slash", *"cart", "enter")
         await settle(app, pilot)
         await settle(app, pilot)

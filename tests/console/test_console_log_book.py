@@ -70,6 +70,25 @@ def test_only_what_is_in_sight_and_unknown_is_asked_for() -> None:
     assert last - first + 1 == LOG_RANGE_MAX
 
 
+def test_a_log_that_grows_fast_is_shown_from_where_it_can_be_read() -> None:
+    book = LogBook()
+    for name in NODES:
+        book.mark(name, first=1, last=100, commit=100)
+        book.answer(name, lines(90, 100, 2, 100))
+    assert book.readable(NODES) == 100
+    book.mark("n3", first=1, last=90, commit=90)  # it lags, and has told all it has
+    assert book.readable(NODES) == 100
+    book.mark("n1", first=1, last=300, commit=290)
+    book.mark("n2", first=1, last=290, commit=290)
+    assert book.readable(NODES) == 100
+    book.answer("n1", lines(200, 300, 2, 290))
+    assert book.readable(NODES) == 100  # n2 is still to tell
+    book.answer("n2", lines(190, 280, 2, 290))
+    assert book.readable(NODES) == 280
+    book.mark("n1", first=1, last=9000, commit=9000)
+    assert book.readable(NODES) == 9000  # nobody has told anything for long: show what there is
+
+
 def test_what_lies_in_a_snapshot_is_a_block() -> None:
     book = LogBook()
     book.mark("n1", first=50, last=60, commit=60)

@@ -110,6 +110,19 @@ def test_every_ink_has_a_rule_and_no_rule_has_a_colour_of_its_own() -> None:
     assert "#" not in "".join(line.split("color:")[1] for line in sheet.splitlines() if "color:" in line)
 
 
+def test_the_last_choice_is_remembered(ui) -> None:
+    async def choose(app, play, pilot):
+        assert app.theme == "dark"
+        await pilot.press("colon", *"theme paper", "enter")
+        await pilot.pause()
+
+    async def find(app, play, pilot):
+        assert app.theme == "paper"
+
+    ui(choose)
+    ui(find)
+
+
 def test_a_broken_theme_keeps_the_old_one_and_says_so(ui, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "swarmtui" / "themes"
     folder.mkdir(parents=True)

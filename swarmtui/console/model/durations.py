@@ -18,7 +18,7 @@ def measured(seconds: float) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """How long something has been so: `4s`, `2m14s`, `3h12m`, `5d03h`; at most five characters up to 99 days."""
+    """How long something has been so: `4s`, `2m14s`, `3h12m`, `5d03h`; at most six characters up to 99 days."""
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole}s"

@@ -14,6 +14,7 @@ import attrs
 from swarmtui.wire.calls import LOG_RANGE_MAX, LogLines
 
 KEPT_LINES_MAX = 4000  # of one node
+READABLE_LAG_MAX = 2000  # entries that the shown end may lie behind the true one
 KEPT_MARGIN = 1000  # lines above the bound before the oldest are dropped, so that dropping is rare
 
 
@@ -25,9 +26,10 @@ class NodeLog:
     last: int = 0
     commit: int = 0
     lines: dict[int, tuple[int, str, str]] = attrs.field(factory=dict)
+    told: int = 0  # the newest entry that it told us
 
     def copy(self) -> NodeLog:
-        return NodeLog(self.first, self.last, self.commit, dict(self.lines))
+        return NodeLog(self.first, self.last, self.commit, dict(self.lines), self.told)
 
 
 @attrs.frozen
@@ -76,6 +78,7 @@ class LogBook:
         if cut <= log.last or truncated_from:
             for index in [index for index in log.lines if index >= cut]:
                 del log.lines[index]
+            log.told = min(log.told, cut - 1)
         log.first, log.last, log.commit = first, last, commit
 
     def answer(self, node: str, answer: LogLines) -> None:
@@ -83,6 +86,7 @@ class LogBook:
         log = self.nodes.setdefault(node, NodeLog())
         for line in answer.lines:
             log.lines[line.index] = (line.term, line.kind, line.text)
+            log.told = max(log.told, line.index)
         log.first = max(log.first, answer.first)
         log.last = max(log.last, answer.last)
         log.commit = max(log.commit, answer.commit)
@@ -93,6 +97,18 @@ class LogBook:
     @property
     def last(self) -> int:
         return max((log.last for log in self.nodes.values()), default=0)
+
+    def readable(self, nodes: Sequence[str]) -> int:
+        """The newest index that all of these nodes told us: where a log that grows fast is shown from, so that it can be
+        read. A node that has told nothing lately holds nobody up; with none left it is the newest index of all."""
+        behind = [
+            log.told
+            for name in nodes
+            if (log := self.nodes.get(name)) is not None and log.told and 0 < log.last - log.told <= READABLE_LAG_MAX
+        ]
+        newest = self.last
+        lagging = min(behind, default=newest)
+        return lagging if newest - lagging <= READABLE_LAG_MAX else newest
 
     @property
     def first(self) -> int:

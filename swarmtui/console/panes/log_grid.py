@@ -17,6 +17,7 @@ from swarmtui.console.view import View
 
 ENTRY_WIDTH_MIN, ENTRY_WIDTH_MAX = 14, 90
 _INDEX, _STATE = 7, 13
+FOLLOWED_MARGIN = 60  # entries asked for beyond the window, so that answers of several nodes overlap
 FILTER_DEPTH = 1000  # rows that a filter looks through
 
 
@@ -44,7 +45,8 @@ class LogGrid(ListPane):
         self._voters: tuple[str, ...] = ()
         self._answering: tuple[str, ...] = ()
         self._leader = ""
-        self._top_index = 0  # index of the first row while not following
+        self._end = 0  # the index at position 0: the newest, or the newest that can be read while it grows fast
+        self._top_index = 0  # the index of the first row shown
         self._found: list[LogRow] = []
         self._rows: dict[int, LogRow] = {}
         self._fields: Fields | None = None
@@ -65,28 +67,26 @@ class LogGrid(ListPane):
                 row for row in rows if matches(self.filter, row.text, row.kind, f"t{row.term}", str(row.index))
             ]
             return len(self._found)
-        if not self.following:  # the window stays on its entries while newer ones come
+        if self.following:
+            self._end = view.log.readable(self._answering)
+        else:  # the window stays on its entries while newer ones come
+            self._end = last
             self.top = max(0, last - self._top_index)
-        return max(0, last - first + 1) if last else 0
+        return max(0, self._end - first + 1) if last else 0
 
     def _settle(self) -> None:
         super()._settle()
         if self._book is not None:
-            if self.following:
-                self._top_index = self._book.last
-            else:
-                self._top_index = self._book.last - self.top
+            self._top_index = self._end - self.top
             if not self.filter and self.window:
-                rows = self._book.rows(
-                    self._managers, self._voters, self._leader, self._book.last - self.top, self.window
-                )
+                rows = self._book.rows(self._managers, self._voters, self._leader, self._top_index, self.window)
                 self._rows = {row.index: row for row in rows}
         self._fields = None
 
     def _scroll(self, rows: int) -> None:
         super()._scroll(rows)
         if self._book is not None:
-            self._top_index = self._book.last - self.top
+            self._top_index = self._end - self.top
 
     def missing(self) -> list[tuple[str, int, int]]:
         """The ranges to ask for, so that what is in sight can be shown: (node, first, last)."""
@@ -94,7 +94,9 @@ class LogGrid(ListPane):
             return []
         if self.filter:
             return self._book.missing(self._answering, self._book.last, min(FILTER_DEPTH, 200))
-        return self._book.missing(self._answering, self._book.last - self.top, self.window)
+        if self.following:
+            return self._book.missing(self._answering, self._book.last, self.window + FOLLOWED_MARGIN)
+        return self._book.missing(self._answering, self._top_index, self.window)
 
     def detail(self) -> list[Span]:
         if self.following and not self.filter:
@@ -135,7 +137,7 @@ class LogGrid(ListPane):
             row = self._found[position]
         else:
             assert self._book is not None
-            found = self._rows.get(self._book.last - position)
+            found = self._rows.get(self._end - position)
             if found is None:
                 return ()
             row = found

@@ -66,7 +66,7 @@ class TaskList(ListPane):
 
     def header(self, width: int) -> Line:
         pen = Pen(width).skip(3).field("task", self._name_width(width), "quiet").skip().field("node", 6, "quiet").skip()
-        pen.field("state", 12, "quiet").skip().number("for", 5, "quiet").skip(2)
+        pen.field("state", 12, "quiet").skip().number("for", 6, "quiet").skip(2)
         if width >= 72:
             pen.number("pid", 7, "quiet").skip().number("port", 5, "quiet").skip(2)
         if width >= 110:
@@ -85,7 +85,7 @@ class TaskList(ListPane):
         name = f"└ {task.name}" if task.past else task.name
         pen.field(name, self._name_width(width), quiet or "strong").skip().field(task.node or "–", 6, quiet).skip()
         pen.field(f"{glyph} {word}", 12, ink).skip()
-        pen.number(elapsed(self._now - task.since) if task.since else "", 5, quiet).skip(2)
+        pen.number(elapsed(self._now - task.since) if task.since else "", 6, quiet).skip(2)
         living = task.is_running and task.pid
         if width >= 72:
             pen.number(str(task.pid) if living else "", 7, "quiet").skip()
