@@ -39,9 +39,10 @@ from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Transaction, Update
 from swarmtui.objects.states import NodeRole
+from swarmtui.wire.admission import Refusal
 from swarmtui.wire.calls import HostReport, LinkFault, Power
 from swarmtui.wire.certificates import load_credentials
-from swarmtui.wire.connection import Connection, Refusal
+from swarmtui.wire.connection import Connection
 from swarmtui.wire.listener import serve
 from swarmtui.wire.rpc import answer_calls
 

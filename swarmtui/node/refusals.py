@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from swarmtui.node.events import Events
-from swarmtui.wire.connection import Refusal
+from swarmtui.wire.admission import Refusal
 
 TOLD_PER_SECOND_MAX = 10
 

@@ -5,6 +5,7 @@ What it is
     channels      the five lanes of a connection, their priorities and limits, and which role may speak on which
     frames        a length, a format, a channel, a body; nothing else is ever read from a socket
     codec         every message as a small msgpack head by cattrs, and one raw blob where bytes are only passed on
+    admission     what a peer may say, by its certificate
     connection    one TLS stream: a bounded queue a channel, one writer that coalesces, one reader that parses all it got
     listener,dial how connections begin; a refusal says why, and a dial tells *refused* from every other failure
     faults        links broken on purpose: silence, delay and loss between certified nodes

@@ -23,13 +23,15 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from swarmtui.objects import codec as objects_codec
 from swarmtui.objects.codec import MalformedObject, converter
 from swarmtui.objects.dispatch import AgentMessage
-from swarmtui.objects.operations import Transaction
+from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
-from swarmtui.wire.calls import Answer, Call, Propose
+from swarmtui.wire.calls import Answer, Call, Fate, Outcome, Propose, Proposed
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 
 Message = AnyMessage | AgentMessage | Request | Reply | Ended | Failed | Cancel | More | Hello | Goodbye
+
+OUTCOMES_MAX = 100_000  # of one answer
 
 _HEAD_LENGTH = struct.Struct(">I")
 _pack = msgspec.msgpack.Encoder().encode
@@ -116,12 +118,62 @@ def _propose() -> _Form:
     return _Form(write_fields, read_fields)
 
 
+def _proposed() -> _Form:
+    """Of transactions that were done there is one thing to say, the index that they were applied at; under load many share
+    an entry. So a run of them is [index, count], and only what is not simply done is said in full."""
+    write, read = converter.get_unstructure_hook(Outcome), converter.get_structure_hook(Outcome)
+
+    def write_fields(answer: Proposed) -> tuple[Any, bytes]:
+        said: list[Any] = []
+        run = [0, 0]
+        for outcome in answer.outcomes:
+            index = _done_at(outcome)
+            if index is None:
+                said.append(write(outcome))
+                run = [0, 0]
+            elif index == run[0]:
+                run[1] += 1
+            else:
+                run = [index, 1]
+                said.append(run)
+        return said, b""
+
+    def read_fields(said: Any, blob: bytes) -> Proposed:
+        if type(said) is not list or blob:
+            raise MalformedMessage("Proposed is a list of outcomes")
+        outcomes: list[Outcome] = []
+        for one in said:
+            if type(one) is not list:
+                outcomes.append(read(one, Outcome))
+                continue
+            index, count = _number(one[0]), _number(one[1])
+            if not 0 < count <= OUTCOMES_MAX - len(outcomes):
+                raise MalformedMessage(f"{count} outcomes, at most {OUTCOMES_MAX} in one answer")
+            outcomes += [Outcome(Fate.DONE, Result(Verdict.DONE, index))] * count
+        return Proposed(tuple(outcomes))
+
+    return _Form(write_fields, read_fields)
+
+
+def _done_at(outcome: Outcome) -> int | None:
+    """The index, if there is nothing else to say of it."""
+    result = outcome.result
+    if outcome.fate is not Fate.DONE or result is None or result.verdict is not Verdict.DONE:
+        return None
+    if result.text or result.skipped or result.expected is not None or result.found is not None:
+        return None
+    if outcome.rule or outcome.reason or outcome.voters or outcome.reachable or outcome.needed:
+        return None
+    return result.index
+
+
 # --------------------------------------------------------------------------------------------------------- the tables
 
 _SPECIAL: dict[type, Callable[[], _Form]] = {
     Append: lambda: _with_blob(Append, "entries", encode_entries, decode_entries),
     SnapshotChunk: lambda: _with_blob(SnapshotChunk, "data", bytes, bytes),
     Propose: _propose,
+    Proposed: _proposed,
 }
 
 CALLS: dict[str, type] = {cls.__name__: cls for cls in get_args(Call)}
@@ -192,10 +244,10 @@ def _read(head: Any, blob: bytes) -> Message:
     return message
 
 
-def _number(id: Any) -> int:
-    if type(id) is not int:
-        raise MalformedMessage("a call's id is a number")
-    return id
+def _number(value: Any) -> int:
+    if type(value) is not int:
+        raise MalformedMessage(f"a number expected, not {type(value).__name__}")
+    return value
 
 
 def _explain(body: bytes, error: Exception) -> str:

@@ -15,21 +15,20 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Protocol, get_args
+from typing import Protocol
 
 import attrs
 import trio
 
-from swarmtui.objects.dispatch import AgentMessage, Register, Relay
-from swarmtui.raft.messages import AnyMessage
-from swarmtui.raft.messages import Message as RaftMessage
-from swarmtui.wire.calls import PROTOCOL_VERSION, Peerage
+from swarmtui.wire.admission import Admission, Refusal, WrongChannel
+from swarmtui.wire.calls import PROTOCOL_VERSION
 from swarmtui.wire.certificates import Identity
-from swarmtui.wire.channels import QUEUES, Channel, may_speak
+from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message, decode_message, encode_message
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.frames import FRAME_BYTES_MAX, BadFrame, FrameReader, encode_frame
-from swarmtui.wire.messages import Envelope, Goodbye, Hello
+from swarmtui.wire.messages import Goodbye, Hello
+from swarmtui.wire.queues import Queue, Statistics, make_queues
 
 SEND_BYTES_MAX = 128 * 1024  # coalesced into one send; what is urgent waits behind at most this much
 RECEIVE_BYTES_MAX = 16 * 1024  # TLS gives at most one record at a time
@@ -38,18 +37,6 @@ LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would rese
 REASON_LENGTH_MAX = 300  # characters
 RETRANSMIT_S = 0.2  # what a lossy link costs a channel that must not lose anything, as TCP would
 TORN = "frames were lost while the link was cut"
-
-_CHANNELS: tuple[Channel, ...] = tuple(Channel)
-_ENVELOPES: frozenset[type] = frozenset(get_args(Envelope))
-_CARRIES: tuple[frozenset[type], ...] = (
-    frozenset({Hello, Goodbye}),
-    frozenset(get_args(AnyMessage)),
-    _ENVELOPES,
-    frozenset(get_args(AgentMessage)),
-    _ENVELOPES,
-    _ENVELOPES,
-)
-"""Which messages each channel is for, by its number."""
 
 
 class ConnectionEnded(Exception):
@@ -60,65 +47,12 @@ class MessageTooLong(MalformedMessage):
     """A message whose frame nobody would read."""
 
 
-@attrs.frozen
-class Refusal:
-    """Input that was refused: whose, where from, and why. `peer` is None for somebody without a valid certificate."""
-
-    peer: Identity | None
-    address: str
-    rule: (
-        str  # not-tls, no-certificate, wrong-cluster, bad-frame, bad-message, channel, forged-sender, call, too-many …
-    )
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.peer or 'a stranger'} at {self.address} refused ({self.rule}): {self.reason}"
-
-
 class Stream(Protocol):
     """The part of a trio stream that is used here: an SSLStream, or one of memory in tests."""
 
     async def send_all(self, data: bytes) -> None: ...
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
     async def aclose(self) -> None: ...
-
-
-@attrs.define
-class Statistics:
-    """Counters of one connection, from its beginning. `frames_refused`: full queues; `frames_lost`: link faults."""
-
-    frames_sent: int = 0
-    bytes_sent: int = 0
-    sends: int = 0
-    frames_received: int = 0
-    bytes_received: int = 0
-    receives: int = 0
-    frames_waiting: int = 0
-    bytes_waiting: int = 0
-    frames_refused: int = 0
-    frames_lost: int = 0
-
-
-@attrs.define(eq=False)
-class _Queue:
-    channel: Channel
-    frames_max: int
-    bytes_max: int
-    frames: deque[bytes] = attrs.field(factory=deque)
-    frames_waiting: int = 0  # delayed ones included
-    bytes_waiting: int = 0
-    room: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
-
-    def has_room(self, size: int) -> bool:
-        """One frame always fits: a long one must not wait for ever."""
-        return not self.frames_waiting or (
-            self.frames_waiting < self.frames_max and self.bytes_waiting + size <= self.bytes_max
-        )
-
-    def taken(self, size: int) -> None:
-        self.frames_waiting -= 1
-        self.bytes_waiting -= size
-        self.room.unpark_all()
 
 
 class Connection:
@@ -144,9 +78,9 @@ class Connection:
         self._stream = stream
         self._faults = faults if identity.is_node and local.is_node else None
         self._on_refused = on_refused
-        self._readable = may_speak(identity.role, local.role)
-        self._queues = [_Queue(channel, QUEUES[channel].frames_max, QUEUES[channel].bytes_max) for channel in Channel]
-        self._delayed: deque[tuple[float, _Queue, bytes]] = deque()
+        self._admission = Admission(local, identity)
+        self._queues = make_queues()
+        self._delayed: deque[tuple[float, Queue, bytes]] = deque()
         self._reader = FrameReader(FRAME_BYTES_MAX)
         self._received: deque[tuple[Channel, Message]] = deque()
         self._statistics = Statistics()
@@ -276,7 +210,7 @@ class Connection:
             raise MessageTooLong(f"{type(message).__name__} of {len(body)} bytes, at most {FRAME_BYTES_MAX} are sent")
         return encode_frame(channel, body)
 
-    def _put(self, queue: _Queue, frame: bytes) -> None:
+    def _put(self, queue: Queue, frame: bytes) -> None:
         due = 0.0
         if self._faults is not None and (fault := self._faults.of(self.identity)) is not None:
             delay_s = self._faults.delay_s(fault)
@@ -402,10 +336,9 @@ class Connection:
                 if cut:
                     self._lose(frame[0])
                     continue
-                channel, body = self._channel(frame[0]), frame[1]
-                message = decode_message(body)
-                if type(message) not in _CARRIES[channel]:
-                    raise MalformedMessage(f"{type(message).__name__} on the {channel.name.lower()} channel")
+                channel = self._admission.channel(frame[0])
+                message = decode_message(frame[1])
+                self._admission.check_kind(channel, message)
                 if isinstance(message, Goodbye):
                     self._end(message.reason[:REASON_LENGTH_MAX])
                     break
@@ -413,43 +346,19 @@ class Connection:
                     self._greeted = True
                     if message.protocol != PROTOCOL_VERSION:
                         raise MalformedMessage(f"protocol {message.protocol}, this version speaks {PROTOCOL_VERSION}")
-                elif self._is_its_own(message):
+                elif forged := self._admission.forgery(message):
+                    peer = self.identity
+                    reason = f"{peer} ({peer.node_id}) speaks as {forged}"
+                    self._tell(Refusal(peer, self.address, "forged-sender", reason))  # dropped: it changes nothing
+                else:
                     messages.append((channel, message))
         except BadFrame as error:
             await self._refuse("bad-frame", str(error))
         except MalformedMessage as error:
             await self._refuse("bad-message", str(error))
-        except _WrongChannel as error:
+        except WrongChannel as error:
             await self._refuse("channel", str(error))
         return messages
-
-    def _channel(self, number: int) -> Channel:
-        if number >= len(_CHANNELS):
-            raise BadFrame(f"channel {number} does not exist")
-        channel = _CHANNELS[number]
-        if channel not in self._readable:
-            raise _WrongChannel(f"a {self.identity.role} may not speak on the {channel.name.lower()} channel")
-        return channel
-
-    def _is_its_own(self, message: Message) -> bool:
-        """Whether the sender may say this in its own name. What is forged is dropped and told, and changes nothing."""
-        peer = self.identity
-        if isinstance(message, RaftMessage):
-            if message.source == peer.node_id:
-                return True
-            said = message.source
-        elif isinstance(message, Register):
-            if message.node_id == peer.node_id:
-                return True
-            said = message.node_id
-        elif isinstance(message, Relay):
-            if peer.role is Peerage.MANAGER:
-                return True
-            said = f"a relay for {message.node_id}"
-        else:
-            return True
-        self._tell(Refusal(peer, self.address, "forged-sender", f"{peer} ({peer.node_id}) speaks as {said}"))
-        return False
 
     async def _refuse(self, rule: str, reason: str) -> None:
         self._tell(Refusal(self.identity, self.address, rule, reason))
@@ -485,10 +394,6 @@ class Connection:
             frames_waiting=sum(queue.frames_waiting for queue in self._queues),
             bytes_waiting=sum(queue.bytes_waiting for queue in self._queues),
         )
-
-
-class _WrongChannel(Exception):
-    pass
 
 
 def _why(error: BaseException) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 import trio
 
+from swarmtui.wire.admission import Refusal
 from swarmtui.wire.certificates import Credentials
-from swarmtui.wire.connection import Connection, ConnectionEnded, Refusal
+from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.tls import HandshakeFailed, shake_hands
 

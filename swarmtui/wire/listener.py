@@ -13,9 +13,10 @@ from collections.abc import Awaitable, Callable
 import attrs
 import trio
 
+from swarmtui.wire.admission import Refusal
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Credentials
-from swarmtui.wire.connection import Connection, ConnectionEnded, Refusal
+from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.dial import parse_address
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.tls import HANDSHAKE_TIMEOUT_S, HandshakeFailed, shake_hands

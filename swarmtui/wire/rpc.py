@@ -19,12 +19,13 @@ from types import TracebackType
 import attrs
 import trio
 
+from swarmtui.wire.admission import Refusal
 from swarmtui.wire.answers import PARTED, RECORDS_MAX, RECORDS_PER_PART, halves, join_records
 from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, Records, TaskOutput
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
-from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong, Refusal
+from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 
 CALL_TIMEOUT_S = 5.0

@@ -6,6 +6,7 @@ leading or not. All managers share one store; whoever is told to lead applies to
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -17,7 +18,7 @@ import attrs
 import pytest
 import trio
 
-from swarmtui.client import Cluster, connect
+from swarmtui.client import Cluster, NotReached, connect
 from swarmtui.host.identity import ProcessName
 from swarmtui.objects.codec import encode, encode_json, encode_transactions
 from swarmtui.objects.events import Event
@@ -350,8 +351,13 @@ def world(tmp_path: Path, authority: Authority, nursery: trio.Nursery) -> World:
 
 @asynccontextmanager
 async def connected(world: World, role: str = "admin"):
+    """A client whose connections stand: all ends of all handshakes share this one process, and a busy machine shall not
+    look like a silent node."""
     cluster: Cluster
     async with connect(world.directory, role=role) as cluster:
+        for node in world.nodes.values():
+            with contextlib.suppress(NotReached):
+                await cluster.link(node.entry.name).caller(10.0)
         yield cluster
 
 

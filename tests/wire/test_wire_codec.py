@@ -124,6 +124,28 @@ def test_a_proposal_brings_the_very_bytes_of_its_transactions():
     assert encode_message(Request(1, received.call)) == encode_message(Request(1, Propose(TRANSACTIONS)))
 
 
+def test_outcomes_that_are_simply_done_cost_a_pair_of_numbers_an_entry():
+    done = [Outcome(Fate.DONE, Result(Verdict.DONE, index)) for index in (5, 5, 5, 6, 5)]
+    odd = [
+        Outcome(Fate.DONE, Result(Verdict.DONE, 5, skipped=1)),
+        Outcome(Fate.REFUSED, Result(Verdict.CONFLICT, 5, "changed", 4, 5), "conflict", "changed"),
+        Outcome(Fate.UNKNOWN, rule="timeout", reason="?"),
+        Outcome(Fate.DONE, Result(Verdict.DONE, 5), voters=5),
+    ]
+    answer = Reply(1, Proposed((*done, *odd, *done)))
+    assert decode_message(encode_message(answer)) == answer
+    many = Reply(1, Proposed(tuple(done[:1] * 10_000)))
+    assert decode_message(encode_message(many)) == many
+    assert len(encode_message(many)) < 50
+
+
+def test_a_short_answer_cannot_claim_to_be_a_huge_one():
+    for runs in ([[1, 2**40]], [[1, 60_000], [2, 60_000]], [[1, -1]], [[1]], [["1", 1]]):
+        head = msgspec.msgpack.encode(["Reply", [1, False], "Proposed", runs])
+        with pytest.raises(MalformedMessage):
+            decode_message(len(head).to_bytes(4, "big") + head)
+
+
 def test_entries_cost_no_head_and_are_not_copied_into_msgpack():
     entry = Entry(5, 3, EntryKind.TRANSACTIONS, b"x" * 10_000)
     body = encode_message(Append(**HEAD, session=1, previous_index=4, previous_term=2, commit=4, entries=(entry,)))
@@ -162,7 +184,7 @@ def test_a_message_with_one_value_changed_is_read_or_refused(message, data):
     length = int.from_bytes(body[:4], "big")
     head = msgspec.msgpack.decode(body[4 : 4 + length])
     fields = head[-1]
-    if fields:
+    if fields and isinstance(fields, dict):
         fields[data.draw(st.sampled_from(sorted(fields)))] = data.draw(values)
     changed = msgspec.msgpack.encode(head)
     with suppress(MalformedMessage):
