@@ -191,8 +191,15 @@ def test_a_message_with_one_value_changed_is_read_or_refused(message, data):
         encode_message(decode_message(len(changed).to_bytes(4, "big") + changed + body[4 + length :]))
 
 
-def test_a_number_is_never_converted():
-    head = msgspec.msgpack.encode(["VoteRequest", {**HEAD, "term": "3", "last_index": 1, "last_term": 1}])
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("VoteRequest", {"last_index": 1, "last_term": 1}),
+        ("Append", {"session": 1, "previous_index": 1, "previous_term": 1, "commit": 1}),
+    ],
+)
+def test_a_number_is_never_converted(name, fields):
+    head = msgspec.msgpack.encode([name, {**HEAD, "term": "3", **fields}])
     with pytest.raises(MalformedMessage, match="int expected"):
         decode_message(len(head).to_bytes(4, "big") + head)
 

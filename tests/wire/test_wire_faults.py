@@ -158,7 +158,8 @@ async def test_those_who_heal_are_never_cut_off(role):
     left, right = memory_pair(identity(role), MANAGER_1, faults=everywhere)
     async with left, right:
         left.send_soon(Channel.CLIENT, Request(1, GetStatus()))
-        assert await right.receive() == [(Channel.CLIENT, Request(1, GetStatus()))]
+        with trio.fail_after(5):
+            assert await right.receive() == [(Channel.CLIENT, Request(1, GetStatus()))]
 
 
 def test_numbers_that_cannot_be_are_refused():
