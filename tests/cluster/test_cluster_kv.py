@@ -47,4 +47,5 @@ def raft_states(real: RealCluster) -> list[dict]:
 
 def lag(real: RealCluster, name: str) -> int:
     nodes = real.status()["nodes"]
-    return max(node["commit"] for node in nodes) - next(node["applied"] for node in nodes if node["name"] == name)
+    applied = next(node["applied"] for node in nodes if node["name"] == name)
+    return max(node["commit"] or 0 for node in nodes) - (applied or 0)
