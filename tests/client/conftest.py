@@ -56,6 +56,7 @@ from swarmtui.wire.certificates import Authority, create_authority, load_credent
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.listener import serve
 from swarmtui.wire.rpc import CallRejected, answer_calls
+from tests.ports import free_port
 
 MANAGERS = ("n1", "n2", "n3", "n4", "n5")
 
@@ -243,12 +244,8 @@ class World:
         }
 
     def _entry(self, name: str) -> NodeEntry:
-        with trio.socket.socket() as finder:
-            finder.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_REUSEADDR, 1)
-            finder._sock.bind(("127.0.0.1", 0))
-            port = finder._sock.getsockname()[1]
         role = NodeRole.MANAGER if name in MANAGERS else NodeRole.WORKER
-        return NodeEntry(id=node_id(name), name=name, role=role, address=f"127.0.0.1:{port}")
+        return NodeEntry(id=node_id(name), name=name, role=role, address=f"127.0.0.1:{free_port()}")
 
     def _pem(self, name: str, role: Peerage, id: str = "") -> Path:
         path = self.directory / f"{name}.pem"

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from tests.cluster.conftest import RealCluster, wait_for
+from tests.ports import free_port
 
 pytestmark = pytest.mark.cluster
 
@@ -152,14 +153,6 @@ def test_a_published_port_loses_at_most_one_request_at_each_fault(healed: RealCl
         curl.over.set()
         curl.join()
     healed.run("service", "rm", "site")
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(port: int) -> bool:
