@@ -7,8 +7,9 @@ What it is
     discovery  which cluster is meant, and which there are
     links      one connection to each node and to the host, dialled when it is needed and dialled again when it is lost
     cluster    the one object: ask a node, propose to whoever leads, read from the most advanced manager that answers
+    writes     to whoever leads; those of one moment in one call
     status     everybody asked side by side: who leads, may it write, how many more may fail
-    kv, services, host, events   what one asks most, as methods
+    kv, services, nodes, tasks, host, events   what one asks most, as methods
 
 Its contract
     Every write ends as done, refused or unknown, and the errors say which (`errors`, sorted by blame, each with the exit

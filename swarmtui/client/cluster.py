@@ -29,6 +29,7 @@ from swarmtui.client.links import Link
 from swarmtui.client.nodes import Nodes
 from swarmtui.client.services import Services
 from swarmtui.client.status import STATUS_TIMEOUT_S, ClusterStatus, gather_status
+from swarmtui.client.tasks import Tasks
 from swarmtui.client.writes import Writes
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
@@ -99,6 +100,7 @@ class Cluster:
         self.kv = Keys(self)
         self.services = Services(self)
         self.nodes = Nodes(self)
+        self.tasks = Tasks(self)
 
     # ------------------------------------------------------------------------------------------------- single nodes
 

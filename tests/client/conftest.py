@@ -43,6 +43,8 @@ from swarmtui.wire.calls import (
     NodeReport,
     Observe,
     Outcome,
+    OutputLine,
+    OutputLines,
     Peerage,
     Power,
     Propose,
@@ -83,6 +85,7 @@ class FakeNode:
         self.events: list[Event] = []
         self.event_moved = trio.Event()
         self.connections: list[Connection] = []
+        self.output: dict[str, list[str]] = {}  # lines by task
         self._life: trio.CancelScope | None = None
 
     # ------------------------------------------------------------------------------------------------------ its life
@@ -127,7 +130,9 @@ class FakeNode:
             case WatchRecords():
                 return self._watch(call)
             case TaskOutput():
-                raise CallRejected("absent", f"there is no task {call.task_id} on {self.entry.name}")
+                if call.task_id not in self.output:
+                    raise CallRejected("absent", f"there is no task {call.task_id} on {self.entry.name}")
+                return self._output(call)
             case _:
                 return self._one(call)
 
@@ -193,6 +198,10 @@ class FakeNode:
             if call.marks:
                 yield Mark(self.entry.id, 1.0, self.role, self.term, "", 1, 1, 1, 1, (), False, None, None)
             await moved.wait()
+
+    async def _output(self, call: TaskOutput):
+        for text in self.output[call.task_id]:
+            yield OutputLines(call.task_id, (OutputLine(1.0, "stdout", text),))
 
     async def _watch(self, call: WatchRecords):
         store = self.world.store

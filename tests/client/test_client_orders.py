@@ -8,6 +8,9 @@ import pytest
 
 import swarmtui
 from swarmtui.client import Conflict, NoHost, Refused
+from swarmtui.objects.codec import encode
+from swarmtui.objects.operations import Create, Transaction
+from swarmtui.objects.records import Task
 from swarmtui.objects.specs import GlobalMode, ServiceSpec
 from swarmtui.objects.states import Availability
 from swarmtui.wire.calls import CutLinks, Heal, PowerNode, SetLink, ShutDown, Undo
@@ -71,6 +74,25 @@ async def test_a_node_is_drained_and_activated(world, cluster):
     assert [node.name for node in await cluster.nodes.list()] == ["n1", "n2", "n3", "n4", "n5", "n6"]
     with pytest.raises(Refused, match="there is no node n9"):
         await cluster.nodes.update("n9", availability="drain")
+
+
+async def test_tasks_are_found_by_name_and_heard_where_they_run(world, cluster):
+    for id, service, slot, node in (("t1", "web", 1, "n2"), ("t2", "web", 1, "n3"), ("t3", "db", 1, "")):
+        node_id = world.nodes[node].entry.id if node else ""
+        task = Task(id=id, service_id=f"id of {service}", service_name=service, slot=slot, node_id=node_id)
+        world.apply(encode(Transaction((Create(task),))))
+    world.nodes["n3"].output["t2"] = ["hello", "world"]
+    assert [task.id for task in await cluster.tasks.list()] == ["t3", "t2", "t1"]
+    assert [task.id for task in await cluster.tasks.list(service="web")] == ["t2", "t1"]
+    assert [task.id for task in await cluster.tasks.list(node="n2")] == ["t1"]
+    said = [said async for said in cluster.tasks.output("web.1")]
+    assert [(one.task.id, one.line.text) for one in said] == [("t2", "hello"), ("t2", "world")]
+    with pytest.raises(Refused, match="has no node yet"):
+        await cluster.tasks.signal("db.1", "kill")
+    with pytest.raises(Refused, match="was not made for SignalTask"):
+        await cluster.tasks.signal("t1", "kill")
+    with pytest.raises(Refused, match="there is no task nope"):
+        await cluster.tasks.inspect("nope")
 
 
 async def test_orders_to_the_host(world, cluster):
