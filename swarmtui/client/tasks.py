@@ -40,7 +40,7 @@ class Tasks:
         if node:
             entry = self._cluster.manifest.node(node)
             tasks = [task for task in tasks if task.node_id == (entry.id if entry else node)]
-        return sorted(tasks, key=lambda task: (task.service_name, task.slot, task.node_id, -task.created_at))
+        return sorted(tasks, key=lambda task: (task.service_name, task.slot, task.name, -task.created_at))
 
     async def inspect(self, task: str) -> Task:
         """Raises Refused if there is none."""
