@@ -103,8 +103,7 @@ class Consensus:
         now = trio.current_time()
         if deadline is not None and now - deadline > self._gap_s:
             self.core.feed(Gap(), now)  # the machine slept, not the peers
-        else:
-            self.core.feed(Tick(), now)
+        self.core.feed(Tick(), now)  # one, however long it was: what is due is due now
 
     async def _turn(self) -> None:
         self.proposals.flush()

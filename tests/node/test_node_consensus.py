@@ -14,7 +14,7 @@ from swarmtui.raft.configuration import Configuration, Member, encode_configurat
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import HardState, Role, Write
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import CampaignAsked, Written
+from swarmtui.raft.inputs import CampaignAsked, Gap, Tick, Written
 from swarmtui.raft.log import Restored
 from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
@@ -165,3 +165,31 @@ async def test_a_full_disk_refuses_by_name(alone):
 async def test_reads_are_confirmed_by_a_leader(alone):
     consensus, _ = alone
     assert await consensus.reads.confirm(1) == ""
+
+
+class Beating:
+    """A core that wants a tick every tenth of a second, as a leader does, and counts what it is fed."""
+
+    def __init__(self) -> None:
+        self.deadline = trio.current_time() + 0.1
+        self.fed: list[type] = []
+
+    def feed(self, event, now: float) -> None:
+        self.fed.append(type(event))
+        if isinstance(event, Tick):
+            self.deadline = now + 0.1
+
+    def drain(self) -> list:
+        return []
+
+
+async def test_a_machine_that_slept_is_one_gap_and_one_tick(nursery, autojump_clock):
+    core = Beating()
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
+    nursery.start_soon(consensus.run, nothing)
+    await trio.sleep(0.15)
+    core.fed.clear()
+    autojump_clock.jump(60)
+    await trio.sleep(0.25)
+    assert core.fed == [Gap, Tick, Tick, Tick]
