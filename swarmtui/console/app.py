@@ -27,6 +27,7 @@ from swarmtui.console.feed import Buffer
 from swarmtui.console.held import Held
 from swarmtui.console.help_text import help_lines
 from swarmtui.console.keys import KEYS
+from swarmtui.console.listener import Listener
 from swarmtui.console.modals.confirm import Confirm
 from swarmtui.console.modals.partition import Partition
 from swarmtui.console.modals.text import TextPage
@@ -35,7 +36,7 @@ from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine, Words
-from swarmtui.console.targets import target_named, tasks_of
+from swarmtui.console.targets import target_named
 from swarmtui.console.theming import VARIABLE_DEFAULTS
 from swarmtui.console.view import View
 from swarmtui.console.wardrobe import Wardrobe
@@ -43,8 +44,8 @@ from swarmtui.objects.manifest import Manifest
 
 PAINT_INTERVAL_S = 0.1
 MODAL_TICKS = 10  # under an open dialog only every so many ticks are painted
+LISTEN_TICKS = 5  # as often it is looked whether a service that is listened to has other tasks now
 ECHO_SECONDS = 8.0
-LISTENED_MAX = 30  # tasks whose output is followed at once
 
 
 class ConsoleApp(App[int]):
@@ -82,6 +83,7 @@ class ConsoleApp(App[int]):
         self.utc = utc
         self.speaks_ascii = ascii_only if ascii_only is not None else needs_ascii()
         self.buffer = Buffer()
+        self.listener = Listener(backend, self.model.output)
         self.cluster = ClusterScreen()
         self._paint_interval_s = paint_interval_s
         self._held: Held | None = None
@@ -131,10 +133,12 @@ class ConsoleApp(App[int]):
 
     def paint(self) -> None:
         """One tick: fold what has come, picture it, show it, ask for what is missing on the screen."""
-        if not self.cluster.is_mounted:
-            return
+        if not self.cluster.is_mounted or not self.screen_stack:
+            return  # not there yet, or not any more: the timer may tick once more as we leave
         self.buffer.drain(self.model)
         self._tick += 1
+        if self._tick % LISTEN_TICKS == 0 and self.listener.target is not None:
+            self.listener.go_on(self.live_picture())
         if self.screen.is_modal and self._tick % MODAL_TICKS:
             return  # what lies under a dialog is mixed with its shade, cell by cell: dear, and nobody reads it
         self.cluster.show(self.view())
@@ -246,6 +250,7 @@ class ConsoleApp(App[int]):
     # ---------------------------------------------------------------------------------------------------- looking
 
     def action_pane(self, number: int) -> None:
+        self.paint()  # what is chosen there is chosen from what is known now
         self.cluster.pick(number)
 
     def action_hold(self) -> None:
@@ -260,16 +265,9 @@ class ConsoleApp(App[int]):
     def listen_to(self, target: Target | None) -> None:
         if target is None:
             return
-        tasks = tasks_of(target, self.live_picture())[:LISTENED_MAX]
-        output = self.model.output
-        output.begin(target.name)
-        for task in tasks:
-            output.label(
-                task.id, f"{task.name}@{task.node}" if task.node not in task.name else task.name, task.letter, task.ink
-            )
+        self.listener.begin(target, self.live_picture())
         if self._held is not None:
-            self._held.output = output
-        self.backend.listen([(task.node, task.id) for task in tasks])
+            self._held.output = self.model.output
         self.cluster.pick(OUTPUT)
 
     def action_detail(self) -> None:

@@ -38,8 +38,9 @@ class Backend(Protocol):
         """Ask this node for entries of its log; the answer comes as LogSeen. Asking again while an answer is awaited does
         nothing."""
 
-    def listen(self, tasks: Sequence[tuple[str, str]]) -> None:
-        """Follow the output of these tasks, as (node name, task id), and of no others any more."""
+    def listen(self, tasks: Sequence[tuple[str, str]], *, anew: bool = True) -> None:
+        """Follow the output of these tasks, as (node name, task id), and of no others any more. `anew`: tell again what
+        they printed before; else those that are followed already just go on."""
 
     async def run(self, words: Sequence[str]) -> Answer:
         """Run one command of the registry."""

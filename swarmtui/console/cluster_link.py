@@ -30,10 +30,10 @@ from swarmtui.console.model.observations import (
     NodeLinked,
     NodeLost,
     Observation,
-    OutputSeen,
     RecordsSeen,
 )
 from swarmtui.console.order_runner import command_words, run_order
+from swarmtui.console.output_streams import OutputStreams
 from swarmtui.console.trio_host import TrioHost, TrioStopped
 from swarmtui.objects.events import Event
 from swarmtui.wire.calls import (
@@ -41,9 +41,7 @@ from swarmtui.wire.calls import (
     Mark,
     NodeReport,
     Observe,
-    OutputLines,
     RecordsChanged,
-    TaskOutput,
     WatchRecords,
 )
 from swarmtui.wire.rpc import CallFailed
@@ -57,7 +55,6 @@ HOST_POLL_MAX_S = 3.0  # while it does not answer
 SOURCE_LOOK_S = 0.25  # how often it is judged whether records come from the right manager
 SOURCE_SILENT_S = 2.5
 SOURCE_BEHIND_MAX = 50  # entries
-OUTPUT_TAIL = 200  # lines of each task
 
 Failure = (ClientError, CallFailed)
 
@@ -74,8 +71,7 @@ class ClusterLink:
         self._failure = ""
         self._marks: dict[str, tuple[Mark, float]] = {}
         self._questions: LogQuestions | None = None
-        self._listened: tuple[tuple[str, str], ...] = ()
-        self._listen_anew = trio.Event()
+        self._outputs: OutputStreams | None = None
         self._host_moved = trio.Event()
 
     # ---------------------------------------------------------------------------------------------- from the screen
@@ -91,9 +87,9 @@ class ClusterLink:
         if self._questions is not None:
             self._questions.ask(node, first, last)
 
-    def listen(self, tasks: Sequence[tuple[str, str]]) -> None:
-        self._listened = tuple(tasks)
-        self._listen_anew.set()
+    def listen(self, tasks: Sequence[tuple[str, str]], *, anew: bool = True) -> None:
+        if self._outputs is not None:
+            self._outputs.follow(tasks, anew=anew)
 
     async def run(self, words: Sequence[str]) -> Answer:
         cluster = self._cluster
@@ -127,12 +123,12 @@ class ClusterLink:
         async with connect(self._directory, role=self._role) as cluster, trio.open_nursery() as nursery:
             self._cluster = cluster
             self._questions = LogQuestions(cluster, self._say, nursery)
+            self._outputs = OutputStreams(cluster, self._say, nursery)
             for node in cluster.manifest.nodes:
                 nursery.start_soon(self._observe, cluster, node.name)
             nursery.start_soon(self._follow_records, cluster)
             nursery.start_soon(self._follow_host, cluster)
             nursery.start_soon(self._poll_host, cluster)
-            nursery.start_soon(self._listen, cluster)
 
     async def _observe(self, cluster: Cluster, node: str) -> None:
         """One node, whatever happens to it."""
@@ -245,26 +241,6 @@ class ClusterLink:
         if now_here.id != cluster.manifest.id:
             return "another cluster has taken its directory: leave with q and open the console again"
         return ""
-
-    # ------------------------------------------------------------------------------------------------------- output
-
-    async def _listen(self, cluster: Cluster) -> None:
-        while True:
-            await self._listen_anew.wait()
-            self._listen_anew = trio.Event()
-            async with trio.open_nursery() as nursery:
-                for node, task_id in self._listened:
-                    nursery.start_soon(self._output_of, cluster, node, task_id)
-                await self._listen_anew.wait()
-                nursery.cancel_scope.cancel()
-
-    async def _output_of(self, cluster: Cluster, node: str, task_id: str) -> None:
-        try:
-            async for lines in cluster.stream(node, TaskOutput(task_id, follow=True, tail=OUTPUT_TAIL)):
-                if isinstance(lines, OutputLines):
-                    self._say(OutputSeen(node, lines))
-        except Failure as error:
-            self._say(OutputSeen(node, OutputLines(task_id, (), missing=str(error))))
 
 
 def _innermost(error: BaseException) -> str:

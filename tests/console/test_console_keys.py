@@ -195,6 +195,21 @@ def test_output_of_a_node_is_merged_and_marked(ui) -> None:
     ui(scene)
 
 
+def test_a_services_new_task_is_listened_to_as_well(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("2", "end", "l")
+        await settle(app, pilot)
+        assert len(play.listened) == 5
+        play.play("kill", "n4")
+        for _ in range(6):
+            play.step(0.5)
+            app.paint()
+        assert len(play.listened) == 5
+        assert "n4" not in {node for node, _ in play.listened}
+
+    ui(scene)
+
+
 def test_enter_tells_all_that_is_known(ui) -> None:
     async def scene(app, play, pilot):
         await pilot.press("enter")

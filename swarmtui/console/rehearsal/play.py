@@ -44,9 +44,11 @@ class Rehearsal(Stage):
         )
         self.say(LogSeen(node, LogLines(lines, 1, actor.last, actor.commit)))
 
-    def listen(self, tasks: Sequence[tuple[str, str]]) -> None:
+    def listen(self, tasks: Sequence[tuple[str, str]], *, anew: bool = True) -> None:
+        known = () if anew else self.listened
+        fresh = [task for task in tasks if task not in known]
         self.listened = list(tasks)
-        for position, (node, task_id) in enumerate(tasks):
+        for position, (node, task_id) in enumerate(fresh):
             lines = tuple(
                 OutputLine(
                     self.now - 5 + step + position / 10, "stderr" if step == 3 and position == 1 else "stdout", text
