@@ -156,6 +156,15 @@ def test_a_refused_dial_is_evidence_of_death_without_a_host(stage) -> None:
     assert stage.picture().node("n4").standing is Standing.DOWN
 
 
+def test_a_node_that_was_just_started_is_no_longer_down(stage) -> None:
+    stage.play.play("kill", "n4")
+    actor = stage.play.actors["n4"]
+    stage.play.now += 1.0
+    actor.power, actor.power_since = type(actor.power).RUNNING, stage.play.now
+    stage.play.say_host()  # the host has started it; it has not said anything yet
+    assert stage.picture().node("n4").standing is Standing.ASKING
+
+
 def test_a_node_that_is_heard_again_is_no_longer_called_killed(stage) -> None:
     stage.play.play("kill", "n4")
     actor = stage.play.actors["n4"]

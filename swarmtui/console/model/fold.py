@@ -244,7 +244,6 @@ class Model:
             began=began,
             verb=verb,
             nodes=nodes,
-            quorum_before=situation.quorum,
             leader_before=leading.name if leading else "",
             slots=slots,
             loses_tasks=loses_tasks,

@@ -31,7 +31,6 @@ class Incident:
     began: float
     verb: str
     nodes: tuple[str, ...]
-    quorum_before: Quorum
     leader_before: str
     slots: dict[str, str]  # lost slot: id of the task that was lost
     loses_tasks: bool

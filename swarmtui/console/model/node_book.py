@@ -118,7 +118,10 @@ class NodeKnowledge:
         if (ended := self._power_standing()) is not None:
             return ended
         if self.link is LinkState.REFUSED:
-            return Standing.DOWN
+            started = (
+                self.power is not None and self.power.power is Power.RUNNING and self.power.since > self.link_since
+            )
+            return Standing.ASKING if started else Standing.DOWN  # started since, and not yet heard
         if self.link is LinkState.NEVER:
             return Standing.ASKING
         if self.link is LinkState.LOST or self.heard_at is None or now - self.heard_at > SILENT_AFTER_S:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
@@ -163,11 +162,3 @@ def matches(words: str, *texts: str) -> bool:
         return True
     together = " ".join(texts).lower()
     return all(word in together for word in words.lower().split())
-
-
-def columns(names: Sequence[tuple[str, int]], width: int) -> Line:
-    """A header: each name in a field of its width; 0 takes what is left."""
-    pen = Pen(width).skip(2)
-    for name, cells in names:
-        pen.field(name, cells or pen.room, "quiet").skip()
-    return pen.line()
