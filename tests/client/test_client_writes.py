@@ -163,6 +163,7 @@ async def test_during_an_election_a_manager_that_hears_a_quorum_is_enough(world)
         world.nodes[name].fall_silent()
     world.nodes["n6"].role = "leader"  # somewhere there is one
     async with connected(world) as cluster:
-        with trio.fail_after(0.25):
-            await cluster.kv.put("a", "1")
+        with trio.fail_after(10):
+            await cluster.reports(for_writing=True, timeout_s=60)
+        await cluster.kv.put("a", "1")
     assert world.batches[0][0] in ("n3", "n4", "n5")
