@@ -18,8 +18,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from swarmtui.node.bell import Promise
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import MalformedObject, encode, encode_transactions
 from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.raft.effects import Accepted, Refused
 from swarmtui.raft.entries import EntryKind
@@ -32,11 +31,29 @@ ENTRY_DATA_BYTES_MAX = 1024 * 1024  # of transactions put into one entry; a larg
 WAITING_MAX = 20_000  # transactions waiting for their result; more are refused
 
 
-@attrs.define
+@attrs.define(eq=False)
+class _Asked:
+    """One call: wakes its task once, when the last of its transactions is decided."""
+
+    undecided: int
+    decided: trio.Event = attrs.field(factory=trio.Event)
+
+
+@attrs.define(eq=False)
 class _Waiter:
+    """One transaction of a call. The first answer holds."""
+
     encoded: bytes
     transaction: Transaction
-    promise: Promise[Outcome]
+    asked: _Asked
+    outcome: Outcome | None = None
+
+    def keep(self, outcome: Outcome) -> None:
+        if self.outcome is None:
+            self.outcome = outcome
+            self.asked.undecided -= 1
+            if not self.asked.undecided:
+                self.asked.decided.set()
 
 
 class Proposals:
@@ -57,37 +74,49 @@ class Proposals:
         """Transactions that wait for an answer."""
         return self._count
 
-    async def submit(self, transactions: Sequence[Transaction], term: int, timeout_s: float) -> tuple[Outcome, ...]:
-        """Propose in exactly `term` and wait for the outcome of each. Never raises but Cancelled."""
-        waiters = [self._admit(transaction, term) for transaction in transactions]
+    async def submit(
+        self, transactions: Sequence[Transaction], term: int, timeout_s: float, encoded: Sequence[bytes] = ()
+    ) -> tuple[Outcome, ...]:
+        """Propose in exactly `term` and wait for the outcome of each. `encoded` are the same transactions as bytes, where
+        they came so. Never raises but Cancelled."""
+        if not transactions:
+            return ()
+        asked = _Asked(len(transactions))
+        encoded = encoded or [b""] * len(transactions)
+        waiters = [_Waiter(*both, asked) for both in zip(encoded, transactions, strict=True)]
+        for waiter in waiters:
+            self._admit(waiter, term)
         try:
             with trio.move_on_after(timeout_s):
-                for waiter in waiters:
-                    await waiter.promise.value()
+                await asked.decided.wait()
         finally:
             self._count -= len(waiters)
-        return tuple([await self._outcome(waiter, timeout_s) for waiter in waiters])
+        return tuple([waiter.outcome or self._undecided(waiter, timeout_s) for waiter in waiters])
 
-    def _admit(self, transaction: Transaction, term: int) -> _Waiter:
-        waiter = _Waiter(b"", transaction, Promise())
+    def _admit(self, waiter: _Waiter, term: int) -> None:
         self._count += 1
-        wrong = check(transaction)
+        wrong = self._wrong(waiter)
         if wrong:
-            waiter.promise.keep(Outcome(Fate.REFUSED, rule="invalid", reason=wrong))
+            waiter.keep(Outcome(Fate.REFUSED, rule="invalid", reason=wrong))
         elif self.closed:
-            waiter.promise.keep(Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
+            waiter.keep(Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
         elif self._count > WAITING_MAX:
             reason = f"{WAITING_MAX} writes are waiting already; try again later"
-            waiter.promise.keep(Outcome(Fate.REFUSED, rule="overload", reason=reason))
+            waiter.keep(Outcome(Fate.REFUSED, rule="overload", reason=reason))
         else:
-            waiter.encoded = encode(transaction)
             self._pending.setdefault(term, []).append(waiter)
             self._ring()
-        return waiter
 
-    async def _outcome(self, waiter: _Waiter, timeout_s: float) -> Outcome:
-        if waiter.promise.kept:
-            return await waiter.promise.value()
+    @staticmethod
+    def _wrong(waiter: _Waiter) -> str | None:
+        """Why it may not enter the log. Fills in its bytes."""
+        try:
+            waiter.encoded = waiter.encoded or encode(waiter.transaction)
+        except MalformedObject as error:
+            return str(error)
+        return check(waiter.transaction, len(waiter.encoded))
+
+    def _undecided(self, waiter: _Waiter, timeout_s: float) -> Outcome:
         for waiters in self._pending.values():
             if waiter in waiters:  # never reached the core: certainly not appended
                 waiters.remove(waiter)
@@ -124,7 +153,7 @@ class Proposals:
     def refused(self, effect: Refused) -> None:
         for waiters in self._asked.pop(effect.ticket, []):
             for waiter in waiters:
-                waiter.promise.keep(Outcome(Fate.REFUSED, rule=effect.rule, reason=effect.reason))
+                waiter.keep(Outcome(Fate.REFUSED, rule=effect.rule, reason=effect.reason))
 
     def applied(self, index: int, term: int, results: Sequence[Result]) -> None:
         """The entry (index, term) was applied with these results."""
@@ -138,7 +167,7 @@ class Proposals:
             self._overwritten(waiters, index, asked_term, term)
             return
         for waiter, result in zip(waiters, results, strict=True):
-            waiter.promise.keep(outcome_of(result))
+            waiter.keep(outcome_of(result))
 
     def passed_over(self, index: int) -> None:
         """A snapshot replaced the state up to `index`: what became of those writes cannot be told here."""
@@ -146,7 +175,7 @@ class Proposals:
             _, waiters = self._waiting.pop(waiting_index)
             reason = "a snapshot took the place of its entry; read it again before you repeat it"
             for waiter in waiters:
-                waiter.promise.keep(Outcome(Fate.UNKNOWN, rule="snapshot", reason=reason))
+                waiter.keep(Outcome(Fate.UNKNOWN, rule="snapshot", reason=reason))
 
     def _displace(self, index: int) -> None:
         """This leader appends at `index` again, in a later term: what it had there in an earlier one was overwritten."""
@@ -159,7 +188,7 @@ class Proposals:
         by = "" if term is None else f" by one of term {term}"
         reason = f"the entry {index} of term {asked_term} was overwritten{by}: the leader had lost its quorum"
         for waiter in waiters:
-            waiter.promise.keep(Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
+            waiter.keep(Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
 
 
 def outcome_of(result: Result) -> Outcome:

@@ -66,12 +66,14 @@ class Writes:
         """The outcomes, or why there was no leader to ask."""
         leader, term = self._consensus.reign
         if leader == self._node_id:
-            outcomes = await self._consensus.proposals.submit(call.transactions, term, left_s)
+            outcomes = await self._consensus.proposals.submit(call.transactions, term, left_s, call.encoded)
             return self._or_retry(tuple(self._with_arithmetic(outcome) for outcome in outcomes))
         if call.forwarded or not leader:
             return "no leader is known"
         try:
-            answer = await self._forward(leader, Propose(call.transactions, left_s, forwarded=True), left_s)
+            answer = await self._forward(
+                leader, Propose(call.transactions, left_s, forwarded=True, encoded=call.encoded), left_s
+            )
         except NotSent as error:
             return str(error)
         except Lost as error:

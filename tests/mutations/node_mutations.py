@@ -25,7 +25,7 @@ MUTATIONS = (
         new=(
             "            self._waiting[effect.first_index + offset] = (effect.term, waiters)\n"
             "            for waiter in waiters:\n"
-            "                waiter.promise.keep(Outcome(Fate.DONE))\n"
+            "                waiter.keep(Outcome(Fate.DONE))\n"
         ),
         tests=CONSENSUS,
     ),

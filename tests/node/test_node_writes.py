@@ -30,7 +30,7 @@ class FakeConsensus:
     def status(self):
         return SimpleNamespace(configuration=FIVE)
 
-    async def _submit(self, transactions, term, timeout_s):
+    async def _submit(self, transactions, term, timeout_s, encoded=()):
         self.submitted += 1
         return tuple(self.outcomes)
 
