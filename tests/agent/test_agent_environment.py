@@ -18,6 +18,7 @@ from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ContainerSpec, PortConfig, TaskSpec
 from tests.agent.fakes import NODE, make_task
+from tests.ports import free_ports
 
 
 def surroundings(root: Path, **environment: str) -> Surroundings:
@@ -148,9 +149,9 @@ def test_only_tasks_that_speak_of_a_port_get_one() -> None:
 
 def test_the_slots_last_port_is_taken_again_if_it_is_free() -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        busy = free_ports(2)
+        other.bind(("127.0.0.1", busy))
         other.listen()
-        busy = other.getsockname()[1]
         assert not is_free(busy)
         ports = Ports(busy, busy + 1)
         assert ports.take("t1", busy) == busy + 1

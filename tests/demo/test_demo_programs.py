@@ -23,6 +23,7 @@ from swarmtui.demo import default_cluster_file, flaky, ticker
 from swarmtui.objects.cluster_file import parse_cluster_file
 from swarmtui.objects.records import KeyValue
 from swarmtui.objects.specs import GlobalMode, ReplicatedMode
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 40
@@ -30,9 +31,7 @@ LINES_MAX = 40
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, Path]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     state = tmp_path / "agent.json"
     state.write_text(json.dumps({"term": 7, "index": 412}))
     own = {"SWARMTUI_SERVICE": "web", "SWARMTUI_SLOT": "2", "SWARMTUI_NODE": "n3", "SWARMTUI_NODE_STATE": str(state)}
