@@ -156,6 +156,8 @@ class SimulatedDisk:
             self.snapshots = {old: kept for old, kept in self.snapshots.items() if old == self.newest}
             self.snapshots[mark] = data
             self.newest = mark
+        else:  # a later leader's older one, after a newer one had arrived and was not installed: kept beside it
+            self.snapshots[mark] = data
 
     def _read_chunk(self, read: ReadChunk) -> Input:
         data = self.snapshots.get(read.mark)
