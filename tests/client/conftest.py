@@ -87,6 +87,7 @@ class FakeNode:
         self.connections: list[Connection] = []
         self.output: dict[str, list[str]] = {}  # lines by task
         self._life: trio.CancelScope | None = None
+        self._ended = trio.Event()  # nothing of this life holds the port any more
 
     # ------------------------------------------------------------------------------------------------------ its life
 
@@ -94,8 +95,10 @@ class FakeNode:
         await self.world.nursery.start(self._serve)
 
     async def _serve(self, task_status) -> None:
+        self._ended = trio.Event()
         with trio.CancelScope() as self._life:
             await serve(self.entry.address, self.credentials, self._handle, task_status=task_status)
+        self._ended.set()
 
     async def _handle(self, connection: Connection) -> None:
         self.connections.append(connection)
@@ -108,6 +111,8 @@ class FakeNode:
             await trio.aclose_forcefully(connection._stream)
         self.connections.clear()
         self._life.cancel()
+        with trio.fail_after(10):
+            await self._ended.wait()
         await trio.testing.wait_all_tasks_blocked()
 
     def fall_silent(self) -> None:
