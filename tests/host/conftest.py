@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from swarmtui.host.create import create_cluster
@@ -39,5 +41,14 @@ def _machine(base: Path) -> Iterator[Machine]:
         process = name.find()
         if process is not None:
             process.kill()
+    _end_all_in(base)
     for process in marked(manifest.id):
         process.kill()
+
+
+def _end_all_in(base: Path) -> None:
+    """Hosts and nodes of this directory that no file names: one of several hosts started at once may have come late."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if any(word.startswith(f"{base}/") for word in process.cmdline()):
+                process.kill()
