@@ -23,7 +23,9 @@ from swarmtui.raft.effects import (
     Accepted,
     Apply,
     Effect,
+    Expelled,
     InstallSnapshot,
+    MembersChanged,
     Narrate,
     ReadReady,
     ReadRefused,
@@ -142,6 +144,8 @@ class Consensus:
                     self._events.tell(
                         effect.topic, str(effect), term=effect.term, index=effect.index, data=dict(effect.operands)
                     )
+                case MembersChanged() | Expelled():
+                    continue  # narrated as well; who needs the members reads the status
                 case _:
                     wiring.disk(effect)
 

@@ -1,7 +1,9 @@
 """Who is a member: the configuration that an entry of the log carries, and that is in force as soon as it is appended.
 
 Joint configurations are expressible from the first format on: while `outgoing` is not empty, elections and commits need a
-majority of `voters` *and* of `outgoing` (dissertation, chapter 4). A learner receives the log and never counts.
+majority of `voters` *and* of `outgoing` (dissertation, chapter 4). A learner receives the log and never counts. Who is in
+`outgoing` and no longer in `voters` becomes a learner, or is gone, when the joint configuration is left. `changes.py` makes
+the next configuration of a wish.
 """
 
 from __future__ import annotations
@@ -27,18 +29,30 @@ class Member:
     address: str
 
 
+@attrs.frozen(order=True)
+class Promotion:
+    """A learner that shall vote as soon as it has caught up. `instead_of` is the voter that leaves in the same step ("":
+    none); `demotes`: it stays, as a learner."""
+
+    id: str
+    instead_of: str = ""
+    demotes: bool = False
+
+
 def _sorted_members(members: tuple[Member, ...]) -> tuple[Member, ...]:
     return tuple(sorted(members))
 
 
 @attrs.frozen
 class Configuration:
-    """Members by role, sorted by id, each list without repetition; `removed` are ids that may never speak again."""
+    """Members by role, sorted by id, each list without repetition; `removed` are ids that may never speak again;
+    `promotions` are wishes that whoever leads fulfils by itself."""
 
     voters: tuple[Member, ...] = attrs.field(converter=_sorted_members)
     outgoing: tuple[Member, ...] = attrs.field(default=(), converter=_sorted_members)
     learners: tuple[Member, ...] = attrs.field(default=(), converter=_sorted_members)
     removed: tuple[str, ...] = ()
+    promotions: tuple[Promotion, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         for what, members in (("voters", self.voters), ("outgoing", self.outgoing), ("learners", self.learners)):
@@ -47,8 +61,15 @@ class Configuration:
                 raise InvalidConfiguration(f"{what} names an id twice: {ids}")
         if not self.voters:
             raise InvalidConfiguration("a configuration needs at least one voter")
-        if set(self.voter_ids) & {learner.id for learner in self.learners}:
+        staying = {member.id for member in self.voters}
+        learners = {learner.id for learner in self.learners}
+        if staying & learners:
             raise InvalidConfiguration("a learner cannot be a voter as well")
+        if gone := (staying | learners) & set(self.removed):
+            raise InvalidConfiguration(f"{' '.join(sorted(gone))} was removed and cannot come back")
+        wishes = [promotion.id for promotion in self.promotions]
+        if not learners.issuperset(wishes) or len(set(wishes)) != len(wishes):
+            raise InvalidConfiguration(f"only learners are promoted, each once, not {' '.join(wishes)}")
         if len(self.members) > MEMBERS_MAX:
             raise InvalidConfiguration(f"{len(self.members)} members, at most {MEMBERS_MAX}")
 
@@ -75,8 +96,16 @@ class Configuration:
         if self.outgoing:
             text += " outgoing " + " ".join(member.name for member in self.outgoing)
         if self.learners:
-            text += " learners " + " ".join(member.name for member in self.learners)
+            wishes = {promotion.id: promotion for promotion in self.promotions}
+            text += " learners " + " ".join(member.name + self._wish(wishes.get(member.id)) for member in self.learners)
         return text
+
+    def _wish(self, promotion: Promotion | None) -> str:
+        """How a learner that is to vote is marked: `n4+`, or with the voter that it replaces `n4+(for n3)`."""
+        if promotion is None:
+            return ""
+        leaving = self.member(promotion.instead_of)
+        return f"+(for {leaving.name})" if leaving else "+"
 
 
 _converter = cattrs.Converter()

@@ -34,6 +34,7 @@ from swarmtui.raft.inputs import (
     Gap,
     Input,
     LeaderLost,
+    MembersAsked,
     Proposed,
     Reachable,
     ReadAsked,
@@ -121,6 +122,7 @@ class RaftCore:
             Reachable: self._on_reachable,
             ReadAsked: lambda event: self.role.ask_read(event.ticket),
             TransferAsked: self._on_transfer_asked,
+            MembersAsked: self._on_members_asked,
             CampaignAsked: self._on_campaign_asked,
             SnapshotTaken: lambda event: on_snapshot_taken(self, event.mark),
             ChunkRead: self._on_chunk_read,
@@ -210,6 +212,12 @@ class RaftCore:
     def _on_transfer_asked(self, event: TransferAsked) -> None:
         if isinstance(self.role, Leader):
             self.role.begin_transfer(event.ticket, event.target)
+        else:
+            self.emit(Refused(event.ticket, "not-leader", f"{self.name(self.node_id)} does not lead"))
+
+    def _on_members_asked(self, event: MembersAsked) -> None:
+        if isinstance(self.role, Leader):
+            self.emit(Refused(event.ticket, "members", "members cannot be changed yet"))
         else:
             self.emit(Refused(event.ticket, "not-leader", f"{self.name(self.node_id)} does not lead"))
 

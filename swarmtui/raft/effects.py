@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.messages import AnyMessage, SnapshotMark
 
@@ -103,6 +104,24 @@ class RoleChanged:
 
 
 @attrs.define
+class MembersChanged:
+    """The configuration of `index` came into force (with its entry, or because a newer one was taken back), or became
+    committed. Not told at start: it is in the status then."""
+
+    index: int
+    configuration: Configuration
+    committed: bool
+
+
+@attrs.define
+class Expelled:
+    """This node was removed for ever, and that is committed: its part in the consensus is over. Told once in a life, also
+    if it was so at start."""
+
+    reason: str
+
+
+@attrs.define
 class ReadChunk:
     """Read up to `bytes_max` of our newest snapshot for this peer; answer with ChunkRead."""
 
@@ -162,6 +181,8 @@ Effect = (
     | ReadReady
     | ReadRefused
     | RoleChanged
+    | MembersChanged
+    | Expelled
     | ReadChunk
     | WriteChunk
     | InstallSnapshot

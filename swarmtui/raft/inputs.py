@@ -9,6 +9,7 @@ import enum
 
 import attrs
 
+from swarmtui.raft.changes import Change
 from swarmtui.raft.entries import EntryKind
 from swarmtui.raft.messages import AnyMessage, SnapshotMark
 
@@ -94,6 +95,23 @@ class TransferAsked:
 
 
 @attrs.define
+class MembersAsked:
+    """Change the members so, all changes in one step, in exactly this term. Answered by Accepted, when the first entry of
+    the change is appended (what becomes of it is told by MembersChanged), or by Refused, whose rule is one of
+
+        not-leader, wrong-term, transfer   ask whoever leads, or will
+        own-term, in-flight                ask again soon: nothing of this term is committed yet; another change is not
+        quorum                             the voters in contact would be no quorum of the voters then
+        leader-leaves                      the leader itself would leave: it hands over first, ask again at the next one
+        members                            the change makes no sense: already so, no such member, removed for ever
+    """
+
+    ticket: int
+    term: int
+    changes: tuple[Change, ...]
+
+
+@attrs.define
 class CampaignAsked:
     """Campaign at once: the first manager of a new cluster, at genesis."""
 
@@ -150,6 +168,7 @@ Input = (
     | Reachable
     | ReadAsked
     | TransferAsked
+    | MembersAsked
     | CampaignAsked
     | SnapshotTaken
     | ChunkRead

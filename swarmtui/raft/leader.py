@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from swarmtui.raft.changes import why_not_next
 from swarmtui.raft.configuration import InvalidConfiguration, decode_configuration
 from swarmtui.raft.effects import Accepted, ReadRefused, Refused, Role
 from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
 from swarmtui.raft.inputs import Proposed
-from swarmtui.raft.members import why_not_next
 from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply, TimeoutNow
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import Read, ReadRounds

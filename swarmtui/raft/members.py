@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmtui.raft.configuration import Configuration, Member, decode_configuration
+from swarmtui.raft.configuration import Configuration, decode_configuration
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.quorum import Quorum
 
@@ -68,28 +68,6 @@ class Members:
                 break
             known = configuration
         return known
-
-
-def why_not_next(current: Configuration, wanted: Configuration) -> str:
-    """Why this change could make two leaders; "" if every quorum of the one meets every quorum of the other.
-
-    That holds for one voter more or less, and for the two steps of a joint change: both halves, then the new one alone.
-    Learners may change with any of them.
-    """
-    voters, outgoing = _ids(current.voters), _ids(current.outgoing)
-    wanted_voters, wanted_outgoing = _ids(wanted.voters), _ids(wanted.outgoing)
-    if outgoing:
-        if wanted_voters == voters and wanted_outgoing in (outgoing, frozenset()):
-            return ""
-        return "a joint configuration can only be left for its new voters"
-    if wanted_outgoing:
-        return "" if wanted_outgoing == voters else "the outgoing half must be the voters of now"
-    changed = len(voters ^ wanted_voters)
-    return "" if changed <= 1 else f"{changed} voters change at once: that needs a joint configuration"
-
-
-def _ids(members: Iterable[Member]) -> frozenset[str]:
-    return frozenset(member.id for member in members)
 
 
 _CONFIGURATION = EntryKind.CONFIGURATION

@@ -127,6 +127,14 @@ class ReadReply(Message):
     reason: str = ""
 
 
+@attrs.define(kw_only=True)
+class RemovedNotice(Message):
+    """You were removed, by the configuration of `index`, and that is committed. The answer to whatever a removed node says;
+    its own term is not looked at."""
+
+    index: int
+
+
 AnyMessage = (
     VoteRequest
     | VoteReply
@@ -137,4 +145,5 @@ AnyMessage = (
     | TimeoutNow
     | ReadRequest
     | ReadReply
+    | RemovedNotice
 )

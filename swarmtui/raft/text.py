@@ -107,6 +107,7 @@ _MESSAGES: dict[type, Callable[[Any], str]] = {
     messages.TimeoutNow: lambda m: "campaign now",
     messages.ReadRequest: lambda m: f"read? {m.ticket}",
     messages.ReadReply: _read_reply,
+    messages.RemovedNotice: lambda m: f"you were removed at {m.index}",
 }
 
 _INPUTS: dict[type, Callable[[Any], str]] = {
@@ -121,6 +122,7 @@ _INPUTS: dict[type, Callable[[Any], str]] = {
     inputs.Reachable: lambda i: f"reachable {i.peer}",
     inputs.ReadAsked: lambda i: f"read asked {i.ticket}",
     inputs.TransferAsked: lambda i: f"transfer asked {i.ticket} to {i.target or 'any'}",
+    inputs.MembersAsked: lambda i: f"members asked {i.ticket} t{i.term} {', '.join(map(str, i.changes))}",
     inputs.CampaignAsked: lambda i: "campaign asked",
     inputs.SnapshotTaken: lambda i: f"snapshot taken {_mark(i.mark)}",
     inputs.ChunkRead: lambda i: (
@@ -157,6 +159,10 @@ _EFFECTS: dict[type, Callable[[Any], str]] = {
     effects.ReadReady: lambda e: f"read ready {e.ticket} at {e.index}",
     effects.ReadRefused: lambda e: f"read refused {e.ticket}: {e.reason}",
     effects.RoleChanged: _role_changed,
+    effects.MembersChanged: lambda e: (
+        f"members {'committed' if e.committed else 'in force'} {e.index}: {e.configuration}"
+    ),
+    effects.Expelled: lambda e: f"expelled: {e.reason}",
     effects.ReadChunk: lambda e: f"read piece for {e.peer} of {_mark(e.mark)} at {e.offset}",
     effects.WriteChunk: lambda e: f"write piece of {_mark(e.mark)} at {e.offset} +{len(e.data)}B",
     effects.InstallSnapshot: lambda e: f"install snapshot {_mark(e.mark)} kept {entries_line(e.kept)}",

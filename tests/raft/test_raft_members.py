@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarmtui.raft.changes import why_not_next
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.effects import Accepted, HardState, Narrate, Refused, Role, RoleChanged
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, Proposed, Received, Tick
 from swarmtui.raft.log import Restored
-from swarmtui.raft.members import Members, why_not_next
+from swarmtui.raft.members import Members
 from swarmtui.raft.messages import Append, TimeoutNow, VoteRequest
 
 NEW = Member("n4", "n4", "127.0.0.1:7104")
