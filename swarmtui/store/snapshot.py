@@ -125,7 +125,7 @@ def _head(block: tuple[Any, Any] | None) -> Frozen:
     try:
         index, term, level = (int(head[name]) for name in ("index", "term", "feature_level"))
         sessions = tuple(head["sessions"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MalformedSnapshot(f"a head without {error}") from None
     return Frozen(index, term, level, {}, sessions)
 
@@ -167,4 +167,6 @@ def _unpack_block(data: bytes) -> tuple[Any, Any]:
         section, body = _unpack(data)
     except Exception as error:
         raise MalformedSnapshot(f"a block cannot be read: {error}") from None
+    if type(section) is not str:
+        raise MalformedSnapshot(f"a block of section {section!r}")
     return section, body
