@@ -109,7 +109,7 @@ class RaftCore:
         self.voted_at: float | None = None
         self.reads = AwaitingApply(first_number=int(draw() * READ_NUMBERS))
         self._effects: list[Effect] = []
-        self.role: Follower | Candidate | Leader = Follower(self, "", self.new_timer())
+        self.role: Follower | Candidate | Leader = Follower(self, "", self._first_timer())
         self._inputs: dict[type, Callable[[Any], None]] = {
             Tick: self._on_tick,
             Gap: self._on_gap,
@@ -242,6 +242,10 @@ class RaftCore:
 
     def new_timer(self) -> ElectionTimer:
         return ElectionTimer.drawn(self.options, self.draw, self.now)
+
+    def _first_timer(self) -> ElectionTimer:
+        """The only voter has nobody to wait for."""
+        return ElectionTimer(self.now, 0.0) if self.members.voters == (self.node_id,) else self.new_timer()
 
     def follow(self, term: int, leader: str, cause: str) -> None:
         """Become a follower of `leader` ("" while unknown), in a new term or in this one."""

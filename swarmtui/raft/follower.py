@@ -80,7 +80,7 @@ class Follower:
             core.emit(ReadRefused(oldest.ticket, f"leader {core.name(self.leader)} did not answer in time"))
         if core.now >= self.timer.expires_at:
             total_ms = self.timer.total_s * 1000
-            core.begin_election(f"timer ran out ({total_ms:.0f} ms)")
+            core.begin_election(f"timer ran out ({total_ms:.0f} ms)" if total_ms else "the only voter")
 
     def gap(self) -> None:
         if self.heard_at is not None:
@@ -137,6 +137,9 @@ class Follower:
         if entries and not _is_sound(message):
             core.drop(message, "entries do not follow one another")
             return
+        if entries and (waiting := log.bytes_between(core.applied, log.commit)) > core.options.uncommitted_bytes_max:
+            core.drop(message, f"{waiting} bytes wait to be applied, at most {core.options.uncommitted_bytes_max}")
+            return  # as if it were lost: its sender asks again at the next heartbeat
         if previous > log.commit and log.term_at(previous) != message.previous_term:
             self._reject(message)
             return

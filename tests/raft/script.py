@@ -21,13 +21,18 @@ synced, time stands still until told. SWARMTUI_REWRITE=1 writes the lines anew; 
     quietly COMMAND                   without its lines
     crash n1 / start n1               what was not synced is gone / from its disk
     snapshot n1                       takes one of its applied state
+    ask n2>n3 5 4/2 [pre]             a question for a vote in term 5 by one whose log ends at index 4 of term 2
+    draw n1 0.5 0.1                   its next election timers: 1.5 and 1.1 election timeouts
+    stall n1 / unstall n1             its state machine applies nothing / again, beginning with what waited
     state [n1 ...] / log [n1 ...] / waiting     lines of state; terms of the log; messages on their way
+    data [n1 ...]                     what was proposed and is committed there
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
@@ -60,7 +65,7 @@ from swarmtui.raft.inputs import (
     TransferAsked,
     Unreachable,
 )
-from swarmtui.raft.messages import AnyMessage, SnapshotMark
+from swarmtui.raft.messages import AnyMessage, SnapshotMark, VoteRequest
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.text import effect_line, message_line, status_line
 from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
@@ -111,6 +116,8 @@ class Script:
         }
         self.aside: deque[AnyMessage] = deque()
         self.cuts: set[str] = set()
+        self.draws: dict[str, deque[float]] = {id: deque() for id in self.disks}
+        self.stalled: dict[str, list[Entry]] = {}
         for id in self.disks:
             self._start(id)
         self.quiet, quiet = True, self.quiet
@@ -127,8 +134,8 @@ class Script:
 
     def _start(self, id: str) -> None:
         disk = self.disks[id]
-        number = int(id[1:])
         self.machines[id] = StateMachine()
+        self.stalled.pop(id, None)
         if disk.newest is not None:
             self.machines[id].load(disk.snapshots[disk.newest])
         self.cores[id] = RaftCore(
@@ -136,7 +143,7 @@ class Script:
             cluster="c",
             options=self.options,
             restored=disk.restore(),
-            draw=lambda: number / 10,  # n1's timer is the shortest
+            draw=lambda: self.draws[id].popleft() if self.draws[id] else int(id[1:]) / 10,  # n1's timer is the shortest
             now=self.now,
         )
         self.drain(id)
@@ -180,10 +187,15 @@ class Script:
             self.disks[id].waiting.append(effect)
         elif isinstance(effect, Compact):
             self.disks[id].waiting.append(DropLog(effect.index))
+        elif isinstance(effect, Apply) and id in self.stalled:
+            self.stalled[id].extend(effect.entries)
         elif isinstance(effect, Apply):
-            for entry in effect.entries:
-                self.machines[id].apply(entry)
-            core.feed(Applied(effect.entries[-1].index), self.now)
+            self.apply(id, core, effect.entries)
+
+    def apply(self, id: str, core: RaftCore, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.machines[id].apply(entry)
+            core.feed(Applied(entry.index), self.now)
 
     # ---- time ----
 
@@ -214,6 +226,16 @@ class Script:
 
     def do_gap(self, id: str) -> None:
         self.feed(id, Gap())
+
+    def do_draw(self, id: str, *draws: str) -> None:
+        self.draws[id].extend(float(draw) for draw in draws)
+
+    def do_stall(self, id: str) -> None:
+        self.stalled[id] = []
+
+    def do_unstall(self, id: str) -> None:
+        self.apply(id, self.core(id), self.stalled.pop(id))
+        self.drain(id)
 
     # ---- requests ----
 
@@ -275,6 +297,21 @@ class Script:
             message = self.aside.popleft()
             self.paths[f"{message.source}>{message.target}"].append(message)
 
+    def do_ask(self, path: str, term: str, log: str, *kind: str) -> None:
+        source, target = path.split(">")
+        index, last_term = (int(number) for number in log.split("/"))
+        self.paths[path].append(
+            VoteRequest(
+                cluster="c",
+                source=source,
+                target=target,
+                term=int(term),
+                last_index=index,
+                last_term=last_term,
+                pre=kind == ("pre",),
+            )
+        )
+
     def do_damage(self, path: str) -> None:
         message = self.paths[path][0]
         message.data = b"?" + message.data[1:]  # type: ignore[union-attr]
@@ -334,6 +371,13 @@ class Script:
             log = self.core(id).log
             terms = " ".join(str(entry.term) for entry in log.between(log.first, log.last))
             self.say(f"{id} from {log.first}: {terms}")
+
+    def do_data(self, *ids: str) -> None:
+        for id in ids or self.up:
+            log = self.core(id).log
+            entries = log.between(log.first, log.commit)
+            data = [entry.data.decode() for entry in entries if entry.kind is EntryKind.TRANSACTIONS]
+            self.say(f"{id} holds {' '.join(data)}")
 
 
 def run_script(text: str) -> str:

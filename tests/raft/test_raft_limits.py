@@ -11,7 +11,6 @@ from swarmtui.raft.effects import (
     Narrate,
     ReadRefused,
     Refused,
-    Send,
     WriteChunk,
 )
 from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
@@ -27,7 +26,7 @@ from swarmtui.raft.inputs import (
     Written,
 )
 from swarmtui.raft.invariants import InvariantViolation
-from swarmtui.raft.messages import Append, AppendReply, SnapshotChunk, SnapshotMark, SnapshotReply
+from swarmtui.raft.messages import Append, AppendReply, SnapshotChunk, SnapshotMark
 from swarmtui.raft.options import InvalidOptions, RaftOptions
 
 
@@ -54,16 +53,6 @@ def said(trio, id: str) -> list[str]:
 
 
 # ---- messages of a peer ----
-
-
-def test_conflict_below_the_commit_index_stops_the_node(trio):
-    """S22: never a silent truncation of what is committed."""
-    trio.elect()
-    trio.run(0.2)
-    core = next(core for id, core in trio.cores.items() if id != trio.leader)
-    bad = append(source=trio.leader, target=core.node_id, previous_index=2, previous_term=1, term=core.term)
-    with pytest.raises(InvariantViolation, match="committed entries agree with the leader's: index=2"):
-        core.feed(Received(bad), trio.now)
 
 
 def test_second_leader_of_a_term_stops_the_node(trio):
@@ -104,32 +93,11 @@ def test_acknowledgement_beyond_the_log_is_dropped(trio):
     assert any("acknowledges 50, our log ends at 2" in line for line in said(trio, leader.node_id))
 
 
-def test_acknowledgement_of_another_session_counts_for_nothing(trio):
-    """S24: a peer that was removed and added again with an empty disk, and an answer of its former life."""
-    leader = trio.cores[trio.elect()]
-    trio.run(0.2)
-    peer, progress = next(iter(leader.progress.items()))
-    trio.down.add(peer)
-    trio.feed(leader.node_id, Proposed(1, leader.term, (b"x",)))
-    old = AppendReply(
-        cluster="c",
-        source=peer,
-        target=leader.node_id,
-        term=leader.term,
-        session=progress.session + 7,
-        accepted=True,
-        match=3,
-        previous_index=3,
-    )
-    trio.feed(leader.node_id, Received(old))
-    assert progress.match == 2
-
-
 # ---- what is asked of a leader ----
 
 
 def test_leader_refuses_what_it_cannot_hold(make_cluster):
-    """S28, S30: also when it is not the quorum but the own state machine that lags."""
+    """Also when it is not the quorum but the own state machine that lags."""
     cluster = make_cluster(3, options=RaftOptions(uncommitted_bytes_max=1000))
     leader = cluster.cores[cluster.elect()]
     cluster.run(0.2)
@@ -262,36 +230,10 @@ def with_log(trio, *terms: int) -> None:
     trio.cores["n1"].drain()
 
 
-def test_snapshot_keeps_the_entries_behind_it_that_agree(trio):
-    """S32: else the leader would send the same entries for ever (hashicorp#697)."""
-    with_log(trio, 2, 2, 2)
-    effect = install(trio, mark_of(3, 2))
-    assert [entry.index for entry in effect.kept] == [4]
-    assert trio.cores["n1"].log.last == 4
-
-
-def test_snapshot_discards_a_log_that_conflicts(trio):
-    with_log(trio, 1, 1, 1)
-    assert install(trio, mark_of(3, 2)).kept == ()
-    log = trio.cores["n1"].log
-    assert (log.base, log.last, log.commit, log.durable) == (3, 3, 3, 3)
-
-
 def test_snapshot_brings_its_members(trio):
     """S35: openraft#1808 kept the old ones."""
     install(trio, mark_of(9, 2, voters=5))
     assert len(trio.cores["n1"].members.voters) == 5
-
-
-def test_snapshot_that_is_older_than_the_commit_is_acknowledged(trio):
-    """S33."""
-    with_log(trio, 2, 2)
-    core = trio.cores["n1"]
-    core.feed(Received(append(commit=3, previous_index=3, previous_term=2)), trio.now)
-    core.drain()
-    core.feed(Received(chunk(mark_of(2, 2), bytes(10))), trio.now)
-    replies = [e.message for e in core.drain() if isinstance(e, Send) and isinstance(e.message, SnapshotReply)]
-    assert [(reply.index, reply.installed) for reply in replies] == [(2, True)]
 
 
 def test_appends_wait_while_a_snapshot_is_installed(trio):

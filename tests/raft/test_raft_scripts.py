@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import zip_longest
 
 import pytest
 
@@ -15,5 +16,11 @@ def test_script(path):
     now = run_script(text)
     if os.environ.get("SWARMTUI_REWRITE"):
         path.write_text(now)
-    else:
-        assert now == text
+    elif now != text:
+        pytest.fail(difference(text, now), pytrace=False)
+
+
+def difference(before: str, after: str) -> str:
+    """The first line that is not the same, in one line."""
+    pairs = zip_longest(before.splitlines(), after.splitlines(), fillvalue="(nothing)")
+    return next(f"line {n}: {old!r} is now {new!r}" for n, (old, new) in enumerate(pairs, start=1) if old != new)
