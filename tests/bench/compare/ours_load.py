@@ -1,0 +1,97 @@
+"""The load for this project: `python -m tests.bench.compare.ours_load DIRECTORY`, with the client of the package.
+
+One task for each write in flight, `await cluster.kv.put(…)` in a loop, as an application would. A connection is a
+`swarmtui.connect` of its own; a read is `cluster.kv.get`, from the leader or from a follower.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import attrs
+import trio
+
+import swarmtui
+from swarmtui.client.errors import ClientError
+from swarmtui.wire.calls import Consistency, GetKey
+from tests.bench.compare.loader import KEYS_PER_TASK, Answer, Order, answer_of, say
+
+
+class Load:
+    """Connections are made once, before anything is measured, and kept from order to order."""
+
+    def __init__(self, directory: Path, stack: AsyncExitStack) -> None:
+        self._directory = directory
+        self._stack = stack
+        self._clusters: list[swarmtui.Cluster] = []
+
+    async def connect(self, count: int, follower: str) -> list[swarmtui.Cluster]:
+        while len(self._clusters) < count:
+            cluster = await self._stack.enter_async_context(swarmtui.connect(self._directory))
+            await cluster.kv.put("warm-up", b"")
+            await cluster.ask(follower, GetKey("warm-up", Consistency.LINEARIZABLE))
+            self._clusters.append(cluster)
+        return self._clusters[:count]
+
+    async def run(self, order: Order) -> Answer:
+        follower = await self._follower()
+        clusters = await self.connect(order.connections, follower)
+        value = b"x" * order.value_bytes
+        latencies: list[float] = []
+        failures = 0
+        begin = time.perf_counter() + order.warm_up_s
+        end = begin + order.seconds
+
+        async def write(cluster: swarmtui.Cluster, key: str) -> None:
+            await cluster.kv.put(key, value)
+
+        async def read(cluster: swarmtui.Cluster, key: str) -> None:
+            if order.to_leader:
+                await cluster.kv.get(key)
+            else:
+                await cluster.ask(follower, GetKey(key, Consistency.LINEARIZABLE))
+
+        act = read if order.kind == "read" else write
+
+        async def loop(task: int) -> None:
+            nonlocal failures
+            cluster = clusters[task % order.connections]
+            count = 0
+            while (began := time.perf_counter()) < end:
+                try:
+                    await act(cluster, f"key-{task}-{count % KEYS_PER_TASK}")
+                except ClientError:
+                    failures += 1
+                else:
+                    ended = time.perf_counter()
+                    if begin < began and ended < end:
+                        latencies.append(ended - began)
+                count += 1
+
+        async with trio.open_nursery() as nursery:
+            for task in range(order.in_flight):
+                nursery.start_soon(loop, task)
+        return answer_of(latencies, failures)
+
+    async def _follower(self) -> str:
+        async with swarmtui.connect(self._directory) as cluster:
+            while True:
+                leader = (await cluster.status()).leader
+                if leader:
+                    return next(node.name for node in cluster.manifest.managers if node.name != leader)
+
+
+async def main() -> None:
+    async with AsyncExitStack() as stack:
+        load = Load(Path(sys.argv[1]), stack)
+        say({"ready": True})
+        while line := await trio.to_thread.run_sync(sys.stdin.readline):
+            say(attrs.asdict(await load.run(Order(**json.loads(line)))))
+
+
+if __name__ == "__main__":
+    trio.run(main)
