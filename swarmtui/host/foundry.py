@@ -31,7 +31,9 @@ from typing import Any
 MESSAGE_BYTES_MAX = 64 * 1024
 TITLE_BYTES = 4096  # room for the longest command line of a node
 NODE_PROGRAM = "swarmtui.node.__main__"
-WARM = ("swarmtui.node.run",)  # what the program imports later, when it runs
+WARM = (
+    "swarmtui.node.run",
+)  # what the program imports later, when it runs; `warm_up()` of each is called, if it has one
 
 
 def start_foundry(program: str, warm: tuple[str, ...]) -> socket.socket | None:
@@ -56,11 +58,15 @@ def main(arguments: list[str]) -> int:
     control = socket.socket(fileno=descriptor)
     run = importlib.import_module(program).main
     for name in filter(None, warm.split(",")):
-        importlib.import_module(name)
+        getattr(importlib.import_module(name), "warm_up", _nothing)()
     gc.collect()
     gc.freeze()  # what is there now stays shared between all copies
     _Foundry(control, run, program.removesuffix(".__main__")).serve()
     return 0
+
+
+def _nothing() -> None:
+    """What a module without `warm_up` does."""
 
 
 class _Foundry:

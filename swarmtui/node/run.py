@@ -25,6 +25,7 @@ from swarmtui.storage.worker import DiskWorker
 from swarmtui.store import MalformedSnapshot
 from swarmtui.wire.calls import LinkFault
 from swarmtui.wire.certificates import NotCertified, load_credentials
+from swarmtui.wire.codec import prepare
 from swarmtui.wire.faults import LinkFaults
 
 POWER_FD = 0
@@ -44,6 +45,11 @@ UNUSABLE = (
 
 class CannotStart(Exception):
     """This directory cannot be run as a node; one line says why and what to do."""
+
+
+def warm_up() -> None:
+    """What every node needs sooner or later, done once in the foundry, before it makes copies of itself."""
+    prepare()
 
 
 def run(directory: Path, launcher: LauncherLink) -> None:

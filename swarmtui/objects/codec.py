@@ -14,6 +14,7 @@ import base64
 import enum
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal, TypeVar, cast, get_args
 
 import cattrs
@@ -102,6 +103,8 @@ converter.register_structure_hook_factory(lambda cls: get_args(cls)[1:] == (...,
 
 _explaining = _make_converter(detailed_validation=True)
 _encoders: dict[type, Callable[[Any], Any]] = {}
+_members: list[type] = []  # of unions
+_unmade: list[Callable[[], Any]] = []  # hooks that are made at the first use of a union's member, if not by `prepare`
 _decoders: dict[Any, Callable[[Any, Any], Any]] = {}
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
@@ -110,6 +113,7 @@ _unpack = msgspec.msgpack.Decoder().decode
 def register_union(union: Any) -> None:
     """Lets a union of attrs classes be read back: its members carry their class's name from now on."""
     members = cast(tuple[type, ...], get_args(union))
+    _members.extend(members)
     for some in (converter, _explaining):
         for member in members:
             some.register_unstructure_hook(member, _tagging(some, member))
@@ -120,17 +124,19 @@ def register_union(union: Any) -> None:
 
 
 def _tagging(some: cattrs.Converter, member: type) -> Callable[[Any], dict[str, Any]]:
-    fields: Callable[[Any], dict[str, Any]] | None = None
     name = member.__name__
 
+    @cache  # made at the first use, when every union is registered
+    def fields() -> Callable[[Any], dict[str, Any]]:
+        return some.gen_unstructure_attrs_fromdict(member)
+
     def unstructure(value: Any) -> dict[str, Any]:
-        nonlocal fields
-        if fields is None:  # made at the first use, when every union is registered
-            fields = some.gen_unstructure_attrs_fromdict(member)
-        tagged = fields(value)
+        tagged = fields()(value)
         tagged[TAG] = name
         return tagged
 
+    if some is converter:
+        _unmade.append(fields)
     return unstructure
 
 
@@ -164,6 +170,14 @@ def _by_tag(some: cattrs.Converter, members: dict[str, type]) -> Callable[[Any, 
 
 for _union in (AnyRecord, Operation, ServiceMode, DispatchMessage):
     register_union(_union)
+
+
+def prepare() -> None:
+    """Make the hooks of all unions now; each costs milliseconds where the first object of its class is waited for."""
+    for make in _unmade:
+        make()
+    for member in _members:
+        converter.get_structure_hook(member)
 
 
 # ---------------------------------------------------------------------------------------------------------- both ways

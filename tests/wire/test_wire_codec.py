@@ -46,7 +46,7 @@ from swarmtui.wire.calls import (
     Records,
     SetLinkFaults,
 )
-from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message
+from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message, prepare
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 
 HEAD = {"cluster": "c", "source": "a", "target": "b", "term": 3}
@@ -116,6 +116,20 @@ def test_every_message_of_every_union_can_be_written_and_read():
     for cls in known:
         assert _form(cls)
     assert not set(CALLS) & set(ANSWERS)
+
+
+def test_what_was_prepared_is_not_made_again_at_the_first_message(monkeypatch):
+    """The first vote request of a process came 5 ms late, for the making of its hooks, and so did every message after it."""
+    prepare()
+
+    def made(*_):
+        raise AssertionError("a hook was made for a message")
+
+    monkeypatch.setattr("swarmtui.wire.codec._plain", made)
+    monkeypatch.setattr(type(objects_codec.converter), "gen_unstructure_attrs_fromdict", made)
+    monkeypatch.setattr(type(objects_codec.converter), "gen_structure_attrs_fromdict", made)
+    for message in MESSAGES:
+        assert decode_message(encode_message(message)) == message
 
 
 def test_a_proposal_brings_the_very_bytes_of_its_transactions():
