@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import attrs
 
-from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler
+from swarmtui.manager.reconciler import Decision, Loop, Moment, Narration
 from swarmtui.manager.sizes import TRANSACTION_WEIGHT_MAX, weight
 from swarmtui.objects.operations import OPERATIONS_MAX, Operation, Require, Transaction, Verdict
 
@@ -27,7 +27,7 @@ class Batch:
 
 
 class Driver:
-    def __init__(self, reconciler: Reconciler) -> None:
+    def __init__(self, reconciler: Loop) -> None:
         self.reconciler = reconciler
         self.tables = reconciler.tables
         self._in_flight = 0

@@ -19,7 +19,7 @@ from swarmtui.manager.health import Health
 from swarmtui.manager.leadership import SessionBroken, SessionKey
 from swarmtui.manager.nodes import Orphaner
 from swarmtui.manager.reaper import Reaper
-from swarmtui.manager.reconciler import Moment, Narration, Reconciler
+from swarmtui.manager.reconciler import Loop, Moment, Narration
 from swarmtui.manager.release import Releaser
 from swarmtui.manager.replicated import ReplicatedOrchestrator
 from swarmtui.manager.reports import Reports
@@ -49,7 +49,7 @@ class Manager:
         self.health = Health(store, moment, trust_refusals_from=trust_refusals_from)
         self._reports = Reports(store)
         self.dispatcher = Dispatcher(store, term, self.health, self._reports)
-        self.reconcilers: tuple[Reconciler, ...] = (
+        self.reconcilers: tuple[Loop, ...] = (
             self._reports,
             self.health,
             ReplicatedOrchestrator(store, new_id),

@@ -67,8 +67,8 @@ def cluster_of(store: Store) -> Cluster:
 _UNBORN = Cluster(id="", name="")
 
 
-class Reconciler(abc.ABC):
-    """`decide` is the heart of each: one key, looked at afresh, and what is to be done about it or None."""
+class Loop(abc.ABC):
+    """What is dirty, due and undecided; `step` says what is to be done about it."""
 
     name: ClassVar[str]
     tables: ClassVar[frozenset[str]]
@@ -89,9 +89,6 @@ class Reconciler(abc.ABC):
     def look_at_everything(self, moment: Moment) -> None:
         """At the start, and whenever changes were lost."""
 
-    @abc.abstractmethod
-    def decide(self, key: str, moment: Moment) -> Decision | None: ...
-
     def mark(self, keys: Iterable[str]) -> None:
         for key in keys:
             self._dirty[key] = None
@@ -105,15 +102,9 @@ class Reconciler(abc.ABC):
         """When `step` has something to do even if nothing changes."""
         return min((when for key, when in self._deadlines.items() if key not in self._undecided), default=None)
 
+    @abc.abstractmethod
     def step(self, moment: Moment) -> list[Decision]:
         """What is to be proposed now. Every key in it is undecided until `settled`."""
-        decisions: list[Decision] = []
-        for key in self.take_dirty(moment):
-            decision = self.decide(key, moment)
-            if decision is not None:
-                self._undecided.update(decision.keys)
-                decisions.append(decision)
-        return decisions
 
     def take_dirty(self, moment: Moment) -> list[str]:
         """The keys to look at now: those that are dirty or due, and decided."""
@@ -143,3 +134,19 @@ class Reconciler(abc.ABC):
             else:
                 wait_s = min(RETRY_FIRST_S * 2 ** min(failures, 10), RETRY_MAX_S)
                 self.look_again_at(key, moment.now + wait_s)
+
+
+class Reconciler(Loop):
+    """`decide` is its heart: one key, looked at afresh, and what is to be done about it or None."""
+
+    @abc.abstractmethod
+    def decide(self, key: str, moment: Moment) -> Decision | None: ...
+
+    def step(self, moment: Moment) -> list[Decision]:
+        decisions: list[Decision] = []
+        for key in self.take_dirty(moment):
+            decision = self.decide(key, moment)
+            if decision is not None:
+                self._undecided.update(decision.keys)
+                decisions.append(decision)
+        return decisions

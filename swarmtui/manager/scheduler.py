@@ -17,7 +17,7 @@ import attrs
 from swarmtui.manager.constraints import value_of
 from swarmtui.manager.filters import Filter, explain, refusal
 from swarmtui.manager.ledger import Ledger, NodeLedger, Version, is_active, is_tracked
-from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler, cluster_of
+from swarmtui.manager.reconciler import Decision, Loop, Moment, Narration, cluster_of
 from swarmtui.manager.spread import place
 from swarmtui.objects.operations import OPERATIONS_MAX, Advance, Operation, Require, Verdict
 from swarmtui.objects.records import Cluster, Node, Task, TaskStatus
@@ -30,8 +30,8 @@ TASKS_PER_DECISION = OPERATIONS_MAX // 2
 SPREAD_PREFIX = "spread="
 
 
-class Scheduler(Reconciler):
-    """One key a task. Unlike its siblings it decides about many keys at once, so it has its own `step`."""
+class Scheduler(Loop):
+    """One key a task. Unlike its siblings it decides about many keys at once."""
 
     name: ClassVar[str] = "scheduler"
     tables: ClassVar[frozenset[str]] = frozenset({Task.TABLE, Node.TABLE, Cluster.TABLE})
@@ -91,9 +91,6 @@ class Scheduler(Reconciler):
             self._ledger.put(task)
             if _is_pending(task):
                 self.mark([task.id])
-
-    def decide(self, key: str, moment: Moment) -> Decision | None:
-        raise NotImplementedError("the scheduler decides about groups, in step()")
 
     def step(self, moment: Moment) -> list[Decision]:
         keys = self.take_dirty(moment)

@@ -88,6 +88,13 @@ def test_killing_the_leader_is_summed_up_in_measured_figures(stage) -> None:
     assert [(fault.text, fault.heals) for fault in picture.faults] == [("n1 killed", "R")]
 
 
+def test_a_global_service_loses_no_last_replica_with_its_nodes(stage) -> None:
+    """It wants one task a living node, so where no node is left none is missing: the same rule as `commands.effects`."""
+    stage.picture()
+    loss = stage.model.loss(stage.play.now, gone=[f"n{number}" for number in range(1, 8)])
+    assert [text.split(":")[0] for text in loss.last_replicas] == ["flaky", "ticker", "web"]
+
+
 def test_a_follower_that_dies_stops_no_writes(stage) -> None:
     stage.play.play("kill", "n4")
     stage.play.step(1.0, writes=1)

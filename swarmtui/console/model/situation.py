@@ -160,6 +160,8 @@ class Situation:
         for service in services:
             running = [task for task in tasks if task.service == service.name and task.is_running]
             left = [task for task in running if task.node not in lost_nodes and task.id not in lost_tasks]
-            if running and not left:
+            if (
+                running and not left and service.mode == "replicated"
+            ):  # a global service wants no task on a node that is gone
                 last.append(f"{service.name}: {len(running)} of {service.wanted} running becomes 0")
         return Loss(self.quorum, after, tuple(last))
