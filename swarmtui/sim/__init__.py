@@ -9,7 +9,9 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     machine      the store as the state machine, or a mere checksum over all that was ever applied
     node         a core, a disk, a clock; carries out effects as a shell would
     cluster      the queue of events, the network between nodes, the healing
-    trouble      clients and faults, each at its rate
+    trouble      load and faults, each at its rate
+    clients      clients of kv, through leaders and followers; desk is where a node serves them
+    history      what they asked and heard; register, linearizability, explanation judge it
     files        the real storage beneath, on files in memory that lose power
     invariants   the observer: what must hold at every step over all nodes and disks
 

@@ -24,6 +24,8 @@ from swarmtui.raft.inputs import (
 )
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import AnyMessage
+from swarmtui.sim.clients import Clients
+from swarmtui.sim.history import Ending, Kind
 from swarmtui.sim.invariants import Observer
 from swarmtui.sim.network import SimulatedNetwork
 from swarmtui.sim.node import SimulatedNode
@@ -34,7 +36,7 @@ RECENT_LINES = 60  # of the trace, shown when something is violated
 HEALING_TIMEOUTS = 40  # election timeouts (and no less than `HEALING_S`) within which a healed cluster is whole
 HEALING_S = 10.0
 STEADY_TIMEOUTS = 3  # election timeouts that a healed cluster is watched
-EVENTS_PER_HEARTBEAT_MAX = 10  # message, answer, alarms, drains that were put off
+MESSAGES_PER_HEARTBEAT_MAX = 2  # and node: the message and its answer
 EVENTS_MAX = 3_000_000
 
 
@@ -80,6 +82,7 @@ class SimulatedCluster:
         self.network = SimulatedNetwork(self.parameters.network, random.Random(f"network {seed}"))
         self.disk_parameters: DiskParameters = self.parameters.disk
         self.events = 0
+        self.messages = 0  # of the consensus, sent
         self.counts: Counter[str] = Counter()
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
@@ -91,6 +94,7 @@ class SimulatedCluster:
         self.nodes = {member.id: SimulatedNode(self, member.id, members, genesis) for member in members.voters}
         self.observer = Observer(self.nodes)
         self.trouble = Trouble(self)
+        self.clients = Clients(self)
 
     # ---- time ----
 
@@ -125,6 +129,8 @@ class SimulatedCluster:
             self.run_until(self.parameters.duration_s)
             self._heal()
             self._recover()
+            self._serve_everybody()
+            self.clients.check()
         except Exception as error:
             raise SimulationFailure(self.seed, self.now, f"{type(error).__name__}: {error}", self.recent()) from error
         return self.outcome()
@@ -136,6 +142,7 @@ class SimulatedCluster:
         first = next(iter(self.nodes.values()))
         first.feed(CampaignAsked())
         self.trouble.begin()
+        self.clients.begin()
 
     def outcome(self) -> Outcome:
         last = len(self.observer.committed)
@@ -158,10 +165,22 @@ class SimulatedCluster:
     # ---- the network ----
 
     def transmit(self, node: SimulatedNode, message: AnyMessage) -> None:
+        self.messages += 1
         self.observer.sends(node, message)
         target = self.nodes[message.target]
         for at in self.network.arrivals(node.id, message.target, self.now):
             self.at(at, self._deliver, target, message)
+
+    def carry(self, source: SimulatedNode, target: SimulatedNode, arrive: Callable[[], None]) -> None:
+        """Something that is no message of the consensus, over the same network: once at most, as over one connection, and
+        never to a later life."""
+        for at in self.network.arrivals(source.id, target.id, self.now)[:1]:
+            self.at(at, self._hand_over, target, target.life, arrive)
+
+    @staticmethod
+    def _hand_over(target: SimulatedNode, life: int, arrive: Callable[[], None]) -> None:
+        if target.core is not None and target.life == life:
+            target.when_awake(arrive)
 
     def _deliver(self, target: SimulatedNode, message: AnyMessage) -> None:
         if target.core is not None:
@@ -179,6 +198,7 @@ class SimulatedCluster:
         """All trouble ends for good: every node runs, every path is open, every disk is well."""
         self.note("", "heal", None)
         self.trouble.end()
+        self.clients.end()
         self.network.heal()
         self.disk_parameters = DiskParameters()
         self.parameters = attrs.evolve(self.parameters, tick_late_s=0.0, batching=0.0)
@@ -207,26 +227,41 @@ class SimulatedCluster:
                 target, term = 0, leader.core.term
             if not target:
                 committed = len(self.observer.committed)
-                leader.propose((b"after healing",))
+                leader.desk.propose((b"after healing",))
                 if leader.core.log.last > committed:
                     target = leader.core.log.last
             elif self._is_whole(target):
-                self._stay_whole(leader, term)
+                self._stay_whole()
                 return
         raise InvariantViolation("a healed cluster recovers", within_s=limit - self.parameters.duration_s)
 
-    def _stay_whole(self, leader: SimulatedNode, term: int) -> None:
-        """Nothing more happens by itself: the leader stays, and only heartbeats are sent."""
+    def _stay_whole(self) -> None:
+        """Nothing more happens by itself: once what was asked before has come to its end (a transfer of leadership may), the
+        leader stays, and only heartbeats are sent."""
         options = self.parameters.options
         seconds = STEADY_TIMEOUTS * options.election_timeout_s
         self.run_until(self.now + seconds)
-        events = self.events
+        leader, sent = self.leader, self.messages
+        term = leader.core.term if leader is not None and leader.core is not None else 0
         self.run_until(self.now + seconds)
-        if self.leader is not leader or leader.core is None or leader.core.term != term:
-            raise InvariantViolation("a healed cluster keeps its leader", leader=leader.id, term=term)
+        if leader is None or self.leader is not leader or leader.core is None or leader.core.term != term:
+            raise InvariantViolation("a healed cluster keeps its leader", leader=leader and leader.id, term=term)
         heartbeats = seconds / options.heartbeat_s * len(self.nodes)
-        if self.events - events > EVENTS_PER_HEARTBEAT_MAX * (heartbeats + len(self.nodes)):
-            raise InvariantViolation("a healed cluster is quiet", events=self.events - events, heartbeats=heartbeats)
+        if self.messages - sent > MESSAGES_PER_HEARTBEAT_MAX * (heartbeats + len(self.nodes)):
+            raise InvariantViolation("a healed cluster is quiet", sent=self.messages - sent, heartbeats=heartbeats)
+
+    def _serve_everybody(self) -> None:
+        """Liveness of clients: whatever was under way has ended, and each is served at once again, by any node."""
+        patience_s = 2 * self.parameters.client_patience_s
+        clients = self.clients
+        self.run_until(self.now + patience_s, lambda: not clients.undecided())
+        for number, client in enumerate(clients.all):
+            node = list(self.nodes.values())[number % len(self.nodes)]
+            asked = len(clients.history)
+            client.begin(Kind.GET if number % 2 else Kind.PUT, clients.keys[number % len(clients.keys)], node)
+            self.run_until(self.now + patience_s, lambda: not clients.undecided())
+            if [one.ending for one in clients.history[asked:]] != [Ending.DONE]:
+                raise InvariantViolation("a healed cluster serves every client", client=client.name, by=node.id)
 
     def _is_whole(self, target: int) -> bool:
         cores = [node.core for node in self.nodes.values()]

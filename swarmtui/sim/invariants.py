@@ -191,8 +191,18 @@ class Observer:
 
     # ---- clients ----
 
-    def acknowledges(self, index: int, term: int) -> None:
-        """A client was told that its write is done: it is what was committed there."""
+    def acknowledges(self, node: SimulatedNode, index: int, term: int) -> None:
+        """A client is told that its write is done: it is what was committed there, and durable on a quorum of disks."""
+        core = node.core
+        assert core is not None
+        holders = {id for id, other in self.nodes.items() if other.disk.holds(index, term)}
+        require(
+            core.members.quorum.reached(holders),
+            "an acknowledged write is durable on a quorum of disks",
+            index=index,
+            term=term,
+            holders=sorted(holders),
+        )
         committed = self.committed.get(index)
         require(
             committed is not None and committed.term == term,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Sequence
 
 from swarmtui.objects import codec
-from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.operations import Put, Result, Transaction
+from swarmtui.objects.records import KeyValue
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.store import Store
 
@@ -26,9 +28,15 @@ class StateMachine:
         self.index = 0
         self.digest = 0
 
-    def apply(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> Sequence[Result]:
+        """What each transaction in it is answered."""
         self.digest = zlib.crc32(entry.data, zlib.crc32(b"%d %d" % (entry.index, entry.term), self.digest))
         self.index = entry.index
+        return ()
+
+    def read(self, key: str) -> KeyValue | None:
+        """Only the store has keys."""
+        return None
 
     def state(self) -> str:
         """A checksum of what the entries made, not of the entries."""
@@ -57,12 +65,15 @@ class StoreMachine(StateMachine):
         super().__init__()
         self.store = Store()
 
-    def apply(self, entry: Entry) -> None:
+    def apply(self, entry: Entry) -> Sequence[Result]:
         super().apply(entry)
         if entry.kind is EntryKind.TRANSACTIONS:
-            self.store.apply(entry.index, entry.term, entry.data)
-        else:
-            self.store.skip(entry.index, entry.term)
+            return self.store.apply(entry.index, entry.term, entry.data)
+        self.store.skip(entry.index, entry.term)
+        return ()
+
+    def read(self, key: str) -> KeyValue | None:
+        return self.store.get(KeyValue, key)
 
     def state(self) -> str:
         return self.store.digest()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
-
-import attrs
 
 from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.core import RaftCore
@@ -26,22 +26,16 @@ from swarmtui.raft.effects import (
     WriteChunk,
 )
 from swarmtui.raft.entries import Entry
-from swarmtui.raft.inputs import Applied, Gap, Input, Proposed, ReadAsked, SnapshotInstalled, SnapshotTaken, Tick
+from swarmtui.raft.inputs import Applied, Gap, Input, SnapshotInstalled, SnapshotTaken, Tick
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.raft.text import effect_line, input_line
+from swarmtui.sim.desk import Desk
 from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
 from swarmtui.sim.files import StoredDisk
 from swarmtui.sim.machine import StateMachine, StoreMachine
 
 if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
-
-
-@attrs.define
-class WaitingWrite:
-    """A proposal that was appended: its outcome is known when `index` is applied."""
-
-    term: int
 
 
 class SimulatedNode:
@@ -61,7 +55,7 @@ class SimulatedNode:
         self.life = 0  # counts starts, so that nothing reaches a later life
         self.paused_until: float | None = None
         self.hung = False  # the disk completes nothing until the next crash
-        self.held_back: list[Input] = []
+        self.held_back: list[Callable[[], None]] = []
         self.tick_at: float | None = None
         self.rate = 1.0
         self.offset = 0.0
@@ -69,9 +63,7 @@ class SimulatedNode:
         self.commit_seen = 0
         self.snapshot_due_after = 0
         self.saving = False
-        self.tickets: dict[int, int] = {}  # reads: what had been acknowledged when they were asked for
-        self.waiting: dict[int, WaitingWrite] = {}  # writes by index
-        self.next_ticket = 1
+        self.desk = Desk(self)
 
     def _new_machine(self) -> StateMachine:
         return StoreMachine() if self.cluster.parameters.with_store else StateMachine()
@@ -121,8 +113,7 @@ class SimulatedNode:
         self.disk.crash()
         self.paused_until = None
         self.held_back.clear()
-        self.tickets.clear()
-        self.waiting.clear()
+        self.desk.close()
 
     def resume(self) -> None:
         """Wake from a pause: first the gap, if this node notices it, then everything that came meanwhile."""
@@ -132,23 +123,37 @@ class SimulatedNode:
         held, self.held_back = self.held_back, []
         if slept > self.cluster.parameters.options.election_timeout_s and self.cluster.rng.random() < 0.8:
             self.feed(Gap())
-        for event in held:
-            self.feed(event)
+        for action in held:
+            action()
         self.schedule_tick()
 
     # ---- inputs and effects ----
 
     def feed(self, event: Input) -> None:
         """Feed and drain; sometimes leave the draining to the next input, as a busy shell does."""
-        core = self.core
-        if core is None:
+        if self.core is None:
             return
         if self.paused_until is not None:
-            self.held_back.append(event)
+            self.held_back.append(partial(self.feed, event))
             return
+        self.take(event)
+        self.pump_soon()
+
+    def take(self, event: Input) -> None:
+        """Feed, and leave what follows from it to the next drain."""
+        assert self.core is not None
+        self.cluster.note(self.id, "<", event)
+        self.core.feed(event, self.clock)
+
+    def when_awake(self, action: Callable[[], None]) -> None:
+        """Now, or, while this node is paused, when it wakes."""
+        if self.paused_until is not None:
+            self.held_back.append(action)
+        else:
+            action()
+
+    def pump_soon(self) -> None:
         cluster = self.cluster
-        cluster.note(self.id, "<", event)
-        core.feed(event, self.clock)
         batching = cluster.parameters.batching
         if batching and cluster.rng.random() < batching:
             cluster.after(cluster.rng.uniform(0, 0.002), self.pump_life, self.life)
@@ -164,6 +169,7 @@ class SimulatedNode:
         core = self.core
         assert core is not None
         cluster = self.cluster
+        self.desk.flush()
         while True:
             effects = core.drain()
             if core.log.commit > self.commit_seen:
@@ -199,26 +205,21 @@ class SimulatedNode:
             if effect.role is Role.LEADER:
                 cluster.observer.leads(self)
         elif isinstance(effect, Accepted):
-            if effect.first_index:
-                self.waiting[effect.first_index] = WaitingWrite(effect.term)
+            self.desk.accepted(effect)
         elif isinstance(effect, ReadReady):
-            cluster.observer.reads(self, self.tickets.pop(effect.ticket), effect.index)
-            cluster.counts["reads"] += 1
+            self.desk.ready(effect)
         elif isinstance(effect, ReadRefused):
-            self.tickets.pop(effect.ticket)
-            cluster.counts["reads refused"] += 1
+            self.desk.read_refused(effect)
         elif isinstance(effect, Refused):
             cluster.counts[f"refused {effect.rule}"] += 1
+            self.desk.refused(effect)
 
     def _apply(self, entries: tuple[Entry, ...]) -> int:
         observer = self.cluster.observer
         for entry in entries:
-            self.machine.apply(entry)
+            results = self.machine.apply(entry)
             observer.applies(self, entry, self.machine.digest)
-            waiting = self.waiting.pop(entry.index, None)
-            if waiting is not None and waiting.term == entry.term:
-                observer.acknowledges(entry.index, entry.term)
-                self.cluster.counts["writes"] += 1
+            self.desk.applied(entry, results)
         return entries[-1].index
 
     def schedule_tick(self) -> None:
@@ -280,7 +281,7 @@ class SimulatedNode:
         self.machine = self._new_machine()
         self.machine.load(self.disk.snapshots[mark])
         self.snapshot_due_after = mark.index + self.cluster.parameters.snapshot_entries
-        self.waiting = {index: write for index, write in self.waiting.items() if index > mark.index}
+        self.desk.passed_over(mark.index)
         self.cluster.observer.restores(self, self.machine.index, self.machine.digest)
         self.cluster.counts["snapshots installed"] += 1
 
@@ -299,23 +300,6 @@ class SimulatedNode:
         mark = SnapshotMark(index, term, core.configuration_at(index), len(data), checksum(data))
         self._to_disk(SaveSnapshot(mark, data))
         self.cluster.counts["snapshots taken"] += 1
-
-    # ---- clients ----
-
-    def propose(self, payloads: tuple[bytes, ...]) -> None:
-        if self.core is not None:
-            self.feed(Proposed(self.new_ticket(), self.core.term, payloads))
-
-    def read(self) -> None:
-        """Asked now, though a paused node will only see it when it wakes."""
-        if self.core is not None:
-            ticket = self.new_ticket()
-            self.tickets[ticket] = self.cluster.observer.acknowledged
-            self.feed(ReadAsked(ticket))
-
-    def new_ticket(self) -> int:
-        self.next_ticket += 1
-        return self.next_ticket
 
     def line(self, mark: str, what: Input | Effect | None) -> str:
         if what is None:

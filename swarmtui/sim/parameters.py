@@ -52,6 +52,10 @@ class Parameters:
     tick_late_s: float = 0.0  # ticks come up to this late
     batching: float = 0.0  # share of inputs that are not drained at once but together with the next
     snapshot_entries: int = 1000  # a node takes a snapshot each so many applied entries
+    clients: int = 0  # of kv, whose histories are judged
+    client_rate: float = 10.0  # operations of one, while it does not wait
+    client_patience_s: float = 1.0
+    keys: int = 2
     with_store: bool = False  # the store as the state machine; else a checksum only
     segment_bytes: int = 0  # the real storage beneath, in segments of this size; 0: a model of it only
 
@@ -91,6 +95,8 @@ def draw_parameters(seed: int) -> Parameters:
         stall_chance=sometimes(0.3, 0.001, 0.02),
         stall_max_s=rng.uniform(0.1, 3.0),
     )
+    with_store, segment_bytes = rng.random() < 0.3, rng.choice([0, 0, 0, 4096, 65536])
+    clients = rng.choice([0, 0, 2, 4, 8])
     return Parameters(
         nodes=rng.choice([1, 2, 3, 3, 3, 4, 5, 5]),
         duration_s=rng.uniform(2.0, 8.0),
@@ -114,6 +120,10 @@ def draw_parameters(seed: int) -> Parameters:
         tick_late_s=sometimes(0.4, 0.0, 0.05),
         batching=sometimes(0.5, 0.0, 0.8),
         snapshot_entries=rng.choice([3, 10, 40, 1000]),
-        with_store=rng.random() < 0.3,
-        segment_bytes=rng.choice([0, 0, 0, 4096, 65536]),
+        with_store=with_store or clients > 0,
+        segment_bytes=segment_bytes,
+        clients=clients,
+        client_rate=rng.choice([2.0, 10.0, 50.0]),
+        client_patience_s=rng.choice([0.2, 1.0, 4.0]),
+        keys=rng.choice([1, 2, 5]),
     )

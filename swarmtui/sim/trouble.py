@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
 
 
+def _ignore(why: str) -> None:
+    """The observer has looked at it; nobody else asked."""
+
+
 class Trouble:
     """Each kind strikes at random moments, at its rate, until `end`; each fault is healed after a while."""
 
@@ -61,16 +65,16 @@ class Trouble:
         node = leader if leader is not None and self.cluster.rng.random() < 0.8 else self._somebody()
         count = self.cluster.rng.choice([1, 1, 1, 3, 10])
         size = self.cluster.rng.randint(1, self.cluster.parameters.payload_bytes_max)
-        node.propose(tuple(node.machine.payload(self.cluster.rng, size) for _ in range(count)))
+        node.desk.propose(tuple(node.machine.payload(self.cluster.rng, size) for _ in range(count)))
 
     def _read(self) -> None:
-        self._somebody().read()
+        self._somebody().desk.read(_ignore)
 
     def _transfer(self) -> None:
         leader = self.cluster.leader
         if leader is not None:
             target = self.cluster.rng.choice(["", self._somebody().id])
-            leader.feed(TransferAsked(leader.new_ticket(), target))
+            leader.feed(TransferAsked(leader.desk.new_ticket(), target))
 
     # ---- trouble ----
 
@@ -186,7 +190,7 @@ class Trouble:
                 self.cluster.rng.expovariate(200.0), self.cluster.nodes[other].feed, LeaderLost(leader.id, term)
             )
         for _ in range(10):
-            self.cluster.after(self.cluster.rng.expovariate(5.0), leader.read)
+            self.cluster.after(self.cluster.rng.expovariate(5.0), leader.desk.read, _ignore)
             self.cluster.after(self.cluster.rng.expovariate(5.0), self._propose)
 
     def _fail_disk(self) -> None:
