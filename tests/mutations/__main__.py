@@ -1,7 +1,9 @@
 """`python -m tests.mutations [NAME…] [--list]`: plant known bugs, one at a time, and show which test turns red.
 
-Each bug is planted in a temporary copy of the package and its tests, so nothing here is touched. Tables are the modules
-`*_mutations.py` beside this file, one per room; each has a tuple MUTATIONS. Exit code 1 if a bug went unnoticed.
+Each bug is planted in a temporary copy of the package and its tests, so nothing here is touched. First the same tests run
+without any bug: they must be green, so that what turns red later is red because of its bug. Tables are the modules
+`*_mutations.py` beside this file, one per room and one of the scenarios of docs/raft.md, which name the one test that must
+turn red; each has a tuple MUTATIONS. Exit code 1 if a bug went unnoticed.
 """
 
 from __future__ import annotations
@@ -16,13 +18,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.mutations.mutation import Mutation
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-COPIED = ("swarmtui", "tests", "pyproject.toml", "cluster.toml", "themes", "README.md", "LICENSE")
+COPIED = ("swarmtui", "tests", "docs", "pyproject.toml", "cluster.toml", "themes", "README.md", "LICENSE")
 TEST_TIMEOUT_S = 180
 SIMULATION = {"SWARMTUI_SIM_SEED": "1000", "SWARMTUI_SIM_SECONDS": "60"}  # the same seeds each time
 
@@ -45,8 +48,9 @@ def plant(mutation: Mutation, root: Path) -> None:
     path.write_text(text.replace(mutation.old, mutation.new))
 
 
-def red_test(mutation: Mutation) -> str | None:
-    """The first test that turns red with this bug, with its reason; None if all stay green."""
+@contextmanager
+def copied() -> Iterator[Path]:
+    """A copy of everything that the tests need, for as long as it is wanted."""
     with tempfile.TemporaryDirectory(prefix="swarmtui-mutation-") as directory:
         copy = Path(directory)
         for name in COPIED:
@@ -55,13 +59,29 @@ def red_test(mutation: Mutation) -> str | None:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
             elif source.exists():
                 shutil.copy2(source, copy / name)
+        yield copy
+
+
+def red_test(mutation: Mutation) -> str | None:
+    """The first test that turns red with this bug, with its reason; None if all stay green."""
+    with copied() as copy:
         plant(mutation, copy)
         return first_failure(copy, mutation.tests)
 
 
+def red_without_a_bug(mutations: list[Mutation]) -> str | None:
+    """The first of all their tests that is red anyway; None if all are green."""
+    with copied() as copy:
+        for tests in dict.fromkeys(mutation.tests for mutation in mutations):
+            red = first_failure(copy, tests)
+            if red:
+                return red
+    return None
+
+
 def first_failure(root: Path, tests: tuple[str, ...]) -> str | None:
     """Run these tests there, up to the first failure."""
-    environment = os.environ | SIMULATION | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | SIMULATION | {"PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=short", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
@@ -90,11 +110,17 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.add_argument("--list", action="store_true", help="name them and the rules they break")
     options = parser.parse_args()
-    unnoticed = []
-    for mutation in chosen(options.names):
-        if options.list:
+    mutations = list(chosen(options.names))
+    if options.list:
+        for mutation in mutations:
             print(f"{mutation.name}: {mutation.rule}")
-            continue
+        return 0
+    red = red_without_a_bug(mutations)
+    if red:
+        raise SystemExit(f"red without any bug, so nothing can be shown: {red}")
+    print(f"all tests of {len(mutations)} mutations are green without a bug", flush=True)
+    unnoticed = []
+    for mutation in mutations:
         began = time.perf_counter()
         red = red_test(mutation)
         seconds = time.perf_counter() - began

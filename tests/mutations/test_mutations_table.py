@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,12 @@ def test_mutation_can_be_planted(mutation):
 def test_names_are_unique():
     names = [mutation.name for mutation in load()]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    "mutation", [m for m in load() if re.match(r"S\d\d-", m.name)], ids=lambda mutation: mutation.name
+)
+def test_mutation_of_a_scenario_names_exactly_its_tests(mutation):
+    number = mutation.name[:3]
+    for test in mutation.tests:
+        assert re.search(rf"::test_{number}_\w+$|::test_script\[{number}_\w+\]$", test)

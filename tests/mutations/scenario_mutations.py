@@ -1,0 +1,137 @@
+"""The bugs that scenarios of docs/raft.md guard against: each turns exactly the tests of its own number red."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SCENARIOS = "tests/raft/test_raft_scenarios.py::"
+
+
+def script(name: str) -> str:
+    return f"tests/raft/test_raft_scripts.py::test_script[{name}]"
+
+
+MUTATIONS = (
+    Mutation(
+        name="S13-leader-that-hears-nobody-goes-on",
+        rule="a leader that can send and not hear is replaced",
+        file="swarmtui/raft/leader.py",
+        old="core, patience = self.core, self.core.options.election_timeout_s",
+        new="core, patience = self.core, self.core.options.election_timeout_s * 1e6",
+        tests=(script("S13_one_way_cut"),),
+    ),
+    Mutation(
+        name="S13-stand-without-asking",
+        rule="a node that can send and not hear raises no term and deposes nobody",
+        file="swarmtui/raft/core.py",
+        old="        if transfer:\n            self.stand(cause, transfer=True)",
+        new="        if True:\n            self.stand(cause, transfer=True)",
+        tests=(script("S13_one_way_cut_of_a_follower"),),
+    ),
+    Mutation(
+        name="S19-old-term-committed-by-counting",
+        rule="only entries of the leader's own term are committed by counting",
+        file="swarmtui/raft/leader.py",
+        old="if index <= log.commit or log.term_at(index) != core.term:",
+        new="if index <= log.commit:",
+        tests=(script("S19_figure_8"), script("S19_figure_8_overwritten")),
+    ),
+    Mutation(
+        name="S20-truncate-on-stale-append",
+        rule="entries that agree are never truncated by a stale append",
+        file="swarmtui/raft/follower.py",
+        old="""            entries = entries[skip:]
+""",
+        new="""            core.truncate(max(previous, log.commit))
+            entries = tuple(entry for entry in entries if entry.index > log.last)
+""",
+        tests=(script("S20_stale_append"),),
+    ),
+    Mutation(
+        name="S21-commit-of-the-unverified-tail",
+        rule="a follower commits only what was verified against the leader's log",
+        file="swarmtui/raft/follower.py",
+        old="core.commit_to(min(message.commit, self.verified))",
+        new="core.commit_to(min(message.commit, log.last))",
+        tests=(script("S21_unverified_tail"),),
+    ),
+    Mutation(
+        name="S24-answer-of-a-former-life-counted",
+        rule="an answer to an earlier session of a peer acknowledges nothing",
+        file="swarmtui/raft/leader.py",
+        old="if progress is None or message.session != progress.session:",
+        new="if progress is None:",
+        tests=(f"{SCENARIOS}test_S24_acknowledgement_of_a_former_life_counts_for_nothing",),
+    ),
+    Mutation(
+        name="S26-overwritten-write-vouches",
+        rule="the report of a write that was overwritten makes nothing durable",
+        file="swarmtui/raft/log.py",
+        old="""            write.vouches = min(write.vouches, after)
+""",
+        new="""            write.vouches = write.vouches
+""",
+        tests=(f"{SCENARIOS}test_S26_report_of_an_overwritten_write_makes_nothing_durable",),
+    ),
+    Mutation(
+        name="S32-snapshot-keeps-a-conflicting-tail",
+        rule="behind a snapshot only entries that agree with it are kept",
+        file="swarmtui/raft/incoming.py",
+        old="""        kept = tuple(log.between(mark.index + 1, log.last)) if log.term_at(mark.index) == mark.term else ()
+""",
+        new="""        kept = tuple(log.between(mark.index + 1, log.last))
+""",
+        tests=(f"{SCENARIOS}test_S32_snapshot_discards_a_log_that_conflicts",),
+    ),
+    Mutation(
+        name="S32-snapshot-discards-what-agrees",
+        rule="entries behind a snapshot that agree with it are kept",
+        file="swarmtui/raft/incoming.py",
+        old="""        kept = tuple(log.between(mark.index + 1, log.last)) if log.term_at(mark.index) == mark.term else ()
+""",
+        new="""        kept = ()
+""",
+        tests=(f"{SCENARIOS}test_S32_snapshot_keeps_what_agrees_behind_it",),
+    ),
+    Mutation(
+        name="S45-read-without-own-commit",
+        rule="a new leader reads only once an entry of its own term is committed",
+        file="swarmtui/raft/leader.py",
+        old="return self.core.log.commit >= self.first_index",
+        new="return True",
+        tests=(script("S45_read_before_own_commit"),),
+    ),
+    Mutation(
+        name="S46-read-without-quorum",
+        rule="a read is confirmed by a quorum that answered after it was asked for",
+        file="swarmtui/raft/leader.py",
+        old="self.reads.confirm(core.members.quorum.agreed(rounds, 0))",
+        new="self.reads.confirm(self.reads.number)",
+        tests=(script("S46_deposed_leader_reads"),),
+    ),
+    Mutation(
+        name="S47-read-confirmed-by-an-old-round",
+        rule="an answer to an earlier round confirms no later read",
+        file="swarmtui/raft/leader.py",
+        old="""        round_is_news = message.round > progress.round
+        if round_is_news:
+            progress.round = min(message.round, self.reads.number)
+""",
+        new="""        round_is_news = True
+        progress.round = self.reads.number
+""",
+        tests=(script("S47_late_answer_confirms_no_later_read"),),
+    ),
+    Mutation(
+        name="S48-read-from-a-lease",
+        rule="a read is never served because the quorum was heard a moment ago",
+        file="swarmtui/raft/leader.py",
+        old="""        core = self.core
+        rounds = {peer: progress.round for peer, progress in self.progress.items()}
+""",
+        new="""        core = self.core
+        rounds = {peer: self.reads.number if self.contact_age() is not None else 0 for peer in self.progress}
+""",
+        tests=(script("S48_no_read_from_a_lease"),),
+    ),
+)
