@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal, TypeVar, cast, get_args
 
+import attrs
 import cattrs
 import msgspec
 
@@ -207,18 +208,30 @@ def encode(value: object) -> bytes:
     """The object as msgpack. Raises MalformedObject for what bytes cannot hold: a lone surrogate, an integer of 65 bits."""
     try:
         if type(value) is Transaction and len(value.operations) == 1 and type(value.operations[0]) is Put:
-            return _pack(_plain_put(value, value.operations[0]))
+            return _pack(_plain_put(value.operations[0], value.session, value.serial, value.lowest, value.since))
         return _pack(plain(value))
     except (OverflowError, UnicodeError) as error:
         raise MalformedObject(f"{_name(type(value))} cannot be written: {error}") from None
 
 
+def encode_request(transaction: Transaction, session: int, serial: int, lowest: int, since: int) -> bytes:
+    """The transaction, of no session so far, as this request of a session. Raises MalformedObject."""
+    if len(transaction.operations) == 1 and type(transaction.operations[0]) is Put:
+        try:
+            return _pack(_plain_put(transaction.operations[0], session, serial, lowest, since))
+        except (OverflowError, UnicodeError) as error:
+            raise MalformedObject(f"Transaction cannot be written: {error}") from None
+    return encode(attrs.evolve(transaction, session=session, serial=serial, lowest=lowest, since=since))
+
+
 def decode(data: bytes, cls: type[T]) -> T:
     """The object of this class or union that `encode` wrote. Raises MalformedObject."""
     if cls is Transaction:
-        put = decode_put(data)
-        if put is not None:
-            return cast(T, Transaction((Put(put.key, put.value, put.expected),)))
+        one = decode_one_put(data)
+        if one is not None:
+            put = one.operations[0]
+            operations = (Put(put.key, put.value, put.expected),)
+            return cast(T, Transaction(operations, one.session, one.serial, one.lowest, one.since))
     try:
         body = _unpack(data)
     except Exception as error:
@@ -276,31 +289,41 @@ class PlainPut(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     expected: int | None = None
 
 
-class _OnePut(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class OnePut(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Such a transaction, as it was read."""
+
     operations: tuple[PlainPut]
+    session: int = 0
+    serial: int = 0
+    lowest: int = 0
+    since: int = 0
 
 
-_unpack_one_put = msgspec.msgpack.Decoder(_OnePut).decode
+_unpack_one_put = msgspec.msgpack.Decoder(OnePut).decode
 
 
-def decode_put(data: bytes) -> PlainPut | None:
-    """The Put that an encoded transaction consists of; None for any other transaction, and for what is none."""
+def decode_one_put(data: bytes) -> OnePut | None:
+    """The encoded transaction if it consists of one Put; None for any other, and for what is none."""
     try:
-        return _unpack_one_put(data).operations[0]
+        return _unpack_one_put(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 
-def _plain_put(transaction: Transaction, put: Put) -> dict[str, Any]:
+def _plain_put(put: Put, session: int, serial: int, lowest: int, since: int) -> dict[str, Any]:
     operation: dict[str, Any] = {"key": put.key, "value": put.value}
     if put.expected is not None:
         operation["expected"] = put.expected
     operation[TAG] = Put.__name__
     body: dict[str, Any] = {"operations": (operation,)}
-    if transaction.session:
-        body["session"] = transaction.session
-    if transaction.serial:
-        body["serial"] = transaction.serial
+    if session:
+        body["session"] = session
+    if serial:
+        body["serial"] = serial
+    if lowest:
+        body["lowest"] = lowest
+    if since:
+        body["since"] = since
     return body
 
 

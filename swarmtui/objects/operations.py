@@ -19,6 +19,7 @@ KEY_BYTES_MAX = 1024
 VALUE_BYTES_MAX = 1024 * 1024
 TRANSACTION_BYTES_MAX = 1536 * 1024  # Docker's limit of a transaction (swarmkit store/memory.go)
 OPERATIONS_MAX = 200  # a transaction
+SESSION_RESULTS_MAX = 4096  # that are kept of one client session: what it has in flight must fit
 
 
 @attrs.frozen
@@ -89,12 +90,17 @@ Operation = Create | Update | Remove | Require | Advance | Put
 
 @attrs.frozen
 class Transaction:
-    """`session` and `serial` name a client's session and the request's number in it (0: without a session); the fields
-    exist from the first format on, sessions themselves come later."""
+    """Operations, and, where a client wants to send them more than once and have them happen once, who asks:
+
+    `session` is a number that the client drew (0: no session), `serial` counts its requests from 1. `lowest` says that it
+    has the answer to every serial below, so their results need not be kept. `since` is a log index that the client had
+    seen when it drew the number: by it the session is opened if it is not known; 0 opens none (`store.sessions`)."""
 
     operations: tuple[Operation, ...]
     session: int = 0
     serial: int = 0
+    lowest: int = 0
+    since: int = 0
 
 
 class Verdict(enum.StrEnum):
@@ -105,6 +111,7 @@ class Verdict(enum.StrEnum):
     EXISTS = "exists"
     ABSENT = "absent"
     INVALID = "invalid"  # malformed or over a limit
+    EXPIRED = "expired"  # its session, or its result in it, is not known any more: this copy of it was not applied
 
 
 @attrs.frozen

@@ -11,6 +11,7 @@ What holds, always:
   refused transaction had done).
 - An object's `version` is the index of the entry that last wrote it. So no two transactions of one entry write the same
   object: `batching` keeps them apart, and `apply` refuses the second.
+- A client's request that names its session and serial is applied once, however often it is in the log (`sessions`).
 - Objects are frozen. Readers, watchers and snapshots share them; freezing the store copies no object.
 - Limits (`validation`) bind who *proposes*. Apply obeys what the log holds: replicas of different versions, each with its
   own limits, must not part ways.

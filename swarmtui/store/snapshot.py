@@ -1,10 +1,12 @@
 """The whole store as bytes and back.
 
 A snapshot is a sequence of blocks, `length u32 | msgpack [section, body]`: first the head (format, index, term, feature
-level, client sessions), then blocks of each table, last the end with the count of objects, so that a snapshot that was
-cut off is never taken for a whole one. Chunks of the stream may be cut anywhere: the reader does not rely on them.
+level, clock and floor of the client sessions), then blocks of the client sessions and of each table, last the end with
+the count of all of them, so that a snapshot that was cut off is never taken for a whole one. Chunks of the stream may be
+cut anywhere: the reader does not rely on them.
 
-Rows of `kv` are arrays [key, version, created_at, updated_at, value], other records maps as `objects.codec` writes them.
+Rows of `kv` are arrays [key, version, created_at, updated_at, value], those of client sessions as `store.sessions` makes
+them, other records maps as `objects.codec` writes them. Format 1 had no client sessions: it is read, never written.
 """
 
 from __future__ import annotations
@@ -19,13 +21,17 @@ import msgspec
 
 from swarmtui.objects import codec
 from swarmtui.objects.records import TABLES, Record
+from swarmtui.store.sessions import FrozenSessions, session_of_row
 from swarmtui.store.shards import FrozenShards, Shards
 from swarmtui.store.tables import KV
 
-SNAPSHOT_FORMAT = 1
+SNAPSHOT_FORMAT = 2
+OLDEST_FORMAT = 1  # that is still read
+SESSIONS = "sessions"
 BLOCK_BYTES = 256 * 1024  # aimed at
 BLOCK_BYTES_MAX = 16 * 1024 * 1024  # believed
 RECORDS_A_BLOCK = 64
+SESSIONS_A_BLOCK = 8  # each at most some 100 KiB, almost always a few bytes
 ROW_OVERHEAD_BYTES = 48
 
 _LENGTH = struct.Struct(">I")
@@ -39,14 +45,13 @@ class MalformedSnapshot(Exception):
 
 @attrs.frozen
 class Frozen:
-    """The store as it was at `index`. Never changes, so any thread may read it. `tables` are rows by table and id;
-    `sessions` is the section of client sessions, empty in this version."""
+    """The store as it was at `index`. Never changes, so any thread may read it. `tables` are rows by table and id."""
 
     index: int
     term: int
     feature_level: int
     tables: Mapping[str, Mapping[str, Any]]
-    sessions: tuple[Any, ...] = ()
+    sessions: FrozenSessions = FrozenSessions()
 
     def chunks(self) -> Iterator[bytes]:
         """The snapshot, a few hundred KiB at a time."""
@@ -55,10 +60,12 @@ class Frozen:
             "index": self.index,
             "term": self.term,
             "feature_level": self.feature_level,
-            "sessions": list(self.sessions),
+            SESSIONS: [self.sessions.clock, self.sessions.floor],
         }
         yield _block("head", head)
-        count = 0
+        count = len(self.sessions.sessions)
+        for body in _session_blocks(self.sessions):
+            yield _block(SESSIONS, body)
         for name, rows in self.tables.items():
             count += len(rows)
             for body in _key_blocks(rows) if name == KV else _record_blocks(rows):
@@ -69,6 +76,12 @@ class Frozen:
 def _block(section: str, body: Any) -> bytes:
     data = _pack([section, body])
     return _LENGTH.pack(len(data)) + data
+
+
+def _session_blocks(sessions: FrozenSessions) -> Iterator[list[Any]]:
+    rows = iter(sessions.rows())
+    while body := list(islice(rows, SESSIONS_A_BLOCK)):
+        yield body
 
 
 def _record_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
@@ -96,19 +109,22 @@ def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     head = _head(next(blocks, None))
     tables: dict[str, Any] = {name: {} for name in TABLES}
     tables[KV] = keys = Shards()
+    sessions: list[Any] = []
     count = 0
     for section, body in blocks:
         if section == "end":
             if body != count or next(blocks, None) is not None:
                 raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
             tables[KV] = keys.freeze()
-            return attrs.evolve(head, tables=tables)
-        if section not in tables or not isinstance(body, list):
+            return attrs.evolve(head, tables=tables, sessions=attrs.evolve(head.sessions, sessions=tuple(sessions)))
+        if (section not in tables and section != SESSIONS) or not isinstance(body, list):
             raise MalformedSnapshot(f"a block of section {section!r}")
         count += len(body)
         try:
             if section == KV:
                 _read_keys(keys, body)
+            elif section == SESSIONS:
+                sessions += [session_of_row(row) for row in body]
             else:
                 _read_records(tables[section], TABLES[section], body)
         except (codec.MalformedObject, TypeError, ValueError) as error:
@@ -120,11 +136,14 @@ def _head(block: tuple[Any, Any] | None) -> Frozen:
     if block is None or block[0] != "head" or not isinstance(block[1], dict):
         raise MalformedSnapshot("the first block is no head")
     head = block[1]
-    if head.get("format") != SNAPSHOT_FORMAT:
-        raise MalformedSnapshot(f"snapshot format {head.get('format')}, this version reads {SNAPSHOT_FORMAT}")
+    version = head.get("format")
+    if type(version) is not int or not OLDEST_FORMAT <= version <= SNAPSHOT_FORMAT:
+        reads = f"{OLDEST_FORMAT} to {SNAPSHOT_FORMAT}"
+        raise MalformedSnapshot(f"snapshot format {version}, this version reads {reads}")
     try:
         index, term, level = (int(head[name]) for name in ("index", "term", "feature_level"))
-        sessions = tuple(head["sessions"])
+        clock, floor = head[SESSIONS] if version > OLDEST_FORMAT else (0.0, 0)
+        sessions = FrozenSessions(float(clock), int(floor))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MalformedSnapshot(f"a head without {error}") from None
     return Frozen(index, term, level, {}, sessions)

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterable
 from typing import Any, TypeVar, cast
 
 from swarmtui.objects import codec
-from swarmtui.objects.operations import Result, Transaction, Verdict
+from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
 from swarmtui.store.judge import judge, put_conflict
+from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import Frozen, read_snapshot
 from swarmtui.store.tables import KV, KeyRow, NamedTable, Tables
 from swarmtui.store.watch import WATCH_CHANGES_MAX, History, RawChange, Watch
@@ -32,6 +33,7 @@ class Store:
         self.term = 0
         self.feature_level = FEATURE_LEVEL
         self._tables = Tables()
+        self._sessions = Sessions()
         self._history = History()
         self._watches: list[Watch] = []
 
@@ -45,6 +47,7 @@ class Store:
             time, transactions = codec.decode_transactions(data)
         except codec.MalformedObject as error:
             return [Result(Verdict.INVALID, index, str(error))]
+        self._sessions.advance(time)
         changes: list[RawChange] = []
         done = Result(Verdict.DONE, index)
         results = [self._apply_one(encoded, index, time, done, changes) for encoded in transactions]
@@ -67,30 +70,47 @@ class Store:
         self.term = term
 
     def _apply_one(self, encoded: bytes, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
-        put = codec.decode_put(encoded)
-        if put is not None:
-            result = self._put(put, index, time, done, changes)
-            if result is not None:
-                return result
+        one = codec.decode_one_put(encoded)
+        if one is None:
+            return self._apply_any(encoded, index, time, changes)
+        if not one.session:
+            return self._put(one.operations[0], index, time, done, changes)
+        session = self._sessions.enter(one.session, one.serial, one.lowest, one.since, index)
+        if isinstance(session, Result):
+            return session
+        result = self._put(one.operations[0], index, time, done, changes)
+        self._sessions.keep(session, one.serial, result)
+        return result
+
+    def _apply_any(self, encoded: bytes, index: int, time: float, changes: list[RawChange]) -> Result:
+        """`_apply_one` of whatever it is."""
         try:
-            transaction = codec.decode(encoded, Transaction)
+            asked = codec.decode(encoded, Transaction)
         except codec.MalformedObject as error:
             return Result(Verdict.INVALID, index, str(error))
+        if not asked.session:
+            return self._judge(asked, index, time, changes)
+        session = self._sessions.enter(asked.session, asked.serial, asked.lowest, asked.since, index)
+        if isinstance(session, Result):
+            return session
+        result = self._judge(asked, index, time, changes)
+        self._sessions.keep(session, asked.serial, result)
+        return result
+
+    def _judge(self, transaction: Transaction, index: int, time: float, changes: list[RawChange]) -> Result:
         result, written = judge(self._tables, transaction, index, time)
         changes.extend(written)
         return result
 
-    def _put(
-        self, put: codec.PlainPut, index: int, time: float, done: Result, changes: list[RawChange]
-    ) -> Result | None:
-        """`judge` of a transaction that is one Put, without the objects in between. None: take the long way, which
-        answers the same (tests/store holds one against the other)."""
+    def _put(self, put: codec.PlainPut, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
+        """`judge` of a transaction that is one Put, without the objects in between; the rarer cases take the long way,
+        which answers the same (tests/store holds one against the other)."""
         key, expected = put.key, put.expected
         keys = self._tables.kv.shards
         before: KeyRow | None = keys.get(key)
         found = 0 if before is None else before[0]
         if found == index:
-            return None
+            return self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
         if expected is not None and found != expected:
             return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
         after: KeyRow = (index, time if before is None else before[1], time, put.value)
@@ -160,7 +180,7 @@ class Store:
     def freeze(self) -> Frozen:
         """The store as it is now, for a snapshot: no object is touched, and of `kv` not even the dictionaries."""
         tables = {name: table.freeze() for name, table in self._tables.by_name.items()}
-        return Frozen(self.index, self.term, self.feature_level, tables)
+        return Frozen(self.index, self.term, self.feature_level, tables, self._sessions.freeze())
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Becomes what a snapshot holds. Raises MalformedSnapshot, and then nothing has changed."""
@@ -171,7 +191,9 @@ class Store:
         tables = Tables()
         for name, rows in frozen.tables.items():
             tables.by_name[name].load(rows)
-        self._tables = tables
+        sessions = Sessions()
+        sessions.load(frozen.sessions)
+        self._tables, self._sessions = tables, sessions
         self.index, self.term, self.feature_level = frozen.index, frozen.term, frozen.feature_level
         self._history.restart(self.index)
         for watch in tuple(self._watches):
@@ -180,7 +202,11 @@ class Store:
     def digest(self) -> str:
         """A checksum of everything in the store but its index: equal on replicas that applied the same entries."""
         sha = hashlib.sha256()
-        for name, rows in self.freeze().tables.items():
+        frozen = self.freeze()
+        sessions = frozen.sessions
+        clock = sessions.clock if sessions.sessions else 0.0
+        sha.update(codec.encode((clock, sessions.floor, list(sessions.rows()))))
+        for name, rows in frozen.tables.items():
             for id in sorted(rows):
                 row = rows[id]
                 sha.update(codec.encode((name, id, row if name == KV else codec.plain(row))))

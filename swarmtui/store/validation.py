@@ -47,6 +47,8 @@ def check(transaction: Transaction, encoded_bytes: int | None = None) -> str | N
     count = len(transaction.operations)
     if not 1 <= count <= OPERATIONS_MAX:
         return f"a transaction has 1 to {OPERATIONS_MAX} operations, not {count}"
+    if transaction.session and transaction.serial < 1:
+        return f"requests of a session are counted from 1, not {transaction.serial}"
     for operation in transaction.operations:
         fault = next(_CHECKS[type(operation)](operation), None)
         if fault is not None:

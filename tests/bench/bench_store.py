@@ -19,12 +19,14 @@ from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.store import Store
 from swarmtui.store.batching import split
+from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import read_snapshot
 from swarmtui.store.validation import check
 
 VALUE_BYTES = 256
 BATCH = 1000
 ROUNDS = 20
+IN_FLIGHT = 100  # of a session
 
 
 def best_us(what: str, work: Callable[[], object]) -> None:
@@ -50,15 +52,28 @@ def costs() -> None:
     watched = Store()
     watch = watched.watch()
 
+    in_session = [
+        codec.encode_request(each, 2**63 + 5, at, max(1, at - IN_FLIGHT), 1) for at, each in enumerate(some, 1)
+    ]
+    session_entry = codec.encode_transactions(in_session, 1.0)
+    in_sessions = Store()
+
+    def apply_in_session() -> None:
+        in_sessions._sessions = Sessions()
+        in_sessions.apply(in_sessions.index + 1, 1, session_entry)
+
     def apply_watched() -> None:
         watched.apply(watched.index + 1, 1, entry)
         watch.take()
 
     best_us("encode", lambda: [codec.encode(each) for each in some])
+    best_us("encode in a session", lambda: [codec.encode_request(each, 2**63 + 5, 1000, 900, 1) for each in some])
+    best_us("decode in a session", lambda: [codec.decode(each, Transaction) for each in in_session])
     best_us("decode", lambda: [codec.decode(each, Transaction) for each in encoded])
     best_us("check against the limits", lambda: [check(each, len(data)) for data, each in pairs])
     best_us("split into entries", lambda: split(pairs, 1024 * 1024))
     best_us("apply", lambda: store.apply(store.index + 1, 1, entry))
+    best_us("apply in a session", apply_in_session)
     best_us("apply and take from a watch", apply_watched)
 
 

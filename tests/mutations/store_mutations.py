@@ -7,6 +7,7 @@ from tests.mutations.mutation import Mutation
 OPERATIONS = ("tests/store/test_store_operations.py",)
 APPLY = ("tests/store/test_store_apply.py",)
 WATCH = ("tests/store/test_store_watch.py",)
+SESSIONS = ("tests/store/test_store_sessions.py",)
 SNAPSHOT = ("tests/store/test_store_snapshot.py",)
 
 MUTATIONS = (
@@ -106,8 +107,8 @@ MUTATIONS = (
         name="one-version-for-two-writes",
         rule="two transactions of one entry never write the same object",
         file="swarmtui/store/store.py",
-        old="        if found == index:\n            return None",
-        new="        if False:\n            return None",
+        old="        if found == index:\n",
+        new="        if False:\n",
         tests=APPLY,
     ),
     Mutation(
@@ -173,5 +174,101 @@ MUTATIONS = (
         old='    raise MalformedSnapshot(f"the snapshot ends after {count} objects without its end block")',
         new="    tables[KV] = keys.freeze()\n    return attrs.evolve(head, tables=tables)",
         tests=SNAPSHOT,
+    ),
+    Mutation(
+        name="sessions-forgotten-at-a-snapshot",
+        rule="a request is applied once, across snapshots",
+        file="swarmtui/store/snapshot.py",
+        old="sessions=attrs.evolve(head.sessions, sessions=tuple(sessions))",
+        new="sessions=head.sessions",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="floor-forgotten-at-a-snapshot",
+        rule="a session that was forgotten never comes back",
+        file="swarmtui/store/snapshot.py",
+        old="FrozenSessions(float(clock), int(floor))",
+        new="FrozenSessions(float(clock), 0)",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="forgotten-session-comes-back",
+        rule="a session that was forgotten never comes back",
+        file="swarmtui/store/sessions.py",
+        old="        self.floor = max(self.floor, session.since)\n",
+        new="",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="sessions-expire-by-the-local-clock",
+        rule="apply is a function of the store and the entry",
+        file="swarmtui/store/sessions.py",
+        old='        """An entry of this time begins."""\n',
+        new='        """An entry of this time begins."""\n        import time as clock\n\n        time = clock.time()\n',
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="clock-of-sessions-goes-back",
+        rule="the clock of sessions is the highest time of an entry",
+        file="swarmtui/store/sessions.py",
+        old="        if time > self.clock:\n",
+        new="        if True:\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="result-not-kept",
+        rule="a repeat is answered with the first result",
+        file="swarmtui/store/sessions.py",
+        old="            session.results[serial] = result.index\n",
+        new="            session.lowest = max(session.lowest, serial + 1)\n            return\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="refusal-not-kept",
+        rule="a repeat is answered with the first result, a refusal too",
+        file="swarmtui/store/sessions.py",
+        old="            session.results[serial] = result\n            session.text += len(result.text)\n",
+        new="            return\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="another-session's-serial",
+        rule="serials are counted in each session",
+        file="swarmtui/store/sessions.py",
+        old="        session = self._by_id.get(id)\n",
+        new="        session = self._by_id.get(id) or next(iter(self._by_id.values()), None)\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="discarded-request-applied-again",
+        rule="a request whose result is not kept any more is refused",
+        file="swarmtui/store/sessions.py",
+        old="        if serial < session.lowest:\n",
+        new="        if False:\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="unknown-session-opened-by-any-request",
+        rule="an unknown session is opened by what its client had seen, above all that was forgotten",
+        file="swarmtui/store/sessions.py",
+        old="            if not self.floor < since <= index:\n",
+        new="            if since > index:\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="session-in-use-forgotten-first",
+        rule="of too many sessions the one that was not used for longest is forgotten",
+        file="swarmtui/store/sessions.py",
+        old="            self._by_id.move_to_end(id)\n",
+        new="",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="only-puts-are-applied-once",
+        rule="every transaction of a session is applied once",
+        file="swarmtui/store/store.py",
+        old="        if not asked.session:\n            return self._judge",
+        new="        if True:\n            return self._judge",
+        tests=(*SESSIONS, *APPLY),
     ),
 )

@@ -13,7 +13,7 @@ from swarmtui.objects.codec import MalformedObject
 from swarmtui.objects.dispatch import DispatchMessage
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import NodeBirth
-from swarmtui.objects.operations import Operation, Put, Result, Transaction
+from swarmtui.objects.operations import Operation, Put, Remove, Result, Transaction
 from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task
 from swarmtui.objects.specs import GlobalMode, ServiceMode, ServiceSpec
 
@@ -92,15 +92,31 @@ def test_a_state_that_does_not_exist_is_refused() -> None:
         codec.from_plain({**task, "desired_state": 7}, Task)
 
 
-@given(st.builds(Transaction, st.tuples(st.from_type(Put)), st.integers(0, 3), st.integers(0, 3)))
+requests = [st.integers(0, 2**64 - 1)] * 4
+
+
+@given(st.builds(Transaction, st.tuples(st.from_type(Put)), *requests))
 def test_the_short_way_writes_the_bytes_and_reads_the_objects_of_the_long_one(transaction: Transaction) -> None:
     data = codec.encode(transaction)
     assert data == msgspec.msgpack.encode(codec.plain(transaction))
     assert codec.from_plain(msgspec.msgpack.decode(data), Transaction) == transaction
-    short = codec.decode_put(data)
-    assert (short is None) == bool(transaction.session or transaction.serial)
-    if short is not None:
-        assert (Put(short.key, short.value, short.expected),) == transaction.operations
+    short = codec.decode_one_put(data)
+    assert short is not None
+    assert codec.decode(data, Transaction) == transaction
+
+
+@given(st.tuples(st.from_type(Put) | st.just(Remove("kv", "a"))), st.tuples(*requests))
+def test_a_request_is_the_transaction_with_its_numbers(
+    operations: tuple[Operation], numbers: tuple[int, int, int, int]
+) -> None:
+    request = codec.encode_request(Transaction(operations), *numbers)
+    assert codec.decode(request, Transaction) == Transaction(operations, *numbers)
+
+
+def test_a_request_that_bytes_cannot_hold_is_malformed() -> None:
+    for operation in (Put("a", b"", 2**70), Remove("kv", "a", 2**70)):
+        with pytest.raises(MalformedObject):
+            codec.encode_request(Transaction((operation,)), 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +135,7 @@ def test_the_short_way_writes_the_bytes_and_reads_the_objects_of_the_long_one(tr
 )
 def test_what_the_short_way_takes_the_long_one_would_take(operation: dict[str, object]) -> None:
     data = msgspec.msgpack.encode({"operations": [{"is": "Put", **operation}]})
-    assert codec.decode_put(data) is None
+    assert codec.decode_one_put(data) is None
 
 
 @given(st.binary(max_size=64))

@@ -68,7 +68,10 @@ operations: st.SearchStrategy[Operation] = st.one_of(
     ),
     st.builds(Put, ids, st.binary(max_size=2), versions),
 )
-transactions = st.lists(operations, max_size=4).map(lambda some: Transaction(tuple(some)))
+numbers = st.integers(0, 3)
+transactions = st.builds(
+    Transaction, st.lists(operations, max_size=4).map(tuple), st.integers(0, 2), numbers, numbers, numbers
+)
 entries = st.lists(transactions, max_size=3).map(
     lambda some: codec.encode_transactions([codec.encode(each) for each in some], 5.0)
 )
@@ -128,7 +131,7 @@ def test_the_short_way_of_a_single_put_answers_as_the_long_way(log: list[bytes])
     with pytest.MonkeyPatch.context() as patch:
         short = Store()
         short_results = [short.apply(index, 1, data) for index, data in enumerate(log, 1)]
-        patch.setattr(codec, "decode_put", lambda data: None)
+        patch.setattr(codec, "decode_one_put", lambda data: None)
         long = Store()
         assert short_results == [long.apply(index, 1, data) for index, data in enumerate(log, 1)]
         assert short.digest() == long.digest()

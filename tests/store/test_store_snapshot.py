@@ -99,13 +99,17 @@ def test_a_flipped_bit_is_refused_or_read_and_never_a_crash(data: st.DataObject)
 
 def test_a_newer_format_is_refused_with_both_numbers() -> None:
     head = msgspec.msgpack.encode(["head", {"format": 9}])
-    with pytest.raises(MalformedSnapshot, match="snapshot format 9, this version reads 1"):
+    with pytest.raises(MalformedSnapshot, match="snapshot format 9, this version reads 1 to 2"):
         read_snapshot([len(head).to_bytes(4, "big") + head])
 
 
-def test_the_section_of_client_sessions_is_there_and_empty(filled: Log) -> None:
-    first = next(iter(filled.store.freeze().chunks()))
-    assert msgspec.msgpack.decode(first[4:])[1]["sessions"] == []
+def test_a_snapshot_of_the_format_before_client_sessions_is_read() -> None:
+    head = {"format": 1, "index": 9, "term": 2, "feature_level": 1, "sessions": []}
+    blocks = [["head", head], ["kv", [["a", 3, 1.0, 2.0, b"x"]]], ["end", 1]]
+    store = Store()
+    store.restore(len(data).to_bytes(4, "big") + data for data in map(msgspec.msgpack.encode, blocks))
+    assert (store.index, store.term) == (9, 2)
+    assert [(pair.id, pair.version, pair.value) for pair in store.all(KeyValue)] == [("a", 3, b"x")]
 
 
 def test_an_empty_store_has_a_snapshot_too() -> None:
