@@ -88,7 +88,7 @@ class Candidate:
 
     def receive(self, message: AnyMessage) -> None:
         if type(message) is ReadRequest:
-            self.core.refuse_read(message.source, message.ticket, "no leader")
+            self.core.reads.refuse(message.source, message.ticket, "no leader")
 
     def on_vote_reply(self, message: VoteReply) -> None:
         """Grants count only for the very election that asked; refusals come from any term up to ours."""

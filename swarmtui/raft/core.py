@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from swarmtui.raft.belonging import Belonging
 from swarmtui.raft.candidate import Candidate
 from swarmtui.raft.compaction import on_snapshot_taken
 from swarmtui.raft.configuration import Configuration
@@ -17,7 +18,6 @@ from swarmtui.raft.effects import (
     Effect,
     HardState,
     Narrate,
-    ReadReady,
     Refused,
     RoleChanged,
     Send,
@@ -52,7 +52,6 @@ from swarmtui.raft.log import Log, Restored
 from swarmtui.raft.members import Members
 from swarmtui.raft.messages import (
     Message,
-    ReadReply,
     SnapshotMark,
     VoteReply,
 )
@@ -107,9 +106,10 @@ class RaftCore:
         self._commit_written = restored.hard_state.commit
         self._vote_reply: VoteReply | None = None  # granted, waiting for its vote to be durable
         self.voted_at: float | None = None
-        self.reads = AwaitingApply(first_number=int(draw() * READ_NUMBERS))
+        self.reads = AwaitingApply(self, first_number=int(draw() * READ_NUMBERS))
         self._effects: list[Effect] = []
         self.role: Follower | Candidate | Leader = Follower(self, "", self._first_timer())
+        self.belonging = Belonging(self)
         self._inputs: dict[type, Callable[[Any], None]] = {
             Tick: self._on_tick,
             Gap: self._on_gap,
@@ -184,8 +184,12 @@ class RaftCore:
         if isinstance(self.role, Leader):
             self.role.propose(event)
         else:
-            known = f"the leader is {self.name(self.role.leader)}" if self.role.leader else "no leader is known"
-            self.emit(Refused(event.ticket, "not-leader", f"{self.name(self.node_id)} does not lead, {known}"))
+            self._refuse(event.ticket)
+
+    def _refuse(self, ticket: int) -> None:
+        """Only a leader does what is asked."""
+        known = f"the leader is {self.name(self.role.leader)}" if self.role.leader else "no leader is known"
+        self.emit(Refused(ticket, "not-leader", f"{self.name(self.node_id)} does not lead, {known}"))
 
     def _on_written(self, event: Written) -> None:
         if not self.log.complete(event.sequence):
@@ -199,7 +203,7 @@ class RaftCore:
     def _on_applied(self, event: Applied) -> None:
         require(event.index <= self.handed, "applied <= handed", applied=event.index, handed=self.handed)
         self.applied = max(self.applied, event.index)
-        self.serve_reads()
+        self.reads.serve()
 
     def _on_unreachable(self, event: Unreachable) -> None:
         self.unreachable.add(event.peer)
@@ -211,15 +215,15 @@ class RaftCore:
 
     def _on_transfer_asked(self, event: TransferAsked) -> None:
         if isinstance(self.role, Leader):
-            self.role.begin_transfer(event.ticket, event.target)
+            self.role.transfer.ask(event.ticket, event.target)
         else:
-            self.emit(Refused(event.ticket, "not-leader", f"{self.name(self.node_id)} does not lead"))
+            self._refuse(event.ticket)
 
     def _on_members_asked(self, event: MembersAsked) -> None:
         if isinstance(self.role, Leader):
-            self.emit(Refused(event.ticket, "members", "members cannot be changed yet"))
+            self.role.membership.ask(event)
         else:
-            self.emit(Refused(event.ticket, "not-leader", f"{self.name(self.node_id)} does not lead"))
+            self._refuse(event.ticket)
 
     def _on_campaign_asked(self, event: CampaignAsked) -> None:
         if not isinstance(self.role, Leader) and self.role.contact_age() is None:
@@ -261,7 +265,7 @@ class RaftCore:
 
     def begin_election(self, cause: str, *, transfer: bool = False, timer: ElectionTimer | None = None) -> None:
         """Ask for pre-votes, or stand at once if the leader itself wishes it; not while it would be in vain."""
-        if not self.is_voter or self.incoming.is_installing or self.disk_is_stuck():
+        if not self.belonging.may_campaign or self.incoming.is_installing or self.disk_is_stuck():
             if not isinstance(self.role, Leader):
                 self.role.timer = self.new_timer()
             return
@@ -323,21 +327,18 @@ class RaftCore:
     def append(self, entries: Sequence[Entry]) -> None:
         self.log.append(entries)
         if self.members.append(entries):
-            self._members_changed()
+            self.belonging.changed()
 
     def truncate(self, after: int) -> None:
         self.narrate("truncated", after=after, last=self.log.last)
         self.log.truncate(after)
         if self.members.truncate(after):
-            self._members_changed()
-
-    def _members_changed(self) -> None:
-        if isinstance(self.role, Leader):
-            self.role.meet_members()
-        self.narrate("members", configuration=str(self.members.current), since=self.members.index)
+            self.belonging.changed()
 
     def commit_to(self, index: int) -> None:
         self.log.commit_to(index)
+        if index >= self.belonging.settles_at:
+            self.belonging.settled()
 
     def restart_at(self, mark: SnapshotMark, kept: Sequence[Entry]) -> None:
         """The snapshot is installed: log, members and state begin there."""
@@ -345,8 +346,8 @@ class RaftCore:
         self.members.restart_at(mark.configuration, mark.index, kept)
         self.snapshot = mark
         self.applied = self.handed = mark.index
-        self._members_changed()
-        self.serve_reads()
+        self.belonging.changed()
+        self.reads.serve()
 
     def write_now(self) -> None:
         """Emit everything that changed since the last Write as one; the commit index travels along for free."""
@@ -365,30 +366,6 @@ class RaftCore:
         if ready > self.handed and not self.incoming.is_installing:
             self.emit(Apply(tuple(self.log.between(self.handed + 1, ready))))
             self.handed = ready
-
-    # ---- reads ----
-
-    def read_when_applied(self, index: int, ticket: int) -> None:
-        self.reads.add(index, ticket)
-        self.serve_reads()
-
-    def serve_reads(self) -> None:
-        for index, ticket in self.reads.take(self.applied):
-            self.emit(ReadReady(ticket, index))
-
-    def refuse_read(self, source: str, ticket: int, reason: str) -> None:
-        """Tell the follower that asked."""
-        self.send(
-            ReadReply(
-                cluster=self.cluster,
-                source=self.node_id,
-                target=source,
-                term=self.term,
-                ticket=ticket,
-                index=0,
-                reason=reason,
-            )
-        )
 
     # ---- saying things ----
 

@@ -112,7 +112,7 @@ class Follower:
         elif type(message) is ReadReply:
             self.on_read_reply(message)
         elif type(message) is ReadRequest:
-            self.core.refuse_read(message.source, message.ticket, "not the leader")
+            self.core.reads.refuse(message.source, message.ticket, "not the leader")
         elif type(message) is TimeoutNow and message.source == self.leader:
             self.core.begin_election("asked by transfer", transfer=True)
 
@@ -209,7 +209,7 @@ class Follower:
         if waiting is None:
             return
         if message.index:
-            self.core.read_when_applied(message.index, waiting.ticket)
+            self.core.reads.add(message.index, waiting.ticket)
         else:
             self.core.emit(ReadRefused(waiting.ticket, message.reason))
 

@@ -41,6 +41,11 @@ def check(core: RaftCore) -> None:
         raise InvariantViolation(
             "base <= snapshot <= applied", base=log.base, snapshot=core.snapshot.index, applied=core.applied
         )
+    members = core.members
+    if members.index > commit and members.previous is not members.current and members.previous_index > commit:
+        raise InvariantViolation(
+            "one change of members at a time", previous=members.previous_index, current=members.index, commit=commit
+        )
     for peer, progress in core.progress.items():
         if not progress.match < progress.next <= last + 1:
             raise InvariantViolation(

@@ -8,31 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import attrs
-
-from swarmtui.raft.changes import why_not_next
-from swarmtui.raft.configuration import InvalidConfiguration, decode_configuration
 from swarmtui.raft.effects import Accepted, ReadRefused, Refused, Role
 from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
 from swarmtui.raft.inputs import Proposed
-from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply, TimeoutNow
+from swarmtui.raft.membership import LeaderMembership
+from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import Read, ReadRounds
 from swarmtui.raft.replication import Replication
+from swarmtui.raft.transfer import Transfer
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
 
 NEVER = float("-inf")
-
-
-@attrs.define
-class Transfer:
-    """Handing over to `target`; ends by success, by losing the lead, or at `gives_up_at`."""
-
-    target: str
-    gives_up_at: float
-    asked: bool = False
 
 
 class Leader:
@@ -48,7 +37,8 @@ class Leader:
         self.first_index = core.log.last + 1
         self.replication = Replication(core)
         self.reads = ReadRounds()
-        self.transfer: Transfer | None = None
+        self.transfer = Transfer(self)
+        self.membership = LeaderMembership(self)
         self.heartbeat_at = core.now + core.options.heartbeat_s
         self.contact_check_at = core.now + core.options.election_timeout_s
         self.notice_at: float | None = None
@@ -65,6 +55,7 @@ class Leader:
     def meet_members(self) -> None:
         """The configuration changed: know exactly its members."""
         self.replication.meet(self.core.members.ids)
+        self.membership.met()
 
     # ---- time ----
 
@@ -72,7 +63,7 @@ class Leader:
         due = min(self.heartbeat_at, self.contact_check_at)
         if self.notice_at is not None:
             due = min(due, self.notice_at)
-        if self.transfer is not None:
+        if self.transfer.target:
             due = min(due, self.transfer.gives_up_at)
         oldest = self.core.log.oldest_write_at
         return due if oldest is None else min(due, oldest + self.core.disk_patience_s)
@@ -84,15 +75,14 @@ class Leader:
         if core.disk_is_stuck():
             core.follow(core.term, "", f"own disk completed no write for {core.disk_patience_s * 1000:.0f} ms")
             return
-        if self.transfer is not None and now >= self.transfer.gives_up_at:
-            core.narrate("transfer given up", target=core.name(self.transfer.target))
-            self.transfer = None
+        self.transfer.tick()
         if now >= self.heartbeat_at:
             self.heartbeat_at = now + core.options.heartbeat_s
             if self.reads.waiting and self._may_read():
                 self.reads.begin(core.log.commit)  # whatever became of the round before
             self.replication.heartbeat(self.reads.number)
             self._confirm_reads()
+            self.membership.tick()
         if self.notice_at is not None and now >= self.notice_at:
             self.notice_at = None
             self.replication.notice(self.notice_commit, self.reads.number)
@@ -122,30 +112,26 @@ class Leader:
         core.follow(
             core.term,
             "",
-            f"lost contact to a quorum: {len(heard)} of {len(core.members.voters)} voters heard within "
-            f"{patience * 1000:.0f} ms, {quorum.needed} needed",
+            f"lost contact to a quorum: {quorum.count(heard)} voters heard within "
+            f"{patience * 1000:.0f} ms, {quorum.needs} needed",
         )
         return False
 
     def heard(self) -> tuple[str, ...]:
-        """Voters that answered within an election timeout and whose connection is not known to be broken."""
-        core, progress = self.core, self.progress
-        oldest = core.now - core.options.election_timeout_s
-        return tuple(
-            id
-            for id in core.members.voters
-            if id == core.node_id
-            or (
-                (peer := progress.get(id)) is not None
-                and peer.connected
-                and peer.heard_at is not None
-                and peer.heard_at > oldest
-            )
-        )
+        """The voters that answer."""
+        return tuple(id for id in self.core.members.voters if self.answers(id))
+
+    def answers(self, id: str) -> bool:
+        """Whether this member answered within an election timeout and its connection is not known to be broken."""
+        core, peer = self.core, self.progress.get(id)
+        if peer is None or not peer.connected or peer.heard_at is None:
+            return id == core.node_id
+        return peer.heard_at > core.now - core.options.election_timeout_s
 
     def gap(self) -> None:
         self.silent_since = self.core.now
         self.contact_check_at = self.core.now + self.core.options.election_timeout_s
+        self.membership.gap()
 
     def end(self) -> None:
         """No longer leading: every read that was not decided is refused."""
@@ -169,38 +155,22 @@ class Leader:
         core = self.core
         if proposal.term != core.term:
             return "wrong-term", f"proposed for term {proposal.term}, this node leads term {core.term}"
-        if self.transfer is not None:
-            return "transfer", f"leadership is being handed to {core.name(self.transfer.target)}"
+        if self.transfer.target:
+            return "transfer", self.transfer.why_busy()
         waiting_bytes = core.log.bytes_behind(core.applied)
         if waiting_bytes > core.options.uncommitted_bytes_max:
             return "overload", f"{waiting_bytes} bytes wait, at most {core.options.uncommitted_bytes_max}"
         if not proposal.payloads:
             return "malformed", "nothing is proposed"
+        if proposal.kind is EntryKind.CONFIGURATION:
+            return "malformed", "members are changed by wishes, not by configurations"
         if max(map(len, proposal.payloads)) > ENTRY_BYTES_MAX:
             return "malformed", f"an entry has at most {ENTRY_BYTES_MAX} bytes"
         quorum = core.members.quorum
         reachable = self.reachable_voters()
         if not quorum.reached(reachable):
-            return "no-quorum", (
-                f"{len(reachable)} of {len(core.members.voters)} managers answer, {quorum.needed} are needed"
-            )
-        return self._why_no_change(proposal) if proposal.kind is EntryKind.CONFIGURATION else None
-
-    def _why_no_change(self, proposal: Proposed) -> tuple[str, str] | None:
-        """One change of members at a time, and none before an entry of this term is committed (dissertation errata)."""
-        core = self.core
-        if core.members.index > core.log.commit:
-            return "change-pending", f"the change at index {core.members.index} is not committed"
-        if core.log.commit < self.first_index:
-            return "too-early", f"index {self.first_index}, this leader's first, is not committed"
-        if len(proposal.payloads) != 1:
-            return "malformed", "one change of members at a time"
-        try:
-            wanted = decode_configuration(proposal.payloads[0])
-        except InvalidConfiguration as error:
-            return "malformed", str(error)
-        fault = why_not_next(core.members.current, wanted)
-        return ("unsafe-change", fault) if fault else None
+            return "no-quorum", f"{quorum.count(reachable)} managers answer, {quorum.needs} are needed"
+        return None
 
     def reachable_voters(self) -> set[str]:
         """Voters not known to be silent: also those that a new leader has had no time to hear."""
@@ -232,9 +202,8 @@ class Leader:
         core.commit_to(index)
         if self.notice_at is None:
             self._plan_notice()
-        if core.node_id not in core.members.voters and core.members.index <= index:
-            self.replication.notice(index, self.reads.number)
-            core.follow(core.term, "", "removed from the voters")
+        if index >= self.membership.due_at:
+            self.membership.on_commit()
 
     def _plan_notice(self) -> None:
         """Followers that get no Append meanwhile shall hear of this commit by a message of its own."""
@@ -276,7 +245,9 @@ class Leader:
             self.advance_commit()
             if self.core.role is not self:
                 return
-            self._perhaps_hand_over()
+            self.transfer.advance()
+            if self.membership.catching_up:
+                self.membership.on_match(message.source, progress.match)
         if round_is_news:
             self._confirm_reads()
 
@@ -299,7 +270,7 @@ class Leader:
 
     def _refuse_read(self, read: Read, reason: str) -> None:
         if read.source:
-            self.core.refuse_read(read.source, read.ticket, reason)
+            self.core.reads.refuse(read.source, read.ticket, reason)
         else:
             self.core.emit(ReadRefused(read.ticket, reason))
 
@@ -316,7 +287,7 @@ class Leader:
         for decided in self.reads.confirm(core.members.quorum.agreed(rounds, 0)):
             for read in decided.reads:
                 if not read.source:
-                    core.read_when_applied(decided.index, read.ticket)
+                    core.reads.add(decided.index, read.ticket)
                 else:
                     core.send(
                         ReadReply(
@@ -328,42 +299,6 @@ class Leader:
                             index=decided.index,
                         )
                     )
-
-    # ---- transfer ----
-
-    def begin_transfer(self, ticket: int, target: str) -> None:
-        """Bring the target up to date, then let it campaign; proposals are refused meanwhile."""
-        core = self.core
-        if self.transfer is not None:
-            rule = "transfer", f"leadership is being handed to {core.name(self.transfer.target)} already"
-        elif target == core.node_id:
-            rule = "transfer", "this node leads already"
-        elif not (chosen := self._heir(target)):
-            rule = "transfer", f"no voter {core.name(target) if target else ''} to hand over to is in contact"
-        else:
-            self.transfer = Transfer(chosen, core.now + core.options.transfer_timeout_s)
-            core.emit(Accepted(ticket, core.term, 0))
-            core.narrate("transfer begun", target=core.name(chosen))
-            self._perhaps_hand_over()
-            return
-        core.emit(Refused(ticket, *rule))
-
-    def _heir(self, target: str) -> str:
-        """The wanted voter, or the most advanced one, if it is in contact."""
-        in_contact = [id for id in self.heard() if id != self.core.node_id]
-        if target:
-            return target if target in in_contact else ""
-        return max(in_contact, key=lambda id: (self.progress[id].match, id), default="")
-
-    def _perhaps_hand_over(self) -> None:
-        transfer = self.transfer
-        if transfer is None or transfer.asked:
-            return
-        core = self.core
-        progress = self.progress.get(transfer.target)
-        if progress is not None and progress.match == core.log.last:
-            transfer.asked = True
-            core.send(TimeoutNow(cluster=core.cluster, source=core.node_id, target=transfer.target, term=core.term))
 
     # ---- before each drain ----
 

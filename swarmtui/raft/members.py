@@ -14,7 +14,8 @@ from swarmtui.raft.quorum import Quorum
 
 
 class Members:
-    """`current` is in force since `index`; `quorum`, `voters` and `removed` are read off it once, not at each message."""
+    """`current` is in force since `index`, and follows `previous` (itself, where none is known); `quorum`, `voters` and
+    `removed` are read off it once, not at each message."""
 
     def __init__(self, configuration: Configuration, index: int) -> None:
         self._stack: list[tuple[int, Configuration]] = [(index, configuration)]
@@ -22,6 +23,7 @@ class Members:
 
     def _read(self) -> None:
         self.index, self.current = self._stack[-1]
+        self.previous_index, self.previous = self._stack[-2] if len(self._stack) > 1 else self._stack[-1]
         configuration = self.current
         self.quorum = Quorum(
             tuple(member.id for member in configuration.voters), tuple(member.id for member in configuration.outgoing)
@@ -53,6 +55,7 @@ class Members:
         """Forget configurations that were replaced at or before this index."""
         while len(self._stack) > 1 and self._stack[1][0] <= index:
             del self._stack[0]
+        self._read()
 
     def restart_at(self, configuration: Configuration, index: int, kept: Iterable[Entry]) -> None:
         """A snapshot replaces everything before it (openraft#1808 kept the old members)."""

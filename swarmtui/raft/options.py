@@ -29,6 +29,8 @@ class RaftOptions:
     keep_entries: int = 500  # kept behind a snapshot in any case, for those who lag a little (swarmkit's number)
     keep_bytes_max: int = 64 * 1024 * 1024  # of log kept behind a snapshot for followers in contact
     transfer_timeout_s: float = 1.0
+    catch_up_rounds_max: int = 10  # of a learner that is to vote (dissertation 4.2.1); then it pauses
+    catch_up_pause_s: float = 5.0  # before it tries again; also how long its silence is waited out
 
     def __attrs_post_init__(self) -> None:
         if not 0 < self.heartbeat_s * 2 <= self.election_timeout_s:

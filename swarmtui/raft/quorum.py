@@ -39,10 +39,14 @@ class Quorum:
     def halves(self) -> tuple[tuple[str, ...], ...]:
         return (self.voters, self.outgoing) if self.outgoing else (self.voters,)
 
+    def count(self, ids: Collection[str]) -> str:
+        """How many of each half these are, for texts: `2 of 5`, `1 of 3 and 2 of 5`."""
+        return " and ".join(f"{sum(id in ids for id in half)} of {len(half)}" for half in self.halves)
+
     @property
-    def needed(self) -> int:
-        """The majority of `voters`, for texts."""
-        return majority(len(self.voters))
+    def needs(self) -> str:
+        """The majority of each half, for texts: `3`, `2 and 3`."""
+        return " and ".join(str(majority(len(half))) for half in self.halves)
 
     def agreed(self, values: Mapping[str, Number], floor: Number) -> Number:
         """The highest value that a majority (of each half) has reached; who is missing counts as `floor`."""

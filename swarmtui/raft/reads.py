@@ -9,8 +9,15 @@ so a late answer to an old round can never confirm a later read (etcd#20418).
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 import attrs
+
+from swarmtui.raft.effects import ReadReady
+from swarmtui.raft.messages import ReadReply
+
+if TYPE_CHECKING:
+    from swarmtui.raft.core import RaftCore
 
 
 @attrs.frozen
@@ -73,7 +80,8 @@ class AwaitingApply:
     """Reads of this node whose index is known: ready once it is applied. Questions to a leader are numbered from a drawn
     start, so that no answer to a question of an earlier life is taken for one to a new question."""
 
-    def __init__(self, first_number: int) -> None:
+    def __init__(self, core: RaftCore, first_number: int) -> None:
+        self.core = core
         self._number = first_number
         self._reads: deque[tuple[int, int]] = deque()
 
@@ -82,11 +90,27 @@ class AwaitingApply:
         return self._number
 
     def add(self, index: int, ticket: int) -> None:
+        """May be served once `index` is applied here; perhaps it is."""
         self._reads.append((index, ticket))
+        self.serve()
 
-    def take(self, applied: int) -> list[tuple[int, int]]:
-        """Those that may be served now, as (index, ticket)."""
-        ready = []
-        while self._reads and self._reads[0][0] <= applied:
-            ready.append(self._reads.popleft())
-        return ready
+    def serve(self) -> None:
+        """Those that may be served now."""
+        while self._reads and self._reads[0][0] <= self.core.applied:
+            index, ticket = self._reads.popleft()
+            self.core.emit(ReadReady(ticket, index))
+
+    def refuse(self, source: str, ticket: int, reason: str) -> None:
+        """Tell the follower that asked us."""
+        core = self.core
+        core.send(
+            ReadReply(
+                cluster=core.cluster,
+                source=core.node_id,
+                target=source,
+                term=core.term,
+                ticket=ticket,
+                index=0,
+                reason=reason,
+            )
+        )

@@ -1,17 +1,19 @@
 """What happens to a message before its role sees it: is it ours, whose term is newer, who may speak so.
 
-In this order: cluster, addressee and sender first, so that a stranger's term is never looked at; then the request for a
-vote, whose term counts only if no living leader protects itself; then the terms.
+In this order: cluster, addressee and sender first, so that a stranger's term is never looked at (who was removed is told
+so); then the request for a vote, whose term counts only if no living leader protects itself; then the terms.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
+from swarmtui.raft.belonging import on_stranger
 from swarmtui.raft.candidate import Candidate
 from swarmtui.raft.follower import Follower
 from swarmtui.raft.invariants import require
-from swarmtui.raft.messages import AnyMessage, Append, AppendReply, SnapshotChunk, VoteReply, VoteRequest
+from swarmtui.raft.messages import AnyMessage, Append, AppendReply, RemovedNotice, SnapshotChunk, VoteReply, VoteRequest
 from swarmtui.raft.voting import answer_vote_request
 
 if TYPE_CHECKING:
@@ -23,12 +25,14 @@ def receive(core: RaftCore, message: AnyMessage) -> None:
     if reason:
         core.drop(message, reason)
         return
+    if message.source in core.belonging.barred:
+        on_stranger(core, message)
+        return
     if core.unreachable:
         core.unreachable.discard(message.source)
-    if isinstance(message, VoteRequest):
-        answer_vote_request(core, message)
-    elif isinstance(message, VoteReply):
-        _on_vote_reply(core, message)
+    apart = _TERM_APART.get(type(message))
+    if apart is not None:
+        apart(core, message)
     else:
         if message.term > core.term:
             _adopt_term(core, message)
@@ -49,9 +53,7 @@ def why_not_ours(core: RaftCore, message: AnyMessage) -> str:
         return f"for {message.target}"
     if message.source == core.node_id or message.term < 1:
         return f"malformed, term {message.term}"
-    members = core.members
-    # Once that is committed: a leader that is being removed leads until then.
-    return "its sender was removed" if message.source in members.removed and members.index <= core.log.commit else ""
+    return ""
 
 
 def _adopt_term(core: RaftCore, message: AnyMessage) -> None:
@@ -64,6 +66,10 @@ def _on_vote_reply(core: RaftCore, message: VoteReply) -> None:
         _adopt_term(core, message)
     if isinstance(core.role, Candidate):
         core.role.on_vote_reply(message)
+
+
+def _on_removed_notice(core: RaftCore, notice: RemovedNotice) -> None:
+    core.belonging.on_notice(notice)
 
 
 def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
@@ -81,3 +87,11 @@ def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
                 previous_index=0,
             )
         )
+
+
+_TERM_APART: dict[type, Callable[[RaftCore, Any], None]] = {
+    VoteRequest: answer_vote_request,
+    VoteReply: _on_vote_reply,
+    RemovedNotice: _on_removed_notice,
+}
+"""Messages whose term is not simply the sender's, to be believed at once."""

@@ -11,6 +11,18 @@ from swarmtui.raft.effects import Role
 
 
 @attrs.frozen
+class CatchUpStatus:
+    """A learner on its way to a vote: the round under way, until it has `target`; `last_s` is how long the one before took.
+    `ready`: promoted as soon as that may be. `pauses_s`: it did not keep up, and tries again then."""
+
+    round: int
+    target: int
+    last_s: float | None
+    ready: bool
+    pauses_s: float | None
+
+
+@attrs.frozen
 class PeerStatus:
     """A leader's view of one peer. `state` is probe, replicate or snapshot."""
 
@@ -19,6 +31,9 @@ class PeerStatus:
     next: int
     in_flight: int
     heard_s: float | None  # seconds since it last answered
+    lag: int = 0  # entries that it does not have durably
+    votes: bool = True
+    catch_up: CatchUpStatus | None = None
 
 
 @attrs.frozen
@@ -45,3 +60,4 @@ class Status:
     timer_total_s: float | None
     leader_since: float | None  # monotonic
     peers: Mapping[str, PeerStatus]
+    expelled: str = ""  # why this node is no member any more

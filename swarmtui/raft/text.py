@@ -14,7 +14,7 @@ from swarmtui.raft.effects import Effect
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import Input
 from swarmtui.raft.messages import AnyMessage
-from swarmtui.raft.status import PeerStatus, Status
+from swarmtui.raft.status import CatchUpStatus, PeerStatus, Status
 
 
 def message_line(message: AnyMessage) -> str:
@@ -42,9 +42,25 @@ def status_line(status: Status) -> str:
 
 
 def peer_line(status: PeerStatus) -> str:
-    return f"{status.state} match {status.match} next {status.next}" + (
-        f" in flight {status.in_flight}" if status.in_flight else ""
-    )
+    """`replicate match 7 next 8`, or for a learner that is to vote `probe match 2 next 3 learner round 1 to 9`."""
+    line = f"{status.state} match {status.match} next {status.next}"
+    if status.in_flight:
+        line += f" in flight {status.in_flight}"
+    if not status.votes:
+        line += " learner"
+    if status.catch_up is not None:
+        line += " " + catch_up_line(status.catch_up)
+    return line
+
+
+def catch_up_line(status: CatchUpStatus) -> str:
+    """`round 2 to 9, last 730 ms`; `ready`; `pauses 3.2 s`."""
+    if status.ready:
+        return "ready"
+    if status.pauses_s is not None:
+        return f"pauses {status.pauses_s:.1f} s"
+    last = "" if status.last_s is None else f", last {status.last_s * 1000:.0f} ms"
+    return f"round {status.round} to {status.target}{last}"
 
 
 def entries_line(entries: tuple[Entry, ...]) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from swarmtui.raft.changes import Change
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore
-from swarmtui.raft.effects import Apply, Effect, HardState, Send, Write
+from swarmtui.raft.effects import Accepted, Apply, Effect, HardState, Refused, Send, Write
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import Applied, Input, Received, Tick, Written
+from swarmtui.raft.inputs import Applied, Input, MembersAsked, Received, Tick, Written
 from swarmtui.raft.log import Restored
 from swarmtui.raft.options import RaftOptions
 
@@ -91,6 +93,33 @@ class Trio:
                 return
             self.now = max(self.now, at)
             self.feed(id, Tick())
+
+    def ask(self, *changes: Change, ticket: int = 99) -> Accepted | Refused:
+        """Ask the leader for these changes of members; its answer."""
+        leader = self.leader
+        before = len(self.effects[leader])
+        self.feed(leader, MembersAsked(ticket, self.cores[leader].term, changes))
+        return next(e for e in self.effects[leader][before:] if isinstance(e, Accepted | Refused))
+
+    def join(self, member: Member) -> None:
+        """Start a node that knows the cluster's members, and nothing of its log."""
+        known = next(iter(self.cores.values())).members.current
+        self.applied[member.id], self.effects[member.id] = [], []
+        self.cores[member.id] = self.make(member.id, Restored(HardState(), None, known))
+
+    def isolate(self, *ids: str) -> None:
+        """Cut these off from all others, both ways."""
+        self.cut = {(a, b) for a in self.cores for b in self.cores if (a in ids) != (b in ids)}
+
+    def voters(self, id: str) -> str:
+        """Who votes as this node knows it: `n1 n2`, or `n1 n2 / n2 n3` while joint."""
+        current = self.cores[id].members.current
+        halves = (current.voters, current.outgoing) if current.outgoing else (current.voters,)
+        return " / ".join(" ".join(member.id for member in half) for half in halves)
+
+    def told(self, id: str, kind: type) -> list[Any]:
+        """The effects of one kind that this node has emitted."""
+        return [effect for effect in self.effects[id] if isinstance(effect, kind)]
 
     @property
     def leader(self) -> str:

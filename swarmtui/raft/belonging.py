@@ -1,0 +1,107 @@
+"""What the configuration in force means to this node: whether it may campaign, whom it no longer listens to, and what the
+embedder is told of it.
+
+A configuration is in force from its append, so who votes and who counts changes there and then. What is for ever waits for
+the commit: an id is barred, and a node learns that it was expelled, only by a removal that no new leader can take back.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from swarmtui.raft.effects import Expelled, MembersChanged
+from swarmtui.raft.follower import Follower
+from swarmtui.raft.leader import Leader
+from swarmtui.raft.messages import AnyMessage, RemovedNotice
+
+if TYPE_CHECKING:
+    from swarmtui.raft.core import RaftCore
+
+NEVER = sys.maxsize  # as an index
+
+
+class Belonging:
+    """`settles_at` is the commit index at which the configuration in force is committed, `NEVER` if it is. `barred` are the
+    ids that are not listened to. `expelled` says why this node is out, "" while it is not."""
+
+    def __init__(self, core: RaftCore) -> None:
+        self.core = core
+        self.expelled = ""
+        self.settles_at = NEVER
+        self.barred = frozenset(core.members.at(core.log.commit).removed)
+        self._votes = core.is_voter
+        if core.members.index <= core.log.commit:
+            self._settle()
+        else:
+            self.settles_at = core.members.index
+
+    @property
+    def may_campaign(self) -> bool:
+        """A voter may. So may who was one before a configuration that is not committed: where it has the only log with that
+        entry, nobody else can be elected (dissertation 4.2.2: server 1 of two leaves, and crashes)."""
+        core = self.core
+        if self.expelled:
+            return False
+        return core.is_voter or (self.settles_at != NEVER and core.node_id in core.members.previous.voter_ids)
+
+    def changed(self) -> None:
+        """Another configuration is in force: appended, taken back by truncation, or brought by a snapshot."""
+        core, members = self.core, self.core.members
+        if isinstance(core.role, Leader):
+            core.role.meet_members()
+        committed = members.index <= core.log.commit
+        self.settles_at = NEVER if committed else members.index
+        core.narrate("members", configuration=str(members.current), since=members.index)
+        core.emit(MembersChanged(members.index, members.current, committed))
+        if committed:
+            self._settle()
+        self._announce()
+
+    def settled(self) -> None:
+        """The commit index has reached the configuration in force."""
+        members = self.core.members
+        self.settles_at = NEVER
+        self.core.emit(MembersChanged(members.index, members.current, True))
+        self._settle()
+
+    def _settle(self) -> None:
+        members = self.core.members
+        self.barred = members.removed
+        if self.core.node_id in self.barred:
+            self._expel(f"removed from the members by the configuration of index {members.index}")
+
+    def _announce(self) -> None:
+        """A follower that may vote now, or no longer, says so."""
+        before, self._votes = self._votes, self.core.is_voter
+        if before != self._votes and isinstance(self.core.role, Follower):
+            self.core.announce("made a voter" if self._votes else "no longer a voter")
+
+    # ---- who was removed ----
+
+    def tell_removed(self, peer: str) -> None:
+        core = self.core
+        core.send(
+            RemovedNotice(
+                cluster=core.cluster, source=core.node_id, target=peer, term=core.term, index=core.members.index
+            )
+        )
+
+    def on_notice(self, notice: RemovedNotice) -> None:
+        """A removal is told only when it is committed, and nobody comes back: whoever says it, however late, is right."""
+        core = self.core
+        self._expel(f"{core.name(notice.source)} says: removed by the configuration of index {notice.index}")
+        if not isinstance(core.role, Follower):
+            core.follow(core.term, "", "removed from the members")
+
+    def _expel(self, reason: str) -> None:
+        if not self.expelled:
+            self.expelled = reason
+            self.core.emit(Expelled(reason))
+
+
+def on_stranger(core: RaftCore, message: AnyMessage) -> None:
+    """Whoever was removed is told so, whatever it says; it is not listened to."""
+    core.drop(message, "its sender was removed")
+    if not isinstance(message, RemovedNotice):
+        core.belonging.tell_removed(message.source)

@@ -1,0 +1,228 @@
+"""What a leader does about the members: take wishes, leave joint configurations, bring learners up to date and promote them.
+
+All that it knows beyond the configuration itself is how far each learner's catching up is. So a leader that is elected in the
+middle of anything goes on from the configuration that it finds: a joint one is left, a promotion is made, whoever wished it.
+
+Catching up goes in rounds (dissertation 4.2.1): a round is over when the learner has durably what the log held when the
+round began. A round that took less than an election timeout means that the learner would hold nobody up: it is promoted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import attrs
+
+from swarmtui.raft.changes import InvalidChange, left, next_configuration, promoted, why_not_next
+from swarmtui.raft.configuration import Configuration, encode_configuration
+from swarmtui.raft.effects import Accepted, Refused
+from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.inputs import MembersAsked
+from swarmtui.raft.invariants import require
+from swarmtui.raft.quorum import majority
+
+if TYPE_CHECKING:
+    from swarmtui.raft.leader import Leader
+
+NEVER = sys.maxsize  # as an index
+
+
+@attrs.define
+class CatchUp:
+    """A learner's way to a vote: round `number` is over when it has `target`. `last_s` is how long the round before took;
+    `ready`: short enough. `pause_until` is set between two attempts."""
+
+    number: int
+    target: int
+    began_at: float
+    last_s: float | None = None
+    ready: bool = False
+    pause_until: float | None = None
+
+    def begin(self, target: int, now: float) -> None:
+        """From the first round on."""
+        self.number, self.target, self.began_at = 1, target, now
+        self.ready, self.pause_until = False, None
+
+
+class LeaderMembership:
+    """`due_at` is the commit index at which something may be done: the configuration in force, and an entry of this term,
+    are committed; `NEVER` once that was so."""
+
+    def __init__(self, leader: Leader) -> None:
+        self.leader = leader
+        self.core = leader.core
+        self.catching_up: dict[str, CatchUp] = {}
+        self.due_at = leader.first_index
+        self._said = ""  # why a promotion waits, said once
+
+    def met(self) -> None:
+        """Another configuration is in force."""
+        core = self.core
+        self.due_at = max(self.leader.first_index, core.members.index)
+        wanted = {promotion.id for promotion in core.members.current.promotions}
+        for id in self.catching_up.keys() - wanted:
+            del self.catching_up[id]
+        for id in sorted(wanted - self.catching_up.keys() - {core.node_id}):
+            self.catching_up[id] = CatchUp(1, core.log.last, core.now)
+
+    # ---- wishes ----
+
+    def ask(self, asked: MembersAsked) -> None:
+        """Append the next configuration, or refuse by name."""
+        core = self.core
+        refusal = self._why_not_now(asked)
+        if refusal is None:
+            try:
+                wanted = next_configuration(core.members.current, asked.changes)
+            except InvalidChange as error:
+                refusal = "members", str(error)
+            else:
+                refusal = self._why_not(wanted)
+                if refusal is None:
+                    self._append(wanted)
+                    core.emit(Accepted(asked.ticket, core.term, core.log.last))
+                    return
+        core.emit(Refused(asked.ticket, *refusal))
+
+    def _why_not_now(self, asked: MembersAsked) -> tuple[str, str] | None:
+        core, members = self.core, self.core.members
+        if asked.term != core.term:
+            return "wrong-term", f"asked for term {asked.term}, this node leads term {core.term}"
+        if self.leader.transfer.target:
+            return "transfer", self.leader.transfer.why_busy()
+        if core.log.commit < self.leader.first_index:  # the bug of single-server changes (raft-dev 2015)
+            return "own-term", f"index {self.leader.first_index}, this leader's first, is not committed"
+        if members.index > core.log.commit:
+            return "in-flight", f"the change at index {members.index} is not committed"
+        if members.current.is_joint:
+            return "in-flight", f"the joint configuration of index {members.index} is not left"
+        return None
+
+    def _why_not(self, wanted: Configuration) -> tuple[str, str] | None:
+        """The guard, then the leader's own leaving: it hands over first, so that nobody waits for an election."""
+        core, transfer = self.core, self.leader.transfer
+        if reason := self.why_no_quorum(wanted):
+            return "quorum", reason
+        staying = {member.id for member in wanted.voters}
+        if core.node_id in staying:
+            return None
+        name = core.name(core.node_id)
+        if heir := transfer.heir(among=staying):
+            transfer.begin(heir)
+            return "leader-leaves", f"{name} leads and would leave: {transfer.why_busy()}, ask again there"
+        return "leader-leaves", f"{name} leads and would leave, and no voter that stays is in contact to take over"
+
+    def why_no_quorum(self, wanted: Configuration) -> str:
+        """The arithmetic that forbids these voters, "" if those in contact could go on (swarm.md 2.5)."""
+        core = self.core
+        for half, when in ((wanted.voters, "after this change"), (wanted.outgoing, "during this change")):
+            answering = [member.name for member in half if self.leader.answers(member.id)]
+            needed = majority(len(half)) if half else 0
+            if len(answering) < needed:
+                silent = " ".join(member.name for member in half if member.name not in answering)
+                return (
+                    f"{when} {len(half)} voters decide, {needed} of them are needed, and {core.name(core.node_id)} "
+                    f"hears {len(answering)} ({' '.join(answering) or 'none'}; not {silent})"
+                )
+        return ""
+
+    def _append(self, wanted: Configuration) -> None:
+        core = self.core
+        fault = why_not_next(core.members.current, wanted)
+        require(not fault, "every quorum of one configuration meets every quorum of the next", why=fault)
+        entry = Entry(core.log.last + 1, core.term, EntryKind.CONFIGURATION, encode_configuration(wanted))
+        core.append([entry])
+
+    # ---- going on by itself ----
+
+    def on_commit(self) -> None:
+        """The configuration in force and an entry of this term are committed now."""
+        self.due_at = NEVER
+        core, members = self.core, self.core.members
+        for peer in members.previous.members:
+            if peer.id in members.removed and peer.id != core.node_id:
+                core.belonging.tell_removed(peer.id)  # it gets no entries any more
+        if core.node_id in members.voters:
+            self.go_on()
+        else:
+            self._step_down()
+
+    def _step_down(self) -> None:
+        """The configuration without us is committed (dissertation 4.2.2): whoever is most advanced shall lead at once."""
+        leader = self.leader
+        if heir := leader.transfer.heir():
+            leader.transfer.tell(heir)
+        leader.replication.notice(self.core.log.commit, leader.reads.number)
+        self.core.follow(self.core.term, "", "removed from the voters")
+
+    def go_on(self) -> None:
+        """Leave a joint configuration, or promote who is ready; nothing while a change or a transfer is under way."""
+        if self.due_at != NEVER or self.leader.transfer.target:
+            return
+        current = self.core.members.current
+        if current.is_joint:
+            self._append(left(current))
+        elif ready := [id for id, catch_up in self.catching_up.items() if catch_up.ready]:
+            self._promote(current, ready)
+
+    def _promote(self, current: Configuration, ready: list[str]) -> None:
+        wanted = promoted(current, ready)
+        names = " ".join(map(self.core.name, ready))
+        refusal = self._why_not(wanted)
+        if refusal is not None:
+            if refusal[1] != self._said:
+                self.core.narrate("promotion waits", of=names, rule=refusal[0], reason=refusal[1])
+            self._said = refusal[1]
+            return
+        self._said = ""
+        self.core.narrate("promoted", who=names)
+        self._append(wanted)
+
+    # ---- rounds ----
+
+    def on_match(self, peer: str, match: int) -> None:
+        """A peer has durably everything up to `match`."""
+        catch_up = self.catching_up.get(peer)
+        if catch_up is None or match < catch_up.target or catch_up.ready or catch_up.pause_until is not None:
+            return
+        core = self.core
+        catch_up.last_s = core.now - catch_up.began_at
+        if catch_up.last_s < core.options.election_timeout_s:
+            catch_up.ready = True
+            self.go_on()
+        elif catch_up.number < core.options.catch_up_rounds_max:
+            catch_up.number += 1
+            catch_up.target, catch_up.began_at = core.log.last, core.now
+        else:
+            took_ms = f"{catch_up.last_s * 1000:.0f}"
+            self._pause(peer, catch_up, f"the last of {catch_up.number} rounds took {took_ms} ms")
+
+    def _pause(self, peer: str, catch_up: CatchUp, reason: str) -> None:
+        core = self.core
+        core.narrate("catching up given up", who=core.name(peer), reason=f"{reason}; it stays a learner for now")
+        catch_up.pause_until = core.now + core.options.catch_up_pause_s
+
+    def tick(self) -> None:
+        """With each heartbeat: who fell silent is not promoted, who paused tries again."""
+        now, patience_s = self.core.now, self.core.options.catch_up_pause_s
+        for peer, catch_up in self.catching_up.items():
+            progress = self.leader.progress[peer]
+            if catch_up.pause_until is not None:
+                if now >= catch_up.pause_until and self.leader.answers(peer):
+                    catch_up.begin(self.core.log.last, now)
+            elif not self.leader.answers(peer):
+                catch_up.ready = False
+                heard_at = catch_up.began_at if progress.heard_at is None else progress.heard_at
+                if now - heard_at >= patience_s:
+                    self._pause(peer, catch_up, f"no answer for {patience_s * 1000:.0f} ms")
+        for peer in list(self.catching_up):  # the log may have stood still since the round began
+            if peer in self.catching_up:
+                self.on_match(peer, self.leader.progress[peer].match)
+        self.go_on()
+
+    def gap(self) -> None:
+        """The machine slept: no round took that long."""
+        for catch_up in self.catching_up.values():
+            catch_up.began_at = self.core.now
