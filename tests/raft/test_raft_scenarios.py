@@ -152,10 +152,8 @@ def test_S24_acknowledgement_of_a_former_life_counts_for_nothing(trio):
     trio.down.update({peer, silent})
     trio.feed(leader.node_id, Proposed(1, leader.term, (b"x",)))
     index, former = leader.log.last, leader.progress[peer].session
-    voters = leader.members.current.voters
-    for members in ([voter for voter in voters if voter.id != peer], list(voters)):
-        configuration = encode_configuration(Configuration(tuple(members)))
-        leader.append([Entry(leader.log.last + 1, leader.term, EntryKind.CONFIGURATION, configuration)])
+    for members in ([leader.node_id, silent], list(trio.cores)):
+        leader.role.replication.meet(members)  # whoever was removed for ever cannot, but a demoted one comes back
     trio.settle()
     progress = leader.progress[peer]
     assert progress.session != former
