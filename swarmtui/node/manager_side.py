@@ -50,8 +50,8 @@ class Opened:
 
 def open_disk(directory: Path, node_id: str) -> Opened:
     """Recover log, snapshot and state. Slow for a long log; raises what storage raises."""
-    snapshots = SnapshotFiles(directory)
     storage = RaftStorage.open(directory, node_id)
+    snapshots = storage.snapshots
     store = Store()
     mark = storage.restored.snapshot
     if mark is not None:

@@ -202,6 +202,7 @@ class RaftStorage:
         if image.base > mark.index:
             reason = f"the log begins behind index {image.base}, the newest snapshot is of index {mark.index}"
             raise DamagedLog(path, 0, reason)
+        self.snapshots.stand_on(mark)
         at = mark.index - image.base - 1
         agrees = at < len(entries) and (at < 0 or entries[at].term == mark.term)
         if not agrees:
@@ -261,6 +262,7 @@ class RaftStorage:
         self._refuse_after_failure()
         if kept and kept[0].index != mark.index + 1:
             raise OutOfSequence(f"entry {kept[0].index} cannot follow the snapshot of index {mark.index}")
+        self.snapshots.stand_on(mark)
         self._guarded("writing", lambda: self._append([Record(reset=mark.index, entries=tuple(kept))]))
         self._guarded("compaction", self._drop_segments_before_tail)
 

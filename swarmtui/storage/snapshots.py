@@ -53,12 +53,17 @@ class Receipt:
 
 
 class SnapshotFiles:
-    """The snapshots in one directory. `failure` is sticky, as the log's is."""
+    """The snapshots in one directory. `failure` is sticky, as the log's is.
+
+    `standing_on` is the index of the one that log and state begin with. It need not be the newest: a newer one may have
+    arrived of a leader that then lost its place, and a later leader may send an older one, which is installed.
+    """
 
     def __init__(self, path: Path, *, files: FileOps = REAL) -> None:
         self.path = path
         self.files = files
         self.failure: DiskFailure | None = None
+        self.standing_on = 0
         self._receipt: Receipt | None = None
 
     # ---- our own
@@ -75,7 +80,12 @@ class SnapshotFiles:
                 self.files.unlink(beside)
                 raise NoRoom(self.path) from error
             self._name(beside, mark)
+        self.standing_on = max(self.standing_on, mark.index)
         return mark
+
+    def stand_on(self, mark: SnapshotMark) -> None:
+        """Log and state begin with this one from now on."""
+        self.standing_on = mark.index
 
     def _write(
         self, path: Path, index: int, term: int, configuration: Configuration, chunks: Iterable[bytes]
@@ -135,14 +145,14 @@ class SnapshotFiles:
             file.close()
 
     def discard_older(self) -> None:
-        """Deletes every snapshot but the newest, and what once arrived and is older than that. Raises DiskFailure."""
-        names = self._snapshots()
-        if not names:
-            return
-        newest = _index_of(names[-1])
+        """Deletes every snapshot older than the one that log and state stand on, and what once arrived and is no newer.
+        What is newer waits to be installed, though it need not be the newest. Raises DiskFailure."""
         arriving = self._receipt.path.name if self._receipt is not None else ""
         parts = [name for name in self.files.names(self.path) if _PART.fullmatch(name) and name != arriving]
-        gone = [*names[:-1], *[name for name in parts if _index_of(name) <= newest]]
+        gone = [
+            *[name for name in self._snapshots() if _index_of(name) < self.standing_on],
+            *[name for name in parts if _index_of(name) <= self.standing_on],
+        ]
         if gone:
             with _Guard(self, "deletion", self.path):
                 for name in gone:

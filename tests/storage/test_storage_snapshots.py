@@ -61,6 +61,26 @@ def test_older_ones_are_discarded(node: Node, files: SnapshotFiles) -> None:
     assert not [name for name in node.disk.names(node.directory) if name.endswith(".part")]
 
 
+def test_a_compaction_spares_an_older_snapshot_that_waits_beside_a_newer_one(node: Node, files: SnapshotFiles) -> None:
+    """A snapshot arrived whole and its leader lost its place before it was installed; the next leader sent an older one.
+    A compaction that comes before that is installed deleted it, and the node died of a file that was not there."""
+    own = files.save(5, 1, node.configuration, [b"own"])
+    newer, older = arriving(node, 50), arriving(node, 40, STATE[::-1])
+    assert files.receive(newer, 0, STATE)[0] is ChunkOutcome.COMPLETE
+    assert files.receive(older, 0, STATE[::-1])[0] is ChunkOutcome.COMPLETE
+    files.discard_older()
+    assert b"".join(files.open_chunks(older)) == STATE[::-1]
+    node.storage.install(older, [])
+    files.discard_older()
+    assert b"".join(files.open_chunks(older)) == STATE[::-1]
+    assert files.read(own, 0, 3) is None
+    assert node.open().restored.snapshot == newer  # as good: whatever a leader sends is committed
+    newest = node.storage.snapshots.save(60, 3, node.configuration, [b"later"])
+    node.storage.snapshots.discard_older()
+    assert [name for name in node.disk.names(node.directory) if name.endswith(".snap")] == [f"{60:016d}-3.snap"]
+    assert node.storage.snapshots.newest() == newest
+
+
 def test_a_snapshot_arrives_in_pieces(node: Node, files: SnapshotFiles) -> None:
     mark = arriving(node)
     assert files.receive(mark, 0, STATE[:2000]) == (ChunkOutcome.STORED, 2000)
