@@ -99,7 +99,7 @@ class Dispatcher:
                 self._send(key, Beat(key.session))
                 return False
             case StatusReport():
-                self._note_stopping(key.node_id, message)
+                self._note_stopping(session, message)
                 self._reports.take_in(key, message)
             case SessionEnded(reason=reason):
                 self._end(session, f"the agent ended it: {reason}", moment)
@@ -184,7 +184,7 @@ class Dispatcher:
         if earlier is not None and earlier.key != key:
             self._send(earlier.key, SessionEnded(earlier.key.session, "the node opened a newer session"))
         cluster = cluster_of(self._store)
-        self._sessions[key.node_id] = Session(key, message)
+        self._sessions[key.node_id] = Session(key, message, moment.wall)
         self._health.registered(message, moment)
         self._send(key, Registered(key.session, self._term, cluster.agent_heartbeat_s, cluster.node_timeout_s))
         self._unconfirmed.append(key)
@@ -198,10 +198,12 @@ class Dispatcher:
         if session is not None:
             self._send(session.key, SessionEnded(session.key.session, reason))
 
-    def _note_stopping(self, node_id: str, report: StatusReport) -> None:
-        """A task that was shut down though nobody wanted it to stop: its node is being stopped."""
+    def _note_stopping(self, session: Session, report: StatusReport) -> None:
+        """A task that was shut down though nobody wanted it to stop: its node is being stopped. Not so if that was before
+        this session: then the node was stopped while nobody could write it down, and is back."""
+        node_id = session.key.node_id
         for task_id, status in report.statuses:
-            if status.state is TaskState.SHUTDOWN:
+            if status.state is TaskState.SHUTDOWN and status.timestamp >= session.opened_at:
                 task = self._store.get(Task, task_id)
                 if (
                     task is not None

@@ -27,6 +27,7 @@ REGISTRATIONS_WITHIN_S = 8.0
 class Session:
     key: SessionKey
     register: Register
+    opened_at: float = 0.0  # seconds since the epoch; what is reported of before is history
     confirmed: bool = False  # the complete set may be sent
     complete_due: bool = True
     _changed: dict[str, Task] = attrs.field(factory=dict)

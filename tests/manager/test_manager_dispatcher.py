@@ -103,6 +103,28 @@ def test_changes_follow_the_complete_set() -> None:
     assert orders.removed == (task.id,)
 
 
+def test_a_node_that_reports_how_it_was_stopped_long_ago_is_not_being_stopped_now() -> None:
+    """It was stopped while there was no quorum to write that down, and came back: it stayed Disconnected for ever."""
+    talker = Talker()
+    talker.register()
+    talker.cluster.service(replicas=1, constraints=("node.hostname == n1",))
+    (orders,) = talker.heard(talker.step(), Assignment)
+    assert isinstance(orders, Assignment)
+    (task,) = orders.tasks
+    stopped = talker.cluster.moment.wall + 1
+    talker.cluster.now += 2
+    again = SessionKey("n1", "again", "n2")
+    talker.say(Register("n1", "again", talker.cluster.description("n1"), "127.0.0.1:7001"), again)
+    talker.say(StatusReport("again", 1, ((task.id, TaskStatus(TaskState.SHUTDOWN, stopped, "shutdown")),)), again)
+    talker.step()
+    assert talker.cluster.store.get(Node, "n1").status.state is NodeState.READY
+    (task,) = [each for each in talker.cluster.store.tasks(node_id="n1") if each.status.state < TaskState.SHUTDOWN]
+    stopped = TaskStatus(TaskState.SHUTDOWN, talker.cluster.moment.wall, "shutdown")
+    talker.say(StatusReport("again", 2, ((task.id, stopped),)), again)
+    talker.step()
+    assert talker.cluster.store.get(Node, "n1").status.state is NodeState.DISCONNECTED
+
+
 @pytest.mark.parametrize("state", [TaskState.PENDING, TaskState.ASSIGNED, TaskState.ORPHANED, TaskState.REMOVE])
 def test_agents_report_only_what_is_theirs_to_say(state: TaskState) -> None:
     talker = Talker()
