@@ -75,6 +75,7 @@ def run(parsed: Parsed, terminal: Terminal, machine: Machine | None = None) -> i
 
         machine = ThisMachine()
     context = Context(out=terminal, place=place, machine=machine, read_input=_standard_input)
+    context.confirm = _ask_person if place.is_terminal else None
     try:
         code = _obey(command, context, arguments)
         if code == DONE and context.follow_up is not None:
@@ -159,6 +160,13 @@ def _first_line(text: str) -> str:
 
 def _standard_input() -> bytes:
     return sys.stdin.buffer.read()
+
+
+def _ask_person(question: str) -> bool:
+    """Anything but yes is no, and so is the end of the input."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _working_directory() -> Path:

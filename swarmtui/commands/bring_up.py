@@ -125,10 +125,13 @@ async def _wait_for_leader(context: Context, missing: list[str]) -> None:
 
 
 async def _give_up_on_refused(context: Context, status: StatusView, needed: int) -> None:
-    """So many managers are refused for good that there can be no quorum: no use in waiting."""
+    """So few managers are left that are not refused for good that there can be no quorum: no use in waiting. How many are
+    needed is known once one of them has said who votes; some of those refused may have been put out."""
     report = await context.cluster.host.report()
-    refused = [node for node in report.nodes if node.power is Power.REFUSED and node.role == "manager"]
-    if len(report.nodes) and status.quorum.voters - len(refused) < needed:
+    managers = [node for node in report.nodes if node.role == "manager"]
+    refused = [node for node in managers if node.power is Power.REFUSED]
+    can_run = len(managers) - len(refused)
+    if managers and can_run < (needed if status.term else 1):
         raise CommandFailed("; ".join(f"{node.name}: {node.text}" for node in refused))
 
 

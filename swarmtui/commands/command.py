@@ -174,6 +174,7 @@ class Context:
     found: ClusterPort | None = None
     follow_up: OpenConsole | None = None
     read_input: Callable[[], bytes] = lambda: b""
+    confirm: Callable[[str], bool] | None = None  # asks a person; None: nobody is there to be asked
     wall: Callable[[], float] = time.time
 
     @property

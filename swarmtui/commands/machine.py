@@ -19,6 +19,7 @@ from swarmtui.commands.ports import ClusterPort
 from swarmtui.objects.manifest import Manifest
 
 if TYPE_CHECKING:
+    from swarmtui.host.recovery import Epoch, Survey
     from swarmtui.objects.cluster_file import ClusterFile
 
 CLUSTER_DIRECTORY = ".swarmtui"
@@ -57,6 +58,14 @@ class Machine(Protocol):
     async def ensure_host(self, directory: Path) -> None: ...
     async def wait_gone(self, directory: Path, limit_s: float) -> bool: ...
     def remove(self, directory: Path) -> None: ...
+    def survey(self, directory: Path) -> Sequence[Survey]:
+        """What is left of every manager here; those that run are only named."""
+        ...
+
+    def force_new_cluster(self, directory: Path, node: str) -> Epoch:
+        """Makes this manager, which must not run, the only one."""
+        ...
+
     def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]: ...
 
 
@@ -128,6 +137,23 @@ class ThisMachine:
     def remove(self, directory: Path) -> None:
         if (directory / "cluster.json").is_file():
             shutil.rmtree(directory)
+
+    def survey(self, directory: Path) -> Sequence[Survey]:
+        from swarmtui.host.create import UnreadableCluster
+        from swarmtui.host.recovery import survey
+
+        try:
+            return survey(directory)
+        except UnreadableCluster as error:
+            raise CommandFailed(str(error)) from None
+
+    def force_new_cluster(self, directory: Path, node: str) -> Epoch:
+        from swarmtui.host.recovery import RecoveryRefused, force_new_cluster
+
+        try:
+            return force_new_cluster(directory, node)
+        except RecoveryRefused as error:
+            raise CommandFailed(str(error)) from None
 
     def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]:
         from swarmtui.client import connect

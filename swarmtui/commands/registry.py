@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from swarmtui.commands import cluster, events, faults, kv, nodes, raft, services, status, tasks
+from swarmtui.commands import cluster, events, faults, kv, nodes, raft, recovery, services, status, tasks
 from swarmtui.commands.command import Command
 
 _up, _down, _ls, _console = cluster.COMMANDS
@@ -22,6 +22,7 @@ _IN_ORDER: tuple[Command, ...] = (
     _drain,
     _activate,
     *(command for command in nodes.COMMANDS if len(command.name) > 1),
+    *recovery.COMMANDS,
     *services.COMMANDS,
     *kv.COMMANDS,
     *raft.COMMANDS,
@@ -33,6 +34,7 @@ REGISTRY: Mapping[tuple[str, ...], Command] = {command.name: command for command
 GROUPS: Mapping[str, str] = {
     "service": "Services: programs that the swarm keeps running",
     "node": "Nodes: managers and workers",
+    "swarm": "The swarm as a whole",
     "kv": "The replicated key-value store",
     "raft": "The consensus underneath: log, state, leadership",
 }

@@ -31,6 +31,7 @@ from swarmtui.host.info import HostInfo, write_info
 from swarmtui.host.layout import Layout
 from swarmtui.host.leftovers import end_leftovers, read_processes, write_processes
 from swarmtui.host.lines import NodeLines
+from swarmtui.host.members import why_out
 from swarmtui.host.ports import PublishedPorts
 from swarmtui.host.power import STOP_MARGIN_S, PowerSupply
 from swarmtui.host.spawning import Foundry, Spawn
@@ -168,6 +169,10 @@ class Host:
     def _check(self, node: NodeEntry) -> str:
         """Before a start: why this node cannot be started; "" if it can. Makes good what may be made good."""
         why = repair_node(self.layout, node, self.manifest)
+        if not why and node.role is NodeRole.MANAGER:
+            why = why_out(self.layout, self.manifest, node)
+        if not why and node.role is NodeRole.MANAGER:
+            why = why_out(self.layout, self.manifest, node)
         if not why:
             self._renew()
         return why

@@ -171,7 +171,6 @@ def test_later_issues_commands_are_not_registered():
         "service rollback",
         "stack deploy",
         "secret ls",
-        "swarm init",
         "lesson ls",
     ):
         assert later not in words

@@ -36,6 +36,7 @@ from swarmtui.wire.calls import (
     Done,
     GetStatus,
     HostReport,
+    ListRecords,
     LogLine,
     LogLines,
     LogRange,
@@ -372,6 +373,8 @@ class FakeCluster:
                 return LogLines(tuple(lines), ends[0], ends[-1], ends[-1])
             case GetStatus():
                 return self._report(node)
+            case ListRecords():
+                return await self.records(*call.tables, consistency=call.consistency)
             case SignalTask() | TransferLeadership() | TakeSnapshot():
                 return Done()
         raise AssertionError(f"nobody answers {call}")
