@@ -1,9 +1,10 @@
 """One connection: two certified ends, prioritised channels, everything bounded.
 
-The whole picture: `send_soon` encodes a message and puts the frame into its channel's queue; the writer, the only task
-that writes to the stream, takes all that waits, highest channel first, and sends it in one piece (a send through TLS costs
-more than the encoding of ten messages, so under load frames share one). The reader takes what the stream has and hands
-out every whole message in it. A link fault acts on frames as they are queued and written, and on all that is received.
+The whole picture: a message is encoded and its frame put into its channel's queue. `flush` takes all that waits, highest
+channel first, and sends it in one piece (a send through TLS costs more than the encoding of ten messages, so under load
+frames share one). Whoever has several messages `post`s them and flushes; `send_soon` leaves the flushing to the writer, a
+task that also finishes what the socket did not take at once. The reader takes what the stream has and hands out every
+whole message in it. A link fault acts on frames as they are queued and written, and on all that is received.
 
 A connection ends once, for one reason (`ended`): a side said goodbye, the stream broke, or the other side sent what it
 must not. From then on `send_soon` answers False and iteration stops. While the link is cut the end is not noticed.
@@ -31,7 +32,6 @@ from swarmtui.wire.messages import Goodbye, Hello
 from swarmtui.wire.queues import Queue, Statistics, make_queues
 
 SEND_BYTES_MAX = 128 * 1024  # coalesced into one send; what is urgent waits behind at most this much
-RECEIVE_BYTES_MAX = 16 * 1024  # TLS gives at most one record at a time
 GOODBYE_TIMEOUT_S = 0.5  # to write what waits and the farewell
 LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would reset, and the reason would never arrive
 REASON_LENGTH_MAX = 300  # characters
@@ -48,10 +48,11 @@ class MessageTooLong(MalformedMessage):
 
 
 class Stream(Protocol):
-    """The part of a trio stream that is used here: an SSLStream, or one of memory in tests."""
+    """What carries the frames: a `TlsStream`, or one of memory in tests."""
 
-    async def send_all(self, data: bytes) -> None: ...
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...
+    def write(self, data: bytes) -> bool: ...
+    async def drain(self) -> None: ...
+    async def receive_some(self) -> bytes | bytearray: ...
     async def aclose(self) -> None: ...
 
 
@@ -86,6 +87,8 @@ class Connection:
         self._statistics = Statistics()
         self._work = trio.lowlevel.ParkingLot()
         self._closing = False
+        self._stuck = False  # the stream has not taken all of the last write: the writer waits for it
+        self._failure: Exception | None = None  # what the stream said at the last write
         self._torn = False  # a cut swallowed a frame of a channel that must not lose any
         self._written = trio.Event()  # the writer is done for good
         self._over = trio.Event()
@@ -158,7 +161,7 @@ class Connection:
         """Before anything else, and before `async with`: say hello and wait for the other side's, which it says only if
         it admits us. Raises ConnectionEnded with the reason."""
         try:
-            await self._stream.send_all(self._frame(Channel.CONTROL, Hello()))
+            await self._say(Hello())
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionEnded(_why(error)) from None
         while not self._greeted:
@@ -169,17 +172,28 @@ class Connection:
     async def turn_away(self, reason: str) -> None:
         """Instead of `greet`: say why not, and end."""
         try:
-            await self._stream.send_all(self._frame(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX])))
+            await self._say(Goodbye(reason[:REASON_LENGTH_MAX]))
             await self._linger()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._end("the other side hung up")
         self._end(reason)
 
+    async def _say(self, message: Message) -> None:
+        """While there is no writer yet."""
+        if not self._stream.write(self._frame(Channel.CONTROL, message)):
+            await self._stream.drain()
+
     # ------------------------------------------------------------------------------------------------------- sending
 
     def send_soon(self, channel: Channel, message: Message) -> bool:
-        """Queue a message and return at once. False, and the message is gone, when the channel's queue is full or the
-        connection has ended. Raises MalformedMessage for a message that cannot be written."""
+        """Queue a message and return at once; the writer sends it. False, and the message is gone, when the channel's
+        queue is full or the connection has ended. Raises MalformedMessage for a message that cannot be written."""
+        queued = self._queue(channel, message)
+        self._work.unpark_all()
+        return queued
+
+    def post(self, channel: Channel, message: Message) -> bool:
+        """`send_soon` for whoever calls `flush` after the last of several messages."""
         return self._queue(channel, message)
 
     async def send(self, channel: Channel, message: Message) -> None:
@@ -192,6 +206,7 @@ class Connection:
         if self.ended is not None or self._closing:
             raise ConnectionEnded(self.ended or "closing")
         self._put(queue, frame)
+        self._work.unpark_all()
 
     def _queue(self, channel: Channel, message: Message, *, last: bool = False) -> bool:
         if self.ended is not None or self._closing:
@@ -225,9 +240,9 @@ class Connection:
         if due or self._delayed:  # never before what was sent earlier
             due = max(due, self._delayed[-1][0] if self._delayed else due)
             self._delayed.append((due, queue, frame))
+            self._work.unpark_all()  # the writer knows when
         else:
             queue.frames.append(frame)
-        self._work.unpark_all()
 
     def _lose(self, channel: int) -> None:
         """A fault swallowed a frame. Raft is made for that; every other channel promises all or the connection's end,
@@ -242,15 +257,32 @@ class Connection:
             self._closing = True
             self._work.unpark_all()
 
+    def flush(self) -> None:
+        """Send what waits, as far as the stream takes it at once; the writer sends the rest."""
+        if self._nursery is None:
+            return  # nobody has entered yet: the writer will
+        try:
+            while not self._stuck and self._failure is None and (frames := self._take()):
+                data = b"".join(frames)
+                self._stuck = not self._stream.write(data)
+                self._statistics.frames_sent += len(frames)
+                self._statistics.bytes_sent += len(data)
+                self._statistics.sends += 1
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._failure = error
+        if self._stuck or self._failure is not None:
+            self._work.unpark_all()
+
     async def _write(self) -> None:
+        """The writer: flushes for those who do not, waits for the stream, and ends the connection when it breaks."""
         try:
             while True:
-                if frames := self._take():
-                    data = b"".join(frames)
-                    await self._stream.send_all(data)
-                    self._statistics.frames_sent += len(frames)
-                    self._statistics.bytes_sent += len(data)
-                    self._statistics.sends += 1
+                self.flush()
+                if self._failure is not None:
+                    raise self._failure
+                if self._stuck:
+                    await self._stream.drain()
+                    self._stuck = False
                 elif self._closing or self.ended is not None:
                     return
                 elif self._delayed:
@@ -311,7 +343,7 @@ class Connection:
     async def _fill(self) -> None:
         """Take in what the stream has, wait for it if need be, and read every whole message of it."""
         try:
-            data = await self._stream.receive_some(RECEIVE_BYTES_MAX)
+            data = await self._stream.receive_some()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             await self._broke(_why(error))
             return
@@ -376,7 +408,7 @@ class Connection:
     async def _linger(self) -> None:
         with trio.move_on_after(LINGER_TIMEOUT_S):
             try:
-                while await self._stream.receive_some(RECEIVE_BYTES_MAX):
+                while await self._stream.receive_some():
                     continue
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return

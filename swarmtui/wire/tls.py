@@ -1,16 +1,23 @@
-"""The TLS handshake of both directions, and its failures in words that a person can act on."""
+"""TLS over a socket: the handshake of both directions, its failures in words that a person can act on, and the stream.
+
+The stream is made for many small messages. `write` encrypts and hands to the socket at once, in the step of whoever
+writes: no other task has to wake up for it. Only what the socket does not take waits for `drain`. `receive_some` gives
+everything that has arrived, over however many TLS records it was spread.
+"""
 
 from __future__ import annotations
 
+import socket
 import ssl
+from collections.abc import Mapping
+from typing import Any
 
 import trio
 
 from swarmtui.wire.certificates import Identity, NotCertified, identity_of
 
 HANDSHAKE_TIMEOUT_S = 5.0
-
-TlsStream = trio.SSLStream[trio.SocketStream]
+ENCRYPTED_BYTES_MAX = 64 * 1024  # taken from the socket at a time
 
 
 class HandshakeFailed(Exception):
@@ -22,21 +29,142 @@ class HandshakeFailed(Exception):
         self.reason = reason
 
 
+class TlsStream:
+    """One side of a connection. One task receives and one drains; anybody may write between two drains."""
+
+    def __init__(
+        self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool, hostname: str | None
+    ) -> None:
+        self._socket = sock
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, hostname)
+        self._unsent = b""  # encrypted, and not yet taken by the socket
+        self._closed = False
+
+    async def shake_hands(self) -> None:
+        """Raises ssl.SSLError, trio.BrokenResourceError."""
+        while True:
+            try:
+                self._tls.do_handshake()
+                return
+            except ssl.SSLWantReadError:
+                pass
+            finally:  # also the alert that says why there will be no connection
+                if not self._send():
+                    await self.drain()
+            if not await self._take_in():
+                raise trio.BrokenResourceError("EOF in the handshake")
+
+    def peer_certificate(self) -> Mapping[str, Any] | None:
+        return self._tls.getpeercert()
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    def write(self, data: bytes) -> bool:
+        """Send at once what the socket takes. False if some of it waits: then `drain` comes before the next `write`.
+        Raises trio.BrokenResourceError, trio.ClosedResourceError."""
+        self._tls.write(data)
+        return self._send()
+
+    async def drain(self) -> None:
+        """Until the socket has taken everything that was written."""
+        while self._unsent:
+            await trio.lowlevel.wait_writable(self._socket)
+            self._send()
+
+    def _send(self) -> bool:
+        if self._closed:
+            raise trio.ClosedResourceError("this stream was closed")
+        encrypted = self._outgoing.read()
+        if self._unsent:
+            encrypted = self._unsent + encrypted
+        if not encrypted:
+            return True
+        try:
+            sent = self._socket.send(encrypted)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+        self._unsent = encrypted[sent:]
+        return not self._unsent
+
+    # ----------------------------------------------------------------------------------------------------- receiving
+
+    async def receive_some(self) -> bytes:
+        """What has arrived, at least a byte; nothing at the end. Raises trio.BrokenResourceError, ClosedResourceError."""
+        while True:
+            try:
+                data = self._decrypted()
+            except ssl.SSLZeroReturnError:
+                return b""
+            except ssl.SSLError as error:
+                raise trio.BrokenResourceError(str(error)) from error
+            if data:
+                await trio.lowlevel.checkpoint_if_cancelled()
+                return data
+            if not await self._take_in():
+                return b""
+
+    def _decrypted(self) -> bytes:
+        """Every whole record that is here: the first look is for what came together with the handshake's end."""
+        parts: list[bytes] = []
+        try:
+            while self._incoming.pending or not parts:
+                parts.append(self._tls.read(ENCRYPTED_BYTES_MAX))
+        except ssl.SSLWantReadError:
+            pass  # the next record is not whole yet
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _take_in(self) -> bool:
+        """Wait for the socket and take what it has. False at its end."""
+        while True:
+            if self._closed:
+                raise trio.ClosedResourceError("this stream was closed")
+            await trio.lowlevel.wait_readable(self._socket)
+            try:
+                encrypted = self._socket.recv(ENCRYPTED_BYTES_MAX)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise trio.BrokenResourceError(str(error)) from error
+            self._incoming.write(encrypted)
+            return bool(encrypted)
+
+    # -------------------------------------------------------------------------------------------------------- ending
+
+    async def aclose(self) -> None:
+        """At once and without a farewell of TLS: a connection says its own, and its frames say where they end."""
+        self.close()
+        await trio.lowlevel.checkpoint()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
 async def shake_hands(
     transport: trio.SocketStream, context: ssl.SSLContext, *, dialled: str | None = None
 ) -> tuple[TlsStream, Identity]:
     """Both sides' certificates are checked; `dialled` is the node id that the other side's must be for (the dialling
-    side names it). Raises HandshakeFailed; has no timeout of its own."""
-    stream: TlsStream = trio.SSLStream(
-        transport, context, server_hostname=dialled, server_side=dialled is None, https_compatible=False
-    )
+    side names it). The socket is the stream's from now on. Raises HandshakeFailed; has no timeout of its own."""
+    sock = socket.socket(fileno=transport.socket.detach())
+    sock.setblocking(False)
+    stream = TlsStream(sock, context, server_side=dialled is None, hostname=dialled)
     try:
-        await stream.do_handshake()
-        return stream, identity_of(stream.getpeercert())
-    except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-        raise _explain(error.__cause__ or error, dialled) from None
+        await stream.shake_hands()
+        return stream, identity_of(stream.peer_certificate())
+    except (ssl.SSLError, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+        stream.close()
+        raise _explain(error, dialled) from None
     except NotCertified as error:
+        stream.close()
         raise HandshakeFailed("no-certificate", str(error)) from None
+    except BaseException:
+        stream.close()
+        raise
 
 
 _RULES = {

@@ -57,9 +57,26 @@ def identity(role: Peerage, node_id: str = "") -> Identity:
     return Identity(CLUSTER, role, node_id or str(role))
 
 
+class MemoryStream:
+    """A stream of trio.testing for a `Connection`: it takes nothing at once, everything when it is drained."""
+
+    def __init__(self, stream) -> None:
+        self._stream = stream
+        self._unsent = b""
+        self.receive_some, self.aclose = stream.receive_some, stream.aclose
+
+    def write(self, data: bytes) -> bool:
+        self._unsent += data
+        return False
+
+    async def drain(self) -> None:
+        unsent, self._unsent = self._unsent, b""
+        await self._stream.send_all(unsent)
+
+
 def memory_pair(left: Identity, right: Identity, **options) -> tuple[Connection, Connection]:
     """The two ends of one connection without TLS: `left` is what the left end's certificate would say."""
-    streams = trio.testing.memory_stream_pair()
+    streams = [MemoryStream(end) for end in trio.testing.memory_stream_pair()]
     return Connection(streams[0], left, right, **options), Connection(streams[1], right, left, **options)
 
 

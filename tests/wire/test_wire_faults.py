@@ -72,7 +72,7 @@ async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
     async with tls_pair(n1, n2) as (left, right):
         left._faults = faults
         faults.set([LinkFault(N2, cut_in=True)])
-        await trio.aclose_forcefully(right._stream.transport_stream)
+        right._stream.close()
         with trio.move_on_after(0.1) as waiting:
             await left.receive()
         assert waiting.cancelled_caught
