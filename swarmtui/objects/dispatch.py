@@ -72,6 +72,7 @@ class Assignment:
     tasks: tuple[Task, ...]
     removed: tuple[str, ...] = ()
     addresses: Mapping[str, str] = {}  # of all services with a published port: "web" -> "127.0.0.1:8080"
+    managers: Mapping[str, str] = {}  # where sessions may be opened: node id -> address; empty: as before
 
 
 @attrs.frozen

@@ -1,7 +1,8 @@
-"""What a cluster was created as: the manifest that `cluster.json` and every node's `node.json` hold.
+"""What a cluster was created as, and which nodes exist here: the manifest that `cluster.json` and every node's `node.json` hold.
 
-Read once at creation and never changed by the log: it says which nodes exist on this machine and what they were born
-with. Who votes comes from the replicated log alone.
+The settings are read once, at creation. `nodes` are those of this machine; the host writes `cluster.json` anew when one
+joins, leaves, moves to another address or changes its role, and that node's `node.json` before it. Who votes comes from the
+replicated log alone.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from swarmtui.objects.membership import member_id
 from swarmtui.objects.states import Availability, NodeRole
 
 MANIFEST_FORMAT = 1
@@ -30,14 +32,21 @@ class RaftSettings:
 
 @attrs.frozen(kw_only=True)
 class NodeEntry:
-    """One node of this machine, as born."""
+    """One node of this machine: who it is for ever, and where and as what it starts."""
 
     id: str
     name: str
     role: NodeRole
-    address: str  # "127.0.0.1:7101", chosen at creation and kept
+    address: str  # "127.0.0.1:7101", kept until it is told to move
     availability: Availability = Availability.ACTIVE
     labels: Mapping[str, str] = {}
+    promotions: int = 0  # as in its record
+    role_version: int = 0  # of the record that `role` and `promotions` were taken from; 0: as born
+
+    @property
+    def member_id(self) -> str:
+        """Who it is in the consensus, if it is a manager."""
+        return member_id(self.id, self.promotions)
 
 
 @attrs.frozen(kw_only=True)
@@ -65,10 +74,19 @@ class Manifest:
     def node(self, name_or_id: str) -> NodeEntry | None:
         return next((node for node in self.nodes if name_or_id in (node.name, node.id)), None)
 
+    def with_node(self, entry: NodeEntry) -> Manifest:
+        """With this node, new or in place of what it was."""
+        others = tuple(node for node in self.nodes if node.id != entry.id)
+        position = next((at for at, node in enumerate(self.nodes) if node.id == entry.id), len(self.nodes))
+        return attrs.evolve(self, nodes=(*others[:position], entry, *others[position:]))
+
+    def without_node(self, node_id: str) -> Manifest:
+        return attrs.evolve(self, nodes=tuple(node for node in self.nodes if node.id != node_id))
+
 
 @attrs.frozen(kw_only=True)
 class NodeBirth:
-    """`node.json`: who this directory is. The manifest is the genesis: the same in every node."""
+    """`node.json`: who this directory is. The rest of the manifest is as it was when the node was made."""
 
     node_id: str
     manifest: Manifest

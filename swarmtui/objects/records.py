@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import attrs
 
+from swarmtui.objects.membership import member_id
 from swarmtui.objects.specs import NodeSpec, PortConfig, Resources, ServiceMode, ServiceSpec, TaskSpec
 from swarmtui.objects.states import NodeRole, NodeState, TaskState
 
@@ -56,6 +57,12 @@ class Node(Record):
     description: NodeDescription = NodeDescription()
     status: NodeStatus = NodeStatus()
     role: NodeRole = NodeRole.WORKER  # observed; `spec.role` is what is wanted
+    promotions: int = 0  # how often a worker became a manager here: each time it is a new member of the consensus
+
+    @property
+    def member_id(self) -> str:
+        """Who it is, or would be, in the consensus."""
+        return member_id(self.id, self.promotions)
 
     @property
     def name(self) -> str:

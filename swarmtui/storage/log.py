@@ -88,6 +88,7 @@ class RaftStorage:
         self._last = 0
         self._head = 0
         self._head_written = 0
+        self._introduction: Configuration | None = None
         self.restored: Restored
 
     # ---- birth and recovery
@@ -97,20 +98,22 @@ class RaftStorage:
         cls,
         path: Path,
         node_id: str,
-        configuration: Configuration,
+        configuration: Configuration | None,
         *,
         file_ops: FileOps = REAL,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
-        """The log of a manager of a new cluster: the configuration, committed, as entry 1 of term 1. Durable on return."""
+        """The log of a manager of a new cluster: the configuration, committed, as entry 1 of term 1. Without one the log
+        of a manager that joins a cluster: empty, the leader fills it. Durable on return."""
         storage = cls(path, node_id, file_ops, segment_bytes)
-        genesis = Entry(1, GENESIS_TERM, EntryKind.CONFIGURATION, encode_configuration(configuration))
         try:
             file_ops.make_directory(path)
             if any(segment_number(name) is not None for name in file_ops.names(path)):
                 raise ForeignDirectory(path, "it holds a log already, and a log is never begun twice")
             storage._open_segment(1, 0)
-            storage._append([Record(hard_state=HardState(GENESIS_TERM, "", 1), entries=(genesis,))])
+            if configuration is not None:
+                genesis = Entry(1, GENESIS_TERM, EntryKind.CONFIGURATION, encode_configuration(configuration))
+                storage._append([Record(hard_state=HardState(GENESIS_TERM, "", 1), entries=(genesis,))])
             file_ops.sync_directory(path.parent)
         except OSError as error:
             raise DiskFailure("creation", path, error) from error
@@ -119,10 +122,19 @@ class RaftStorage:
 
     @classmethod
     def open(
-        cls, path: Path, node_id: str, *, file_ops: FileOps = REAL, segment_bytes: int = SEGMENT_BYTES
+        cls,
+        path: Path,
+        node_id: str,
+        *,
+        introduction: Configuration | None = None,
+        file_ops: FileOps = REAL,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> RaftStorage:
-        """Recovers what is there. Raises DirectoryMissing, DamagedLog, DamagedSnapshot, NewerFormat or DiskFailure."""
+        """Recovers what is there. `introduction` names the members that a manager knows of whose log is still empty; this
+        one is not among them, so that it neither votes nor stands before the log makes it a member. Raises
+        DirectoryMissing, DamagedLog, DamagedSnapshot, NewerFormat or DiskFailure."""
         storage = cls(path, node_id, file_ops, segment_bytes)
+        storage._introduction = introduction
         try:
             storage._recover()
         except OSError as error:
@@ -196,6 +208,8 @@ class RaftStorage:
         entries = tuple(image.entries)
         path = self._segments[0].path
         if mark is None:
+            if not entries and not image.base and not image.hard_state.commit and self._introduction is not None:
+                return Restored(image.hard_state, None, self._introduction)
             if not entries or entries[0].index != 1:
                 raise DamagedLog(path, 0, f"the log begins behind index {image.base} and its snapshot is missing")
             return Restored(image.hard_state, None, self._genesis(entries[0], path), entries)

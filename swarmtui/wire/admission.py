@@ -7,6 +7,7 @@ from typing import get_args
 import attrs
 
 from swarmtui.objects.dispatch import AgentMessage, Register, Relay
+from swarmtui.objects.membership import node_of
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.raft.messages import Message as RaftMessage
 from swarmtui.wire.calls import Peerage
@@ -74,7 +75,7 @@ class Admission:
         """As whom the peer speaks although it is somebody else; "" if it may say this."""
         peer = self._peer
         if isinstance(message, RaftMessage):
-            return "" if message.source == peer.node_id else message.source
+            return "" if node_of(message.source) == peer.node_id else message.source
         if isinstance(message, Register):
             return "" if message.node_id == peer.node_id else message.node_id
         if isinstance(message, Relay) and peer.role is not Peerage.MANAGER:

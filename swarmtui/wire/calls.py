@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.operations import Result, Transaction
 from swarmtui.objects.records import AnyRecord
 
@@ -89,6 +90,7 @@ class NodeReport:
     election_timeout_s: float
     disk: str = ""  # why the disk refuses writes, if it does
     store_index: int = 0  # of a worker too: the index of what it was assigned
+    learners: tuple[tuple[str, str], ...] = ()  # (id, name): they receive the log and do not vote
 
 
 @attrs.frozen
@@ -300,6 +302,18 @@ class LinkFault:
 
 
 @attrs.frozen
+class MayLeave:
+    """Would the cluster let this manager go now? Asked of the leader, changes nothing. `refused` holds the arithmetic."""
+
+    node_id: str
+
+
+@attrs.frozen
+class ReadRole:
+    """The host's word that this node's certificate, role or address on its disk are new: act on them."""
+
+
+@attrs.frozen
 class SetLinkFaults:
     """All link faults of this node from now on; replaces what was set before."""
 
@@ -377,6 +391,29 @@ class PowerNode:
 
 
 @attrs.frozen
+class MakeNode:
+    """Make this node on this machine and start it; its record exists already. Without an address it gets a free port.
+    Answered by Done with the address as its text."""
+
+    entry: NodeEntry
+
+
+@attrs.frozen
+class ForgetNode:
+    """End this node's process and delete its directory: its record is gone and it can never come back."""
+
+    node: str
+
+
+@attrs.frozen
+class MoveNode:
+    """Let this node, which must not run, listen at this address from its next start on ("": on a free port)."""
+
+    node: str
+    address: str
+
+
+@attrs.frozen
 class CutLinks:
     """`partition`: groups of node names between which nothing passes. The host turns it into link faults."""
 
@@ -427,10 +464,15 @@ Call = (
     | SignalTask
     | TransferLeadership
     | TakeSnapshot
+    | MayLeave
+    | ReadRole
     | SetLinkFaults
     | StopNode
     | GetHost
     | PowerNode
+    | MakeNode
+    | ForgetNode
+    | MoveNode
     | CutLinks
     | SetLink
     | Heal
@@ -449,10 +491,14 @@ ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
         SignalTask,
         TransferLeadership,
         TakeSnapshot,
+        MayLeave,
         SetLinkFaults,
         StopNode,
         GetHost,
         PowerNode,
+        MakeNode,
+        ForgetNode,
+        MoveNode,
         CutLinks,
         SetLink,
         Heal,
@@ -460,7 +506,7 @@ ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
         ShutDown,
     ),
     Peerage.OBSERVER: (*_READ, GetHost),
-    Peerage.HOST: (*_READ, SetLinkFaults, StopNode, Propose),
+    Peerage.HOST: (*_READ, SetLinkFaults, StopNode, Propose, ReadRole),
     Peerage.MANAGER: (Propose, ListRecords, GetKey),
     Peerage.WORKER: (),
 }

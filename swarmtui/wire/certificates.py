@@ -189,13 +189,18 @@ def _only(subject: x509.Name, oid: x509.ObjectIdentifier) -> str:
 # ------------------------------------------------------------------------------------------------------------ contexts
 
 
-@attrs.frozen
+@attrs.define
 class Credentials:
-    """What one side of every connection needs: who it is, and a TLS context for each direction."""
+    """What one side of every connection needs: who it is, and a TLS context for each direction. Shared by all that dial
+    and listen, so that a new certificate counts for every connection from then on."""
 
     identity: Identity
     server: ssl.SSLContext = attrs.field(repr=False)
     client: ssl.SSLContext = attrs.field(repr=False)
+
+    def become(self, other: Credentials) -> None:
+        """Show this certificate from now on; connections that stand keep the one that they were made with."""
+        self.identity, self.server, self.client = other.identity, other.server, other.client
 
 
 def load_credentials(certificate: Path, authority: Path) -> Credentials:

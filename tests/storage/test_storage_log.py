@@ -385,3 +385,31 @@ def test_a_real_disk(tmp_path: Path, node: Node) -> None:
     assert list(again.restored.entries[1:]) == node.run(2, 50)
     assert again.free_bytes() > 0
     again.close()
+
+
+# ------------------------------------------------------------------------------------------------------------- joining
+
+
+def test_the_log_of_a_manager_that_joins_is_empty_and_takes_its_members_from_the_introduction(
+    node: Node, tmp_path: Path
+) -> None:
+    RaftStorage.create(tmp_path / "new", "n9", None)
+    storage = RaftStorage.open(tmp_path / "new", "n9", introduction=node.configuration)
+    assert storage.restored.entries == ()
+    assert storage.restored.hard_state == HardState()
+    assert storage.restored.configuration == node.configuration
+    storage.close()
+
+
+def test_an_introduction_is_not_believed_of_a_log_that_has_begun(node: Node, tmp_path: Path) -> None:
+    other = attrs.evolve(node.configuration, voters=node.configuration.voters[:1])
+    RaftStorage.create(tmp_path / "new", "n1", node.configuration)
+    storage = RaftStorage.open(tmp_path / "new", "n1", introduction=other)
+    assert storage.restored.configuration == node.configuration
+    storage.close()
+
+
+def test_an_empty_log_without_an_introduction_is_damage(tmp_path: Path) -> None:
+    RaftStorage.create(tmp_path / "new", "n9", None)
+    with pytest.raises(DamagedLog):
+        RaftStorage.open(tmp_path / "new", "n9")
