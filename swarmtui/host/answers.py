@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from swarmtui.host.enrolment import EnrolmentRefused
 from swarmtui.host.faults import InvalidFault
 from swarmtui.host.supply import PowerRefused
 from swarmtui.wire.calls import (
@@ -14,9 +15,12 @@ from swarmtui.wire.calls import (
     Call,
     CutLinks,
     Done,
+    ForgetNode,
     GetHost,
     Heal,
     HostReport,
+    MakeNode,
+    MoveNode,
     Observe,
     PowerNode,
     SetLink,
@@ -53,6 +57,12 @@ class Answers:
                 return self._order(lambda: power.heal(call))
             case Undo():
                 return self._order(power.undo)
+            case MakeNode():
+                return self._order(lambda: self._host.household.make(call))
+            case ForgetNode():
+                return self._order(lambda: self._host.household.forget(call))
+            case MoveNode():
+                return self._order(lambda: self._host.household.move(call))
             case ShutDown():
                 return self._shut_down()
             case _:
@@ -67,7 +77,7 @@ class Answers:
             return Done(refused="the cluster is shutting down")
         try:
             return Done(text=await obey())
-        except (InvalidFault, PowerRefused) as error:
+        except (EnrolmentRefused, InvalidFault, PowerRefused) as error:
             return Done(refused=str(error))
 
     async def _shut_down(self) -> Done:

@@ -7,7 +7,8 @@ is found under the lock is the leftover of a crash. Every manager gets the same 
 entry at index 1. Only static checks are made here; the services of the file are created through the client, once there
 is a leader.
 
-A manager's directory is made here and never again: a voter that forgot its vote could make two leaders. A worker's may be.
+A manager's directory is made once and never again: a voter that forgot its vote could make two leaders. A worker's may be.
+Nodes that come, go and change later are in `enrolment`.
 """
 
 from __future__ import annotations
@@ -108,8 +109,11 @@ def _write(layout: Layout, manifest: Manifest, step: Step) -> None:
         write_node(layout.node(node.name), node, manifest, authority)
 
 
-def write_node(layout: NodeLayout, node: NodeEntry, manifest: Manifest, authority: Authority) -> None:
-    """The directory of a node as it is born: who it is, its certificate, and the genesis log of a manager."""
+def write_node(
+    layout: NodeLayout, node: NodeEntry, manifest: Manifest, authority: Authority, *, joins: bool = False
+) -> None:
+    """The directory of a node as it is born: who it is, its certificate, and a manager's log: genesis, or empty if it
+    `joins` a cluster that has been born already."""
     layout.directory.mkdir(mode=PRIVATE_DIRECTORY)
     layout.tasks.mkdir(mode=PRIVATE_DIRECTORY)
     write_new(layout.birth, encode_json(NodeBirth(node_id=node.id, manifest=manifest)).encode())
@@ -118,7 +122,7 @@ def write_node(layout: NodeLayout, node: NodeEntry, manifest: Manifest, authorit
     if node.role is NodeRole.MANAGER:
         from swarmtui.storage.log import RaftStorage  # the only room that a host never needs once it is created
 
-        RaftStorage.create(layout.raft, node.id, genesis(manifest))
+        RaftStorage.create(layout.raft_of(node), node.member_id, None if joins else genesis(manifest))
 
 
 def genesis(manifest: Manifest) -> Configuration:
@@ -170,7 +174,7 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
     """What is wrong with the node's directory, as one sentence; "" if it can be started. A worker's that is gone is made
     again, atomically."""
     own = layout.node(node.name)
-    if own.birth.exists() and (node.role is NodeRole.WORKER or own.raft.is_dir()):
+    if own.birth.exists() and (node.role is NodeRole.WORKER or own.raft_of(node).is_dir()):
         return ""
     if node.role is NodeRole.MANAGER:
         what = (
@@ -180,7 +184,7 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
         )
         return (
             f"its directory {own.directory} {what}; a manager's is never made again, for a voter that forgot its vote could "
-            f"make two leaders: `swarmtui node rm --force {node.name}`, then let a new manager join"
+            f"make two leaders: {anew(node.name)}"
         )
     new = NodeLayout(own.directory.with_name(f".{node.name}.new"))
     if new.directory.exists():
@@ -192,6 +196,11 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
     new.directory.rename(own.directory)
     sync_directory(layout.nodes)
     return ""
+
+
+def anew(name: str) -> str:
+    """The commands that put a new manager in the place of a lost one."""
+    return f"swarmtui node rm --force {name} && swarmtui swarm join --role manager --name {name}"
 
 
 def _peerage(node: NodeEntry) -> Peerage:
@@ -241,13 +250,14 @@ def _addresses(wish: ClusterFile) -> dict[str, str]:
     first, last = wish.task_ports
     for node in wish.nodes:
         if node.name not in chosen:
-            port = _free_port(lambda port: port in taken or first <= port <= last)
+            port = free_port(lambda port: port in taken or first <= port <= last)
             taken.add(port)
             chosen[node.name] = f"127.0.0.1:{port}"
     return chosen
 
 
-def _free_port(excluded: Callable[[int], bool]) -> int:
+def free_port(excluded: Callable[[int], bool]) -> int:
+    """A port that nobody listens to now. Raises CreationFailed."""
     for _ in range(PORT_DRAWS_MAX):
         port = random.choice(NODE_PORTS)
         if not excluded(port) and _is_free(port):

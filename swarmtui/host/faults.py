@@ -196,6 +196,12 @@ class FaultTable:
         """Read from disk: a clock that was set back meanwhile makes no fault last longer than its limit."""
         return attrs.evolve(self, faults=tuple(attrs.evolve(f, since=min(f.since, now)) for f in self.faults))
 
+    def with_nodes(self, names: Iterable[str]) -> FaultTable:
+        """Nodes came and went: what concerned only those that went is over."""
+        nodes = tuple(names)
+        gone = [name for name in self.nodes if name not in nodes]
+        return attrs.evolve(self.heal(gone) if gone else self, nodes=nodes)
+
     # ------------------------------------------------------------------------------------------------------ reading
 
     @property

@@ -26,6 +26,7 @@ from swarmtui.host.events import EventRing
 from swarmtui.host.faults import FaultTable
 from swarmtui.host.feed import Feed
 from swarmtui.host.files import replace
+from swarmtui.host.household import Household
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.info import HostInfo, write_info
 from swarmtui.host.layout import Layout
@@ -66,9 +67,9 @@ class Host:
         spawn: Spawn,
         foundry: Foundry | None = None,
     ) -> None:
-        self.manifest = manifest
         self.layout = Layout(directory)
         self.events = events
+        self.household = Household(self.layout, manifest, events)
         self._lines = NodeLines(load_credentials(self.layout.certificate("host"), self.layout.authority_certificate))
         self._feed = Feed(manifest.managers, self._lines, self._records_changed)
         self._spawn = spawn
@@ -83,9 +84,11 @@ class Host:
             save=self._save_faults,
             grace_s=self._feed.longest_grace_s,
         )
+        self.household.settle(self.power, self._feed, self._lines, self._take_in)
         self.ports = PublishedPorts(lambda: self._feed.best, self._usable, events)
         self._born = os.stat(directory)
         self._awake = False
+        self._nursery: trio.Nursery | None = None
         self._records = trio.Event()  # set when they change
         self._down = trio.Event()
         self._is_down = trio.Event()
@@ -95,10 +98,11 @@ class Host:
     async def run(self, *, task_status: trio.TaskStatus[HostInfo] = trio.TASK_STATUS_IGNORED) -> None:
         await self._wake()
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             if self._foundry is not None:
                 nursery.start_soon(self._foundry.run)
             for supply in self.power.supplies.values():
-                await nursery.start(supply.run)
+                await self._take_in(supply)
             self._awake = True
             nursery.start_soon(self._start_all)
             address = await nursery.start(self._listen)
@@ -107,6 +111,7 @@ class Host:
             self.events.emit("host", f"host of {self.manifest.name} listens on {address}", data={"pid": info.pid})
             nursery.start_soon(self.power.run)
             nursery.start_soon(self._feed.run)
+            nursery.start_soon(self.household.roles.run)
             nursery.start_soon(self.ports.run)
             nursery.start_soon(self._say_up)
             nursery.start_soon(self._shut_down_when_told)
@@ -115,6 +120,14 @@ class Host:
             nursery.cancel_scope.cancel()
         if self._directory_is_ours():
             self.layout.host_info.unlink(missing_ok=True)
+
+    async def _take_in(self, supply: NodeSupply) -> None:
+        assert self._nursery is not None
+        await self._nursery.start(supply.run)
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.household.manifest
 
     def shut_down(self) -> None:
         """Begin `down`; `run` returns once all has stopped."""
@@ -164,6 +177,7 @@ class Host:
             events=self.events,
             handover=handover,
             changed=self._power_changed,
+            managers=self.household.manager_addresses,
         )
 
     def _check(self, node: NodeEntry) -> str:
@@ -249,12 +263,14 @@ class Host:
         self._records.set()
         self._records = trio.Event()
         self.ports.changed()
+        self.household.roles.changed()
 
     def _power_changed(self, supply: NodeSupply) -> None:
         if not self._awake:
             return
         self.power.power_changed()
         self.ports.changed()
+        self.household.roles.changed()
         running = {each.node.id: each.process_name for each in self.power.supplies.values()}
         self._save(lambda: write_processes(self.layout, {id: name for id, name in running.items() if name is not None}))
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from swarmtui.objects.manifest import NodeEntry, raft_directory
+
 DIRECTORY_NAME = ".swarmtui"
 NEW_DIRECTORY_NAME = ".swarmtui.new"  # being created; whoever finds one without its lock throws it away
 
@@ -88,9 +90,9 @@ class NodeLayout:
     def authority_certificate(self) -> Path:
         return self.directory / "ca.pem"
 
-    @property
-    def raft(self) -> Path:
-        return self.directory / "raft"
+    def raft_of(self, node: NodeEntry) -> Path:
+        """The log and the snapshots of the node as the member that it is now."""
+        return self.directory / raft_directory(node.promotions)
 
     @property
     def tasks(self) -> Path:

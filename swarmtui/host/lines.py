@@ -20,6 +20,7 @@ from swarmtui.wire.calls import (
     Fate,
     Propose,
     Proposed,
+    ReadRole,
     RecordsChanged,
     SetLinkFaults,
     StopNode,
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 DIAL_LIMIT_S = 2.0
 CALL_LIMIT_S = 2.0
+ROLE_LIMIT_S = 10.0  # a manager's side of a node opens or closes: it reads a log, or awaits its disk
 
 
 class NodeLines:
@@ -46,6 +48,10 @@ class NodeLines:
 
     async def set_link_faults(self, node: NodeEntry, call: SetLinkFaults) -> None:
         _agreed(await self.ask(node, call, CALL_LIMIT_S))
+
+    async def read_role(self, node: NodeEntry) -> None:
+        """Returns when the node acts on its new certificate and role. Raises NotReached."""
+        _agreed(await self.ask(node, ReadRole(), ROLE_LIMIT_S))
 
     async def watch(self, node: NodeEntry, tables: tuple[str, ...], take: Callable[[RecordsChanged], None]) -> None:
         async def follow(caller: Caller) -> None:

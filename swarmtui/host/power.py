@@ -54,6 +54,9 @@ class PowerSupply:
         self._ids = {node.name: node.id for node in manifest.nodes}
         self._names = {node.id: node.name for node in manifest.nodes}
         self._table = table
+        self._make_supply = make_supply
+        self._nursery: trio.Nursery | None = None
+        self._scopes: dict[str, trio.CancelScope] = {}  # of who is told about its links, by name
         self._calls = calls
         self._events = events
         self._save = save
@@ -82,6 +85,27 @@ class PowerSupply:
         """None for a node that is not of this machine."""
         name = self._names.get(node_id)
         return None if name is None else self.supplies[name].power
+
+    # -------------------------------------------------------------------------------------------- nodes come and go
+
+    def add(self, node: NodeEntry) -> NodeSupply:
+        """A node of this machine from now on; its nursery is the caller's to run."""
+        self._ids[node.name], self._names[node.id] = node.id, node.name
+        self._told[node.id] = ()
+        self._set(self._table.with_nodes(self._ids))
+        supply = self.supplies[node.name] = self._make_supply(node, self.handover)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._tell, supply)
+        return supply
+
+    def drop(self, node: NodeEntry) -> None:
+        """This node, which has ended, is none of ours any more; nor are the faults that concerned it alone."""
+        scope = self._scopes.pop(node.name, None)
+        if scope is not None:
+            scope.cancel()
+        del self.supplies[node.name], self._ids[node.name], self._names[node.id], self._told[node.id]
+        self._set(self._table.with_nodes(self._ids), "the node was removed")
+        self.power_changed()
 
     # -------------------------------------------------------------------------------------------------------- orders
 
@@ -165,6 +189,7 @@ class PowerSupply:
     async def run(self) -> None:
         """For ever: ends faults whose time has come, and tells each node about its links until it has confirmed."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             for supply in self.supplies.values():
                 nursery.start_soon(self._tell, supply)
             while True:
@@ -183,19 +208,20 @@ class PowerSupply:
 
     async def _tell(self, supply: NodeSupply) -> None:
         node = supply.node
-        while True:
-            changed = self._changed
-            wanted = self.links()[node.id]
-            if supply.power is not Power.RUNNING or self._told[node.id] == wanted:
-                await changed.wait()
-                continue
-            try:
-                await self._calls.set_link_faults(node, SetLinkFaults(wanted))
-            except NotReached:
-                await trio.sleep(PUSH_RETRY_S)
-                continue
-            self._told[node.id] = wanted
-            self.power_changed()
+        with trio.CancelScope() as self._scopes[node.name]:
+            while True:
+                changed = self._changed
+                wanted = self.links()[node.id]
+                if supply.power is not Power.RUNNING or self._told[node.id] == wanted:
+                    await changed.wait()
+                    continue
+                try:
+                    await self._calls.set_link_faults(supply.node, SetLinkFaults(wanted))
+                except NotReached:
+                    await trio.sleep(PUSH_RETRY_S)
+                    continue
+                self._told[node.id] = wanted
+                self.power_changed()
 
     # ------------------------------------------------------------------------------------------------------- changes
 

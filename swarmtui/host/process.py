@@ -11,6 +11,7 @@ from pathlib import Path
 import trio
 
 from swarmtui.host.create import UnreadableCluster, read_manifest
+from swarmtui.host.enrolment import adopt_own
 from swarmtui.host.events import EventRing
 from swarmtui.host.host import Host
 from swarmtui.host.layout import Layout
@@ -29,7 +30,7 @@ def serve_directory(directory: Path, command: Callable[[Path], Sequence[str]], c
         spawn = spawn_copies(foundry, spawn)
     try:
         log.open()
-        manifest = read_manifest(directory)
+        manifest = adopt_own(layout, read_manifest(directory))
         trio.run(_run, Host(directory, manifest, EventRing(also=log.event), spawn=spawn, foundry=foundry))
     except BaseException as error:
         log.write(_reason(_innermost(error), error, directory))

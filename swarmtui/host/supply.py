@@ -1,6 +1,7 @@
 """The power of one node: its process, from the orders of people to signals, and what became of it.
 
-    start      a process, with the table of faults as the first line of the power pipe (its standard input)
+    start      a process, with the table of faults and the managers' addresses as the first line of the power pipe (its
+               standard input)
     stop       StopNode, and after the grace SIGKILL; kill: a machine crash; pause, resume: SIGSTOP, SIGCONT of everything
     restart    stop, then start
 
@@ -16,7 +17,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time as wall_time
 from typing import Protocol
 
@@ -89,6 +90,7 @@ class NodeSupply:
         events: EventRing,
         handover: Callable[[str], Sequence[LinkFault]],
         changed: Callable[[NodeSupply], None],
+        managers: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self.node = node
         self._layout = layout
@@ -99,6 +101,7 @@ class NodeSupply:
         self._events = events
         self._handover = handover
         self._changed = changed
+        self._managers = managers
         self._power = Power.STOPPED
         self._text = "not started yet"
         self._since = wall_time()
@@ -113,6 +116,11 @@ class NodeSupply:
     @property
     def power(self) -> Power:
         return self._power
+
+    @property
+    def runs(self) -> bool:
+        """A process of it lives, or is about to end."""
+        return self._run is not None
 
     @property
     def process_name(self) -> ProcessName | None:
@@ -189,6 +197,14 @@ class NodeSupply:
         await self.stop(grace_s)
         await self.start()
 
+    async def let_go(self) -> None:
+        """The node is none of ours any more: killed, and never started again."""
+        async with self._turn:
+            await self.kill()
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+                self._nursery = None
+
     # ------------------------------------------------------------------------------------------------------- the life
 
     async def _start(self) -> None:
@@ -200,7 +216,7 @@ class NodeSupply:
         self._rotate_log()
         self._wanted = Power.EXITED
         faults = [attrs.asdict(fault) for fault in self._handover(self.node.id)]
-        line = json.dumps({"faults": faults}).encode() + b"\n"
+        line = json.dumps({"faults": faults, "managers": dict(self._managers())}).encode() + b"\n"
         try:
             run = await self._spawn()
         except OSError as error:

@@ -49,6 +49,12 @@ class NodeEntry:
         return member_id(self.id, self.promotions)
 
 
+def raft_directory(promotions: int) -> str:
+    """Where a manager's log and snapshots lie in its directory: apart for each membership, so that none is mistaken for
+    another."""
+    return f"raft-{promotions}" if promotions else "raft"
+
+
 @attrs.frozen(kw_only=True)
 class Manifest:
     id: str  # the cluster's

@@ -12,7 +12,8 @@ from types import TracebackType
 import attrs
 
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
-from swarmtui.objects.manifest import MANIFEST_FORMAT, NodeBirth, NodeEntry
+from swarmtui.objects.manifest import MANIFEST_FORMAT, NodeBirth, NodeEntry, raft_directory
+from swarmtui.objects.states import NodeRole
 from swarmtui.storage.errors import DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
 from swarmtui.storage.files import REAL, FileOps, write_durably
 
@@ -39,8 +40,18 @@ class NodeDirectory:
 
     @property
     def raft(self) -> Path:
-        """The log and the snapshots of a manager."""
-        return self.path / "raft"
+        """The log and the snapshots of a manager, of the membership that it has now."""
+        return self.path / raft_directory(self.node.promotions)
+
+    def forgotten(self) -> list[Path]:
+        """Logs and snapshots of memberships that are over for ever: of all but the one that this node has now."""
+        kept = self.raft if self.node.role is NodeRole.MANAGER else None
+        found = (path for path in self.path.glob("raft*") if path.is_dir() and path != kept)
+        return sorted(path for path in found if path.name.partition("-")[0] == "raft")
+
+    def read_again(self) -> None:
+        """The host has changed who this node is. Raises ForeignDirectory or NewerFormat."""
+        self.birth = _read_birth(self.path / BIRTH_FILE)
 
     @property
     def tasks(self) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 REJOIN = (
-    "a voter must not vote with a log that it cannot trust: keep the other managers running, remove this node's directory "
-    "({directory}) and let it join anew"
+    "a voter must not vote with a log that it cannot trust: keep the other managers running, and put a new manager in its "
+    "place: swarmtui node rm --force {name} && swarmtui swarm join --role manager --name {name}"
 )
 
 
@@ -35,7 +35,7 @@ class Damaged(StorageError):
     """Bytes on the disk are not those that were written."""
 
     def __init__(self, file: Path, offset: int, reason: str) -> None:
-        advice = REJOIN.format(directory=file.parent.parent)
+        advice = REJOIN.format(name=file.parent.parent.name)
         super().__init__(f"{file} is damaged at byte {offset}: {reason}; {advice}")
         self.file = file
         self.offset = offset
@@ -69,8 +69,8 @@ class DirectoryMissing(StorageError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is not there (any more): a manager that lost its directory must be removed from the cluster and join "
-            "anew; a worker's is made again by `swarmtui up`"
+            f"{path} is not there (any more): a worker's is made again by swarmtui up; in place of a manager's a new one "
+            "joins: swarmtui node rm --force NAME && swarmtui swarm join --role manager --name NAME"
         )
 
 

@@ -46,7 +46,7 @@ def test_a_new_cluster_has_everything_its_start_needs(tmp_path: Path) -> None:
         assert decode_json(own.birth.read_bytes(), NodeBirth) == NodeBirth(node_id=node.id, manifest=manifest)
         identity = identity_of_pem(own.certificate.read_bytes())
         assert (identity.cluster, identity.node_id, identity.role.value) == (manifest.id, node.id, node.role.value)
-        assert own.raft.exists() is (node in manifest.managers)
+        assert own.raft_of(node).exists() is (node in manifest.managers)
     assert identity_of_pem(layout.certificate("observer").read_bytes()).role is Peerage.OBSERVER
     assert (layout.directory / ".gitignore").read_text() == "*\n"
 
@@ -152,7 +152,7 @@ def test_a_managers_directory_that_is_gone_is_never_made_again(tmp_path: Path) -
 def test_a_manager_that_lost_its_log_is_not_started(tmp_path: Path) -> None:
     manifest = create_cluster(small_file(3, 1), tmp_path)
     layout = Layout(tmp_path / ".swarmtui")
-    shutil.rmtree(layout.node("n1").raft)
+    shutil.rmtree(layout.node("n1").directory / "raft")
     assert "has lost its log" in repair_node(layout, manifest.nodes[0], manifest)
 
 

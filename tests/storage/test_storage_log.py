@@ -261,7 +261,7 @@ def test_damage_names_file_and_place_and_how_to_join_again(node: Node) -> None:
         node.open()
     text = str(refused.value)
     assert text.startswith(f"{path} is damaged at byte ")
-    assert f"remove this node's directory ({path.parent.parent}) and let it join anew" in text
+    assert f"swarmtui node rm --force {path.parent.parent.name} && swarmtui swarm join --role manager" in text
     assert refused.value.file == path
     assert 0 < refused.value.offset <= 400
 
