@@ -185,8 +185,6 @@ class Host:
         why = repair_node(self.layout, node, self.manifest)
         if not why and node.role is NodeRole.MANAGER:
             why = why_out(self.layout, self.manifest, node)
-        if not why and node.role is NodeRole.MANAGER:
-            why = why_out(self.layout, self.manifest, node)
         if not why:
             self._renew()
         return why

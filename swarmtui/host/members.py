@@ -24,8 +24,8 @@ def why_out(layout: Layout, manifest: Manifest, node: NodeEntry) -> str:
     """Why this manager is not to be started as what it was: another one's snapshot says that it was removed. "" if none
     does; what cannot be read says nothing."""
     for other in manifest.managers:
-        newest = _newest_snapshot(layout.node(other.name).raft) if other.id != node.id else None
-        if newest is not None and node.id in newest.configuration.removed:
+        newest = _newest_snapshot(layout.node(other.name).raft_of(other)) if other.id != node.id else None
+        if newest is not None and node.member_id in newest.configuration.removed:
             went_on = f"{other.name} went on without it at index {newest.index}"
             return f"it was put out of the cluster: {went_on}; {AS_NEW.format(name=node.name)}"
     return ""

@@ -80,7 +80,7 @@ def survey(directory: Path) -> tuple[Survey, ...]:
 
 def _look_at(layout: Layout, manifest: Manifest, node: NodeEntry) -> Survey:
     def found(condition: Condition, text: str = "") -> Survey:
-        return Survey(name=node.name, id=node.id, condition=condition, text=text)
+        return Survey(name=node.name, id=node.member_id, condition=condition, text=text)
 
     out = why_out(layout, manifest, node)
     if out:
@@ -88,7 +88,7 @@ def _look_at(layout: Layout, manifest: Manifest, node: NodeEntry) -> Survey:
     own = layout.node(node.name)
     try:
         with open_node_directory(own.directory):
-            storage = RaftStorage.open(own.raft, node.id)
+            storage = RaftStorage.open(own.raft_of(node), node.member_id)
             storage.close()
             return _described(node, holding_of(storage.restored))
     except DirectoryInUse:
@@ -104,7 +104,7 @@ def _described(node: NodeEntry, holding: Holding) -> Survey:
     configuration = holding.configuration
     return Survey(
         name=node.name,
-        id=node.id,
+        id=node.member_id,
         condition=Condition.INTACT,
         last_index=holding.last_index,
         last_term=holding.last_term,
@@ -125,10 +125,10 @@ def force_new_cluster(directory: Path, name: str) -> Epoch:
     if out := why_out(layout, manifest, node):
         raise RecoveryRefused(f"{node.name} cannot begin the cluster anew: {out}")
     own = layout.node(node.name)
-    member = Member(node.id, node.name, node.address)
+    member = Member(node.member_id, node.name, node.address)
     try:
         with open_node_directory(own.directory):
-            storage = RaftStorage.open(own.raft, node.id)
+            storage = RaftStorage.open(own.raft_of(node), node.member_id)
             try:
                 epoch_of(holding_of(storage.restored), member)  # may it?
                 frozen = replayed(storage)

@@ -31,7 +31,7 @@ class Cluster:
     def storage(self, name: str) -> RaftStorage:
         node = self.manifest.node(name)
         assert node is not None
-        return RaftStorage.open(self.layout.node(name).raft, node.id)
+        return RaftStorage.open(self.layout.node(name).directory / "raft", node.id)
 
     def put(self, name: str, last: int, commit: int, term: int = 2) -> None:
         """Keys k2..k<last> in this manager's log, known to be committed up to `commit`."""
@@ -61,7 +61,7 @@ def cluster(tmp_path: Path) -> Cluster:
 def test_every_manager_is_looked_at_without_running_it(cluster: Cluster) -> None:
     cluster.put("n1", 5, 4)
     cluster.lose("n2")
-    segment = cluster.layout.node("n3").raft / "00000001.log"
+    segment = cluster.layout.node("n3").directory / "raft" / "00000001.log"
     data = bytearray(segment.read_bytes())
     data[100] ^= 1
     segment.write_bytes(data)
@@ -113,7 +113,7 @@ def test_what_cannot_begin_anew_is_refused_and_nothing_changes(cluster: Cluster,
         "worker": ("n4", "n4 is no manager of test"),
         "nobody": ("n9", "n9 is no manager of test"),
     }[what]
-    raft = cluster.layout.node("n1").raft
+    raft = cluster.layout.node("n1").directory / "raft"
     held = open_node_directory(cluster.layout.node("n1").directory) if what == "running" else None
     if what == "lost":
         shutil.rmtree(raft)

@@ -57,7 +57,7 @@ def test_the_lock_ends_with_its_process(path: Path) -> None:
 
 
 def test_a_missing_directory_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DirectoryMissing, match="must be removed from the cluster and join anew"):
+    with pytest.raises(DirectoryMissing, match="node rm --force NAME && swarmtui swarm join"):
         open_node_directory(tmp_path / "n1")
 
 
