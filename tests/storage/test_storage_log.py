@@ -292,7 +292,7 @@ def test_the_log_of_another_node_is_refused(node: Node) -> None:
 
 def test_a_directory_without_a_log_is_refused(node: Node) -> None:
     for path in (Path("/nowhere"), node.directory.parent):
-        with pytest.raises(DirectoryMissing, match="must be removed from the cluster and join anew"):
+        with pytest.raises(DirectoryMissing, match="swarmtui node rm --force NAME"):
             RaftStorage.open(path, "n1", file_ops=node.disk)
 
 
