@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from math import inf
 
 import attrs
 
@@ -47,6 +48,7 @@ class Progress:
     heard_at: float | None = None
     round: int = 0  # the newest read round that it confirmed
     commit_sent: int = 0
+    went_back_at: float = -inf  # when a refusal last made us begin again
     outgoing: Outgoing | None = None
     in_flight: deque[tuple[int, int]] = attrs.field(factory=deque)  # (last index, bytes) of unanswered Appends
     in_flight_bytes: int = 0
@@ -57,6 +59,13 @@ class Progress:
         self.next = max(next_index, self.match + 1)
         self.paused = False
         self._forget()
+
+    def may_go_back(self, now: float, interval_s: float) -> bool:
+        """Whether a refusal of what is sent in advance may begin a new search: once in this interval."""
+        if now < self.went_back_at + interval_s:
+            return False
+        self.went_back_at = now
+        return True
 
     def replicate(self, next_index: int) -> None:
         self.state = ProgressState.REPLICATE

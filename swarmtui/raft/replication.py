@@ -132,6 +132,8 @@ class Replication:
         is_late = at != progress.next - 1 if progress.state is PROBE else at <= progress.match
         if progress.state is SNAPSHOT or is_late:
             return
+        if progress.state is REPLICATE and not progress.may_go_back(self.core.now, self.core.options.heartbeat_s):
+            return  # where messages overtake each other, each would beget a window of them; the next heartbeat asks anew
         progress.probe(log.search(min(message.conflict_index, at), message.conflict_term) + 1)
 
     def reachable(self, peer: str) -> None:
