@@ -7,14 +7,16 @@ What it is
     discovery  which cluster is meant, and which there are
     links      one connection to each node and to the host, dialled when it is needed and dialled again when it is lost
     cluster    the one object: ask a node, propose to whoever leads, read from the most advanced manager that answers
-    writes     to whoever leads; those of one moment in one call
+    delivery   writes until it is known what became of them; those of one moment in one call
+    writes     one copy of them, to whoever leads; sessions: the numbers by which a second copy is known
     status     everybody asked side by side: who leads, may it write, how many more may fail
     kv, services, nodes, tasks, host, events   what one asks most, as methods
 
 Its contract
     Every write ends as done, refused or unknown, and the errors say which (`errors`, sorted by blame, each with the exit
     code of the command line). What certainly did not leave is tried with the next manager; what was sent and not answered
-    is Unknown and is never sent again. Nothing here blocks for longer than its named limit.
+    is sent again as the same request of this client's session, so that it is applied once, and is Unknown only when its
+    time is over. Nothing here blocks for longer than its named limit.
 
 What it never does
     It knows nothing of a node's inside, keeps no state that a new connection would not have, and prints nothing.

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import trio
 
+from swarmtui.client.delivery import Delivery
 from swarmtui.client.discovery import find_cluster, read_manifest
 from swarmtui.client.errors import (
     ClientError,
@@ -44,7 +45,6 @@ from swarmtui.wire.calls import (
     ListRecords,
     NodeReport,
     Outcome,
-    Propose,
     Records,
     RecordsChanged,
     WatchRecords,
@@ -94,8 +94,10 @@ class Cluster:
             node.name: Link(node.name, node.id, partial(str, node.address), credentials, nursery)
             for node in manifest.nodes
         }
-        self._writes = Writes(self)
+        self._delivery = Delivery(self, Writes(self))
         self.leader = ""  # the name of whoever led when we last heard
+        self.index_seen = 0  # the highest log index that anybody told of
+        self.term_seen = 0  # the highest term in which somebody said to lead with a quorum
         self.host = HostClient(directory, credentials, nursery)
         self.kv = Keys(self)
         self.services = Services(self)
@@ -138,12 +140,14 @@ class Cluster:
     # ------------------------------------------------------------------------------------------------------- writes
 
     async def propose(self, *transactions: Transaction, timeout_s: float = PROPOSE_TIMEOUT_S) -> tuple[Outcome, ...]:
-        """The outcome of each. Raises NoHost or NoQuorum if no manager answers at all."""
-        return await self._writes.propose(Propose(transactions, timeout_s))
+        """The outcome of each. What is not answered is sent again until the time is over, and applied once. Raises NoHost
+        or NoQuorum if no manager answers at all."""
+        return await self._delivery.submit_all(transactions, timeout_s)
 
     async def transact(self, transaction: Transaction, *, timeout_s: float = PROPOSE_TIMEOUT_S) -> Result:
-        """Its result once it is done. Raises Conflict, Refused, NoQuorum, NoLeader, Unknown, NoHost, by blame."""
-        outcome = await self._writes.submit(transaction, timeout_s)
+        """Its result once it is done; applied once, however often it had to be sent. Raises Conflict, Refused, NoQuorum,
+        NoLeader, Unknown, NoHost, by blame."""
+        outcome = await self._delivery.submit(transaction, timeout_s)
         error = error_of(outcome)
         if error is not None:
             raise error
@@ -225,8 +229,15 @@ class Cluster:
                 answer = await self.ask(node, GetStatus(), timeout_s)
             except (NotReached, Unknown, Refused):
                 return None
-            return answer if isinstance(answer, NodeReport) else None
+            if isinstance(answer, NodeReport):
+                self._take_note(answer)
+                return answer
         return None
+
+    def _take_note(self, report: NodeReport) -> None:
+        self.index_seen = max(self.index_seen, report.store_index or report.applied)
+        if report.holds_quorum:
+            self.term_seen = max(self.term_seen, report.term)
 
     async def reports(self, *, for_writing: bool = False, timeout_s: float = STATUS_TIMEOUT_S) -> list[NodeReport]:
         """What the managers say of themselves, those that answer in time. `for_writing`: no longer than it takes to find

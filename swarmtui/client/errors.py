@@ -56,7 +56,7 @@ class NoLeader(ClientError):
 
 
 class Unknown(ClientError):
-    """Sent, and not answered: it may have happened or may happen yet. Nothing sends it again."""
+    """Sent, again and again, and not answered in time: it may have happened or may happen yet."""
 
     exit_code = UNKNOWN
 

@@ -35,7 +35,8 @@ class Peerage(enum.StrEnum):
 
 
 class Fate(enum.StrEnum):
-    """How a request ended. UNKNOWN: it may or may not happen later; nothing resends it."""
+    """How a request ended. UNKNOWN: it may or may not happen later; nobody sends it again but its client, as the same
+    request of a session."""
 
     DONE = "done"
     REFUSED = "refused"

@@ -80,6 +80,7 @@ class FakeNode:
         self.index = 0  # applied; of the store if 0
         self.stale = False  # no quorum confirms its reads
         self.refuse: Outcome | None = None  # what it answers to every write
+        self.swallows = 0  # answers to so many writes are lost: they are applied, and nobody says so
         self.deaf_to: tuple[type, ...] = ()  # calls that it takes and never answers
         self.calls: Counter[str] = Counter()
         self.events: list[Event] = []
@@ -148,7 +149,11 @@ class FakeNode:
             case GetStatus():
                 return self.report()
             case Propose():
-                return Proposed(self._propose(call))
+                answer = Proposed(self._propose(call))
+                if self.swallows:
+                    self.swallows -= 1
+                    await trio.sleep_forever()
+                return answer
             case ListRecords() | GetKey():
                 return self._records(call)
             case _:

@@ -12,6 +12,7 @@ CODEC = ("tests/wire/test_wire_codec.py",)
 RPC = ("tests/wire/test_wire_rpc.py",)
 CERTIFICATES = ("tests/wire/test_wire_certificates.py",)
 WRITES = ("tests/client/test_client_writes.py",)
+SESSIONS = ("tests/client/test_client_sessions.py",)
 READS = ("tests/client/test_client_reads.py",)
 STATUS = ("tests/client/test_client_status.py",)
 STREAMS = ("tests/client/test_client_streams.py",)
@@ -171,13 +172,44 @@ MUTATIONS = (
         tests=RPC,
     ),
     Mutation(
-        name="client-sends-a-lost-write-again",
-        rule="what was sent and not answered is unknown and never sent again",
-        file="swarmtui/client/writes.py",
-        old='            self._cluster.leader = ""  # it may be paused or cut off: the next write looks first\n'
-        "            return _lost(manager, str(error), call)",
-        new="            return None",
-        tests=WRITES,
+        name="lost-write-sent-under-another-serial",
+        rule="what was sent and not answered is sent again as the same request, and applied once",
+        file="swarmtui/client/delivery.py",
+        old="            return outcome if outcome.rule == FAULT_RULE else None\n",
+        new="            write.number()\n            return outcome if outcome.rule == FAULT_RULE else None\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="doubtful-write-called-refused",
+        rule="refused is said only if no copy of the write was applied",
+        file="swarmtui/client/delivery.py",
+        old="            return outcome if write.doubt is None and outcome.rule != OVERWRITTEN_RULE else None\n",
+        new="            return outcome if outcome.rule != OVERWRITTEN_RULE else None\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="doubtful-write-in-a-new-session",
+        rule="a request that may have been applied is never begun anew",
+        file="swarmtui/client/delivery.py",
+        old="        if write.doubt is not None:\n            return attrs.evolve",
+        new="        if False:\n            return attrs.evolve",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="unanswered-serial-called-answered",
+        rule="the lowest serial is the lowest that is not answered",
+        file="swarmtui/client/sessions.py",
+        old="        while answered and self.lowest in answered:\n",
+        new="        while answered and (self.lowest in answered or self.lowest + 1 in answered):\n",
+        tests=SESSIONS,
+    ),
+    Mutation(
+        name="silent-leader-waited-for",
+        rule="a leader that falls silent is given up when another one leads",
+        file="swarmtui/client/delivery.py",
+        old="                if self._cluster.term_seen > attempt.term:\n",
+        new="                if False:\n",
+        tests=SESSIONS,
     ),
     Mutation(
         name="minority-believed",

@@ -1,0 +1,254 @@
+"""A write until it is known what became of it: sent as often as needed, applied once.
+
+Every write ends as done, refused or unknown. Each is a request of this client's session, so one that left and was not
+answered is sent again under the same serial, to whoever leads then, and is answered with the result of its first time if
+it had one. *Unknown* is said when the time is over, or when the store has forgotten the session meanwhile; *refused* only
+if no copy of the write was applied, or can be.
+
+Writes that are asked for in the same moment by different tasks travel in one call: a thousand tasks that write cost a
+thousand transactions and a few calls, and no task waits for another's. Each is still judged alone.
+
+A leader that falls silent under a call is given up as soon as another one leads: `_look_after` is the one task that looks,
+and only when an answer takes long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import trio
+
+from swarmtui.client.errors import ClientError, Refused
+from swarmtui.client.sessions import Session
+from swarmtui.client.writes import FAULT_RULE, READ_FIRST, Writes
+from swarmtui.objects.codec import MalformedObject, encode_request
+from swarmtui.objects.operations import Transaction, Verdict
+from swarmtui.wire.calls import Fate, Outcome, Propose
+
+if TYPE_CHECKING:
+    from swarmtui.client.cluster import Cluster
+
+TOGETHER_MAX = 256  # transactions in one call, so that several calls are under way when there are many
+TOGETHER_BYTES_MAX = 1024 * 1024
+SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
+LOOK_S = 0.25  # and to look again
+PAUSE_S = 0.01  # before a write is sent for the third time; each further pause is twice as long,
+PAUSE_MAX_S = 0.5  # at most
+
+OVERWRITTEN_RULE = "overwritten"  # a refusal by a leader that lost its quorum: the next leader is asked
+
+
+@attrs.define(eq=False)
+class _Write:
+    """One transaction that a task waits for."""
+
+    transaction: Transaction
+    timeout_s: float
+    session: Session
+    serial: int = 0
+    encoded: bytes = b""
+    done: trio.Event = attrs.field(factory=trio.Event)
+    outcome: Outcome | None = None
+    error: ClientError | None = None
+    abandoned: bool = False
+    doubt: Outcome | None = None  # why it is not known what became of a copy that left
+    refused: Outcome | None = None  # why the last copy was certainly not applied
+
+    def number(self) -> None:
+        """The next serial of its session is this write's. Raises MalformedObject."""
+        session = self.session
+        self.serial = serial = session.next()
+        try:
+            self.encoded = encode_request(self.transaction, session.id, serial, session.lowest, session.since)
+        except MalformedObject:
+            session.answered(serial)
+            raise
+
+    def settle(self, outcome: Outcome | None, error: ClientError | None = None) -> None:
+        self.session.answered(self.serial)
+        self.outcome, self.error = outcome, error
+        self.done.set()
+
+
+@attrs.define(eq=False)
+class _Attempt:
+    """One call that is under way, since the highest term that was known was `term`."""
+
+    term: int
+    look_at: float
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+
+class Delivery:
+    """The writing side of one `Cluster`."""
+
+    def __init__(self, cluster: Cluster, writes: Writes) -> None:
+        self._cluster = cluster
+        self._writes = writes
+        self._session: Session | None = None
+        self._pending: list[_Write] = []
+        self._gathering = False
+        self._attempts: set[_Attempt] = set()
+        self._looking = False
+
+    # -------------------------------------------------------------------------------------------------------- asking
+
+    async def submit(self, transaction: Transaction, timeout_s: float) -> Outcome:
+        """The outcome of one transaction, sent together with whatever else is asked for at this moment."""
+        write = await self._write(transaction, timeout_s)
+        self._pending.append(write)
+        if not self._gathering:
+            self._gathering = True
+            self._cluster.nursery.start_soon(self._gather)
+        try:
+            await write.done.wait()
+        finally:
+            write.abandoned = True
+        return _outcome(write)
+
+    async def submit_all(self, transactions: Sequence[Transaction], timeout_s: float) -> tuple[Outcome, ...]:
+        """The outcome of each, sent in one call. Raises what kept them from leaving."""
+        writes = [await self._write(transaction, timeout_s) for transaction in transactions]
+        try:
+            if writes:
+                await self._deliver(writes, timeout_s)
+        finally:
+            for write in writes:  # if this was cancelled: nobody will send them again
+                if not write.done.is_set():
+                    write.settle(None)
+        return tuple([_outcome(write) for write in writes])
+
+    async def _write(self, transaction: Transaction, timeout_s: float) -> _Write:
+        if not self._cluster.index_seen:
+            await self._writes.look()  # whoever leads must be found in any case
+        await trio.lowlevel.checkpoint_if_cancelled()
+        write = _Write(transaction, timeout_s, self._usable_session())
+        try:
+            write.number()
+        except MalformedObject as error:
+            raise Refused("invalid", str(error)) from None
+        return write
+
+    def _usable_session(self) -> Session:
+        """A new one costs nothing: it is opened by its first request."""
+        if self._session is None or self._session.full:
+            self._session = Session(max(1, self._cluster.index_seen))
+        return self._session
+
+    # ------------------------------------------------------------------------------------------------------- sending
+
+    async def _gather(self) -> None:
+        """Runs when every task that is awake has had its turn."""
+        pending, self._pending, self._gathering = self._pending, [], False
+        batch: list[_Write] = []
+        size = 0
+        for write in pending:
+            if write.abandoned:
+                write.settle(None)
+                continue
+            full = len(batch) >= TOGETHER_MAX or size + len(write.encoded) > TOGETHER_BYTES_MAX
+            if batch and (full or write.timeout_s != batch[0].timeout_s):
+                self._cluster.nursery.start_soon(self._deliver, batch, batch[0].timeout_s)
+                batch, size = [], 0
+            batch.append(write)
+            size += len(write.encoded)
+        if batch:
+            await self._deliver(batch, batch[0].timeout_s)
+
+    async def _deliver(self, writes: list[_Write], timeout_s: float) -> None:
+        """Until each of them is settled."""
+        deadline = trio.current_time() + timeout_s
+        pause_s = 0.0
+        while writes := await self._try(writes, deadline - trio.current_time()):
+            if trio.current_time() + pause_s >= deadline:
+                for write in writes:
+                    write.settle(write.doubt or write.refused)
+                return
+            await trio.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, 2 * pause_s or PAUSE_S)
+
+    async def _try(self, writes: list[_Write], timeout_s: float) -> list[_Write]:
+        """Sends them once. Those that are to be sent again."""
+        call = Propose(
+            tuple([write.transaction for write in writes]),
+            timeout_s,
+            encoded=tuple([write.encoded for write in writes]),
+        )
+        try:
+            outcomes = await self._attempt(call)
+        except ClientError as error:  # nothing left this time
+            for write in writes:
+                if write.doubt is None:
+                    write.settle(None, error)
+            return [write for write in writes if write.doubt is not None]
+        again = []
+        for write, outcome in zip(writes, outcomes, strict=True):
+            known = outcome if outcome.fate is Fate.DONE else self._weigh(write, outcome)
+            if known is not None:
+                write.settle(known)
+            else:
+                again.append(write)
+        last = outcomes[-1].result
+        if last is not None:
+            self._cluster.index_seen = max(self._cluster.index_seen, last.index)
+        return again
+
+    def _weigh(self, write: _Write, outcome: Outcome) -> Outcome | None:
+        """What the write has come to with this outcome of one copy; None: it is to be sent again."""
+        if outcome.fate is Fate.UNKNOWN:
+            write.doubt = outcome
+            return outcome if outcome.rule == FAULT_RULE else None
+        result = outcome.result
+        if result is None:
+            write.refused = outcome
+            return outcome if write.doubt is None and outcome.rule != OVERWRITTEN_RULE else None
+        if result.verdict is not Verdict.EXPIRED:
+            return outcome
+        write.session.over = True
+        if write.doubt is not None:
+            return attrs.evolve(write.doubt, reason=f"{write.doubt.reason}; sent again, but {result.text}")
+        self._cluster.index_seen = max(self._cluster.index_seen, result.index)
+        write.refused = outcome
+        write.session.answered(write.serial)
+        write.session = self._usable_session()
+        write.number()
+        return None
+
+    # ------------------------------------------------------------------------------------------------------ patience
+
+    async def _attempt(self, call: Propose) -> tuple[Outcome, ...]:
+        """What came of this copy of the call; unknown, if it was given up because another manager leads now."""
+        attempt = _Attempt(self._cluster.term_seen, trio.current_time() + SILENCE_S)
+        self._attempts.add(attempt)
+        if not self._looking:
+            self._looking = True
+            self._cluster.nursery.start_soon(self._look_after)
+        try:
+            with attempt.scope:
+                return await self._writes.propose(call)
+        finally:
+            self._attempts.discard(attempt)
+        lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to a leader that leads no more; {READ_FIRST}")
+        return tuple([lost for _ in call.transactions])
+
+    async def _look_after(self) -> None:
+        """While calls are under way: give those up that were sent before the leader of today was known."""
+        while self._attempts:
+            await trio.sleep_until(min([attempt.look_at for attempt in self._attempts]))
+            late = [attempt for attempt in self._attempts if attempt.look_at <= trio.current_time()]
+            if late:
+                await self._writes.look()
+            for attempt in late:
+                attempt.look_at = trio.current_time() + LOOK_S
+                if self._cluster.term_seen > attempt.term:
+                    attempt.scope.cancel()
+        self._looking = False
+
+
+def _outcome(write: _Write) -> Outcome:
+    if write.error is not None:
+        raise write.error
+    assert write.outcome is not None
+    return write.outcome
