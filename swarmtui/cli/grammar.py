@@ -104,7 +104,8 @@ def _find(words: list[str], help_asked: bool) -> tuple[Command | None, list[str]
     prefix: tuple[str, ...] = ()
     while True:
         command = REGISTRY.get(prefix)
-        if command is not None:
+        longer = words[len(prefix) : len(prefix) + 1]
+        if command is not None and not (longer and longer[0] in words_after(prefix)):
             return command, words[len(prefix) :]
         if len(prefix) == len(words):
             return None, []

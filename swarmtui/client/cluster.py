@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -51,6 +51,9 @@ from swarmtui.wire.calls import (
 )
 from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
 from swarmtui.wire.rpc import Broken, CallRefused, NotSent
+
+if TYPE_CHECKING:
+    from swarmtui.storage.backup import Saved
 
 T = TypeVar("T")
 
@@ -260,6 +263,13 @@ class Cluster:
             for manager in self.manifest.managers:
                 nursery.start_soon(ask, manager.name)
         return found
+
+    async def save_backup(self, path: Path, *, node: str = "", replace: bool = False) -> Saved:
+        """All of the state at a linearizable index, in a new file that only its owner can read; `swarmtui up --restore`
+        makes a new cluster of it. Raises NoQuorum, Refused, NotReached."""
+        from swarmtui.client.backup import save_backup  # what a `status` need not wait for
+
+        return await save_backup(self, path, node=node, replace=replace)
 
     # ------------------------------------------------------------------------------------------------------ streams
 

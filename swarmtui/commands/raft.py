@@ -9,7 +9,7 @@ import trio
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Risk, flag, option, positional
 from swarmtui.commands.errors import CommandFailed, TryLater, exit_code_of
 from swarmtui.commands.listings import natural
-from swarmtui.commands.output import Column, Line, Listing, Note, Row
+from swarmtui.commands.output import Column, Document, Line, Listing, Note, Row
 from swarmtui.commands.targets import resolve_node
 from swarmtui.commands.views import fetch_view
 from swarmtui.wire.calls import (
@@ -163,6 +163,22 @@ async def run_snapshot(context: Context, arguments: Arguments) -> None:
     context.out.show(Line(answer.text or node, "Text"))
 
 
+async def run_snapshot_save(context: Context, arguments: Arguments) -> None:
+    """Needs no view first: any manager gives the same, or says that there is no quorum."""
+    node = resolve_node(arguments.text("node"), await fetch_view(context)).name if arguments.text("node") else ""
+    path = (context.place.start / arguments.text("file")).expanduser()
+    saved = await context.cluster.save_backup(path, node=node, replace=arguments.flag("force"))
+    value = {
+        "file": str(path),
+        "cluster": saved.head.cluster,
+        "index": saved.head.index,
+        "term": saved.head.term,
+        "bytes": saved.size_bytes,
+    }
+    text = f"saved {context.cluster.manifest.name} at index {saved.head.index} to {path}, {saved.size_bytes} bytes"
+    context.out.show(Document(value, text))
+
+
 NODE = positional("node", required=False, completes=Completes.NODE)
 
 COMMANDS: tuple[Command, ...] = (
@@ -195,5 +211,24 @@ COMMANDS: tuple[Command, ...] = (
         parameters=(NODE,),
         run=run_snapshot,
         risk=Risk.CHANGE,
+    ),
+    Command(
+        name=("raft", "snapshot", "save"),
+        summary="Save the whole state of the cluster in FILE, for up --restore",
+        detail="Everything at one index, with every write that was acknowledged before: services, keys, secrets. The file "
+        "is written whole or not at all and only its owner can read it.",
+        parameters=(
+            option(
+                "--node",
+                "The manager to take it from (without it: the leader)",
+                metavar="NODE",
+                completes=Completes.NODE,
+            ),
+            flag("-f --force", "Replace FILE if it exists"),
+            positional("file", completes=Completes.FILE),
+        ),
+        run=run_snapshot_save,
+        risk=Risk.CHANGE,
+        examples=("raft snapshot save backup.swarm",),
     ),
 )

@@ -19,6 +19,7 @@ from swarmtui.node.consensus import Consensus
 from swarmtui.node.logview import log_lines
 from swarmtui.node.observing import Observing
 from swarmtui.node.peers import Peers
+from swarmtui.node.state_stream import stream_state
 from swarmtui.node.writes import Writes
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import TABLES, AnyRecord, KeyValue, Record, Task
@@ -40,6 +41,7 @@ from swarmtui.wire.calls import (
     SetLinkFaults,
     SignalTask,
     StopNode,
+    StreamState,
     TakeSnapshot,
     TaskOutput,
     TransferLeadership,
@@ -84,6 +86,9 @@ class Answers:
                 return self.observing.watch_records(call)
             case TaskOutput():
                 return self.agent.output(call.task_id, call.tail, call.follow)
+            case StreamState():
+                patience_s = min(call.timeout_s, 2 * self.election_timeout_s)
+                return stream_state(self._manager(call).consensus, patience_s)
             case _:
                 return self._answer(call)
 

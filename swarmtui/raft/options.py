@@ -22,7 +22,9 @@ class RaftOptions:
     append_bytes_max: int = 1024 * 1024  # entries of one Append
     inflight_messages_max: int = 256  # Appends a peer has not answered
     inflight_bytes_max: int = 8 * 1024 * 1024
-    uncommitted_bytes_max: int = 64 * 1024 * 1024  # beyond, proposals are refused; nor does a follower let more wait to be applied
+    uncommitted_bytes_max: int = (
+        64 * 1024 * 1024
+    )  # beyond, proposals are refused; nor does a follower let more wait to be applied
     reads_waiting_max: int = 10_000
     read_timeout_s: float = 1.0  # a read that the leader does not answer is refused
     snapshot_chunk_bytes: int = 256 * 1024

@@ -289,6 +289,23 @@ class TakeSnapshot:
 
 
 @attrs.frozen
+class StreamState:
+    """Stream of StatePiece: everything in the store at one linearizable index, for a backup. It holds every secret."""
+
+    timeout_s: float = 5.0
+
+
+@attrs.frozen
+class StatePiece:
+    """A part of a snapshot of the store at (index, term); `last` has no data and says that it was whole."""
+
+    index: int
+    term: int
+    data: bytes = b""
+    last: bool = False
+
+
+@attrs.frozen
 class LinkFault:
     """What this node shall do to frames to and from `peer_id` (on all channels). `cut_out`, `cut_in`: silence in that
     direction; a dial through a cut hangs. `until`: seconds since the epoch, enforced by the node itself; None: no limit."""
@@ -467,6 +484,7 @@ Call = (
     | TakeSnapshot
     | MayLeave
     | ReadRole
+    | StreamState
     | SetLinkFaults
     | StopNode
     | GetHost
@@ -480,9 +498,21 @@ Call = (
     | Undo
     | ShutDown
 )
-Answer = NodeReport | Proposed | Records | LogLines | Mark | Event | RecordsChanged | OutputLines | Done | HostReport
+Answer = (
+    NodeReport
+    | Proposed
+    | Records
+    | LogLines
+    | Mark
+    | Event
+    | RecordsChanged
+    | OutputLines
+    | StatePiece
+    | Done
+    | HostReport
+)
 
-STREAMS: tuple[type, ...] = (Observe, WatchRecords, TaskOutput)
+STREAMS: tuple[type, ...] = (Observe, WatchRecords, TaskOutput, StreamState)
 
 _READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, LogRange, Observe, WatchRecords, TaskOutput)
 ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
@@ -493,6 +523,7 @@ ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
         TransferLeadership,
         TakeSnapshot,
         MayLeave,
+        StreamState,
         SetLinkFaults,
         StopNode,
         GetHost,

@@ -21,7 +21,7 @@ import trio
 
 from swarmtui.wire.admission import Refusal
 from swarmtui.wire.answers import PARTED, RECORDS_MAX, RECORDS_PER_PART, halves, join_records
-from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, Records, TaskOutput
+from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, Records, StreamState, TaskOutput
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
@@ -337,7 +337,7 @@ class Responder:
     async def _stream(self, id: int, call: Call, channel: Channel, running: _Running) -> None:
         answers = self._answer(call, self._connection.identity)
         assert isinstance(answers, AsyncIterator)
-        lane = Channel.OUTPUT if isinstance(call, TaskOutput) and channel is Channel.CLIENT else channel
+        lane = Channel.OUTPUT if isinstance(call, TaskOutput | StreamState) and channel is Channel.CLIENT else channel
         try:
             async for answer in answers:
                 await self._send(id, answer, lane, running)

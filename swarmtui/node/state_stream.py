@@ -1,0 +1,28 @@
+"""The whole store at one index, piece by piece, to whoever makes a backup.
+
+The index is linearizable: every write that was acknowledged before the call is in it. The store is frozen at once, which
+is cheap, and encoded piece by piece in a thread, so that the node goes on meanwhile; a slow reader holds nothing up but
+its own stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import trio
+
+from swarmtui.node.consensus import Consensus
+from swarmtui.wire.calls import StatePiece
+from swarmtui.wire.rpc import CallRejected
+
+
+async def stream_state(consensus: Consensus, patience_s: float) -> AsyncIterator[StatePiece]:
+    """Raises CallRejected if no quorum vouches for what is here."""
+    why = await consensus.reads.confirm(patience_s)
+    if why:
+        raise CallRejected("no-quorum", f"the state cannot be saved, no quorum vouches for it: {why}")
+    frozen = consensus.store.freeze()
+    chunks = frozen.chunks()
+    while (data := await trio.to_thread.run_sync(next, chunks, b"")) != b"":
+        yield StatePiece(frozen.index, frozen.term, data)
+    yield StatePiece(frozen.index, frozen.term, last=True)
