@@ -71,9 +71,12 @@ def _manifest(context: Context, plan: Plan) -> Manifest:
         plan.base.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandFailed(f"{plan.base} cannot be made: {error.strerror}; choose another directory") from None
-    manifest = context.machine.create(plan.file, plan.base, plan.path)
+    manifest = context.machine.create(plan.file, plan.base, plan.path, plan.backup)
     nodes = f"{len(manifest.managers)} managers, {len(manifest.nodes) - len(manifest.managers)} workers"
-    context.out.show(Line(f"created cluster {manifest.name}: {nodes}"))
+    restored = (
+        f", from the state of {plan.backup.head.manifest.name} at index {plan.backup.head.index}" if plan.backup else ""
+    )
+    context.out.show(Line(f"created cluster {manifest.name}: {nodes}{restored}"))
     return manifest
 
 
@@ -88,12 +91,13 @@ async def _apply_and_wait(context: Context, plan: Plan, manifest: Manifest, limi
         await _start_all(context)
         await _wait_for_leader(context, missing)
         refused = 0
-        if plan.file is not None:
+        file = plan.file_to_apply
+        if file is not None:
             nodes = (await fetch(context, "node")).nodes
-            lines = differing_settings(plan.file, manifest, nodes)
+            lines = differing_settings(file, manifest, nodes)
             for line in lines:
                 context.out.show(Failure(line))
-            refused = len(lines) + await apply_services(context, plan.file.services)
+            refused = len(lines) + await apply_services(context, file.services)
         for text in await _wait_until_healthy(context, missing):
             context.out.show(Failure(text))
             refused += 1

@@ -99,6 +99,12 @@ COMMANDS: tuple[Command, ...] = (
             ),
             option("--managers", "How many managers", metavar="N", reader=parse_count),
             option("--workers", "How many workers", metavar="N", reader=parse_count),
+            option(
+                "--restore",
+                "Make a new cluster with the state that raft snapshot save wrote into FILE",
+                metavar="FILE",
+                completes=Completes.FILE,
+            ),
             flag("-d --detach", "Return once it is healthy instead of opening the console"),
             flag("--foreground", "Stay, showing all output; Ctrl-C is down"),
             option(
@@ -114,7 +120,7 @@ COMMANDS: tuple[Command, ...] = (
         undo="down",
         needs=Needs.NOTHING,
         in_console=False,
-        examples=("up", "up -d --wait-timeout 1m", "up --managers 3 --workers 2"),
+        examples=("up", "up -d --wait-timeout 1m", "up --managers 3 --workers 2", "up --restore backup.swarm"),
     ),
     Command(
         name=("down",),

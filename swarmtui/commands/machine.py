@@ -20,6 +20,7 @@ from swarmtui.objects.manifest import Manifest
 
 if TYPE_CHECKING:
     from swarmtui.host.recovery import Epoch, Survey
+    from swarmtui.host.restore import Backup
     from swarmtui.objects.cluster_file import ClusterFile
 
 CLUSTER_DIRECTORY = ".swarmtui"
@@ -52,7 +53,17 @@ class Machine(Protocol):
         """The packaged default's cluster.toml."""
         ...
 
-    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None) -> Manifest: ...
+    def create(
+        self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Backup | None = None
+    ) -> Manifest: ...
+    def read_backup(self, path: Path) -> Backup:
+        """The whole file, checked."""
+        ...
+
+    def file_of_backup(self, backup: Backup) -> ClusterFile:
+        """The nodes and settings that the saved cluster had."""
+        ...
+
     def manifest(self, directory: Path) -> Manifest: ...
     def is_running(self, directory: Path) -> bool: ...
     async def ensure_host(self, directory: Path) -> None: ...
@@ -96,15 +107,38 @@ class ThisMachine:
                 return path.read_text(encoding="utf-8")
         raise CommandFailed("the packaged default cluster is missing; write a cluster.toml, or use --managers")
 
-    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None) -> Manifest:
+    def create(
+        self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Backup | None = None
+    ) -> Manifest:
         from swarmtui.host.create import ClusterExists, CreationFailed, create_cluster
 
+        plant = None
+        if backup is not None:
+            from swarmtui.host.restore import Planter
+
+            plant = Planter(backup)
         try:
-            return create_cluster(cluster_file, base, file=file)
-        except ClusterExists:
+            return create_cluster(cluster_file, base, file=file, plant=plant)
+        except ClusterExists as error:
+            if backup is not None:
+                raise CommandFailed(str(error)) from None
             return self.manifest(base / CLUSTER_DIRECTORY)  # somebody else's `up` was first: it is theirs and ours
         except CreationFailed as error:
             raise CommandFailed(str(error)) from None
+
+    def read_backup(self, path: Path) -> Backup:
+        from swarmtui.host.create import CreationFailed
+        from swarmtui.host.restore import read_backup
+
+        try:
+            return read_backup(path)
+        except CreationFailed as error:
+            raise CommandFailed(str(error)) from None
+
+    def file_of_backup(self, backup: Backup) -> ClusterFile:
+        from swarmtui.host.restore import cluster_file_of
+
+        return cluster_file_of(backup.head)
 
     def manifest(self, directory: Path) -> Manifest:
         from swarmtui.host.create import UnreadableCluster, read_manifest

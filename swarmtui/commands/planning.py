@@ -4,6 +4,7 @@
 -f FILE                the cluster of this file
 --managers, --workers  the nearest cluster.toml with other counts, else a bare cluster in this directory
 nothing                the nearest cluster.toml or cluster upward, else the packaged default
+--restore FILE         a new cluster with the state of a backup; without a cluster file, in this directory, as it was
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -20,6 +22,9 @@ from swarmtui.commands.errors import CommandFailed, WrongUsage
 from swarmtui.commands.machine import CLUSTER_DIRECTORY, CLUSTER_FILE, DEFAULT_NAME
 from swarmtui.objects.cluster_file import ClusterFile, InvalidClusterFile, bare_cluster_file, parse_cluster_file
 from swarmtui.objects.notations import parse_env_file
+
+if TYPE_CHECKING:
+    from swarmtui.host.restore import Backup
 
 
 @attrs.frozen
@@ -30,6 +35,12 @@ class Plan:
     file: ClusterFile | None
     path: Path | None  # where the file was read from; None: the packaged default, a bare cluster, or no file
     introduction: str = ""
+    backup: Backup | None = None  # what a new cluster begins with
+
+    @property
+    def file_to_apply(self) -> ClusterFile | None:
+        """Whose services the running cluster is to have; those of a backup are in its state."""
+        return None if self.backup is not None and self.path is None else self.file
 
     @property
     def directory(self) -> Path:
@@ -38,6 +49,35 @@ class Plan:
 
 def plan_up(context: Context, arguments: Arguments) -> Plan:
     """Which cluster these arguments mean, read and checked. Nothing is written."""
+    if arguments.get("restore") is not None:
+        return _restored(context, arguments)
+    return _plan(context, arguments)
+
+
+def _restored(context: Context, arguments: Arguments) -> Plan:
+    """A new cluster in a directory that has none."""
+    start = context.place.start
+    if context.place.selector is not None:
+        raise WrongUsage("--cluster names a cluster that exists and --restore makes a new one; choose one")
+    names_nodes = any(arguments.get(name) is not None for name in ("file", "managers", "workers"))
+    path = None if names_nodes else _nearest_file(start)
+    backup = context.machine.read_backup((start / arguments.text("restore")).expanduser())
+    if names_nodes or path is not None:
+        plan = _plan(context, arguments)
+    else:
+        file = context.machine.file_of_backup(backup)
+        plan = Plan(
+            start, file, None, f"no {CLUSTER_FILE} from here upward: nodes and settings are those of the backup"
+        )
+    if plan.directory.exists():
+        raise CommandFailed(
+            f"there is a cluster in {plan.base} already, and a backup becomes a new one: go to another directory, or delete "
+            "this one's data with: swarmtui down --volumes"
+        )
+    return attrs.evolve(plan, backup=backup)
+
+
+def _plan(context: Context, arguments: Arguments) -> Plan:
     managers, workers = arguments.get("managers"), arguments.get("workers")
     if context.place.selector is not None:
         if arguments.get("file") is not None:

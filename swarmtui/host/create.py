@@ -41,6 +41,9 @@ NODE_PORTS = range(10_000, 20_000)  # below the tasks' ports and below what syst
 PORT_DRAWS_MAX = 2_000
 OUTSIDERS = (Peerage.ADMIN, Peerage.OBSERVER, Peerage.HOST)  # who has a certificate without being a node
 
+Plant = Callable[["NodeLayout", "NodeEntry", "Manifest"], None]
+"""Gives a manager that was just born a state to begin with, the same for all (`restore`)."""
+
 Step = Callable[[str], None]
 """Told before each step of a creation, with its name: where the tests let it crash."""
 
@@ -61,10 +64,15 @@ class UnreadableCluster(Exception):
 
 
 def create_cluster(
-    cluster_file: ClusterFile, base: Path, *, file: Path | None = None, step: Step = lambda name: None
+    cluster_file: ClusterFile,
+    base: Path,
+    *,
+    file: Path | None = None,
+    plant: Plant | None = None,
+    step: Step = lambda name: None,
 ) -> Manifest:
     """Makes `base/.swarmtui/` as this file says. `file` is where it was read from, None for the packaged default or a
-    bare cluster. Raises ClusterExists, CreationFailed."""
+    bare cluster. Without `plant` the cluster begins empty. Raises ClusterExists, CreationFailed."""
     base = base.resolve()
     try:
         with _alone_in(base):
@@ -76,6 +84,10 @@ def create_cluster(
                 shutil.rmtree(new.directory)
             manifest = _manifest(cluster_file, "" if file is None else os.path.relpath(file, base))
             _write(new, manifest, step)
+            if plant is not None:
+                for node in manifest.managers:
+                    step(f"state of {node.name}")
+                    plant(new.node(node.name), node, manifest)
             step("sync")
             sync_directories(new.directory)
             step("rename")

@@ -435,7 +435,7 @@ class FakeMachine:
     def default_text(self) -> str:
         return self.text
 
-    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None) -> Manifest:
+    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Any = None) -> Manifest:
         directory = base / ".swarmtui"
         directory.mkdir()
         self.created.append(cluster_file)
