@@ -18,6 +18,7 @@ from swarmtui.node.disk import DiskEffect
 from swarmtui.node.events import Events
 from swarmtui.node.proposals import Proposals
 from swarmtui.node.reads import Reads
+from swarmtui.node.refusals import ConsensusRefusals, data_of
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import (
     Accepted,
@@ -60,6 +61,7 @@ class Consensus:
         self.core = core
         self.store = store
         self._events = events
+        self._refusals = ConsensusRefusals(events)
         self._gap_s = election_timeout_s
         self._bell = Bell()
         self._to_apply: deque[Entry] = deque()
@@ -137,17 +139,24 @@ class Consensus:
                 case Refused():
                     self._refused(effect)
                 case ReadReady() | ReadRefused():
+                    if isinstance(effect, ReadRefused):
+                        self._refusals.tell("read", effect.why, self.core.term)
                     self.reads.settle(effect)
                 case RoleChanged():
                     wiring.role_changed(effect)
                 case Narrate():
-                    self._events.tell(
-                        effect.topic, str(effect), term=effect.term, index=effect.index, data=dict(effect.operands)
-                    )
+                    self._narrate(effect)
                 case MembersChanged() | Expelled():
                     continue  # narrated as well; who needs the members reads the status
                 case _:
                     wiring.disk(effect)
+
+    def _narrate(self, effect: Narrate) -> None:
+        if effect.what == "dropped" and effect.why is not None:
+            what = f"{effect.operands['kind']} of {effect.operands['source']}"
+            self._refusals.tell(what, effect.why, effect.term)
+        else:
+            self._events.tell(effect.topic, effect, term=effect.term, index=effect.index, data=data_of(effect))
 
     def _accepted(self, effect: Accepted) -> None:
         answer = self._transfers.pop(effect.ticket, None)
@@ -158,6 +167,7 @@ class Consensus:
 
     def _refused(self, effect: Refused) -> None:
         answer = self._transfers.pop(effect.ticket, None)
+        self._refusals.tell("write" if answer is None else "transfer", effect.why, self.core.term)
         if answer is not None:
             answer(effect.reason)
         else:

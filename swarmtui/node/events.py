@@ -10,18 +10,40 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from swarmtui.objects.events import Event
 
 RING_EVENTS = 2_000
 READER_EVENTS_MAX = 1_000
 
 
+@attrs.frozen
+class _Told:
+    """An event whose text is not built yet: most are never read."""
+
+    time: float
+    seq: int
+    kind: str
+    text: object
+    term: int
+    index: int
+    object: str
+    data: Mapping[str, Any]
+
+    def event(self, node: str) -> Event:
+        return Event(
+            self.time, node, self.seq, self.kind, str(self.text), self.term, self.index, self.object, dict(self.data)
+        )
+
+
 class Events:
-    """The ring. `tell` never blocks and never fails: it is called from the middle of consensus."""
+    """The ring. `tell` never blocks and never fails: it is called from the middle of consensus. `text` is what the line is
+    made of; it is made only for who reads it, so it must not change any more."""
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._ring: deque[Event] = deque(maxlen=RING_EVENTS)
+        self._ring: deque[_Told] = deque(maxlen=RING_EVENTS)
         self._listeners: set[Callable[[], None]] = set()
         self._seq = 0
 
@@ -33,7 +55,7 @@ class Events:
     def tell(
         self,
         kind: str,
-        text: str,
+        text: object,
         *,
         term: int = 0,
         index: int = 0,
@@ -41,8 +63,7 @@ class Events:
         data: Mapping[str, Any] | None = None,
     ) -> None:
         self._seq += 1
-        event = Event(time.time(), self._node, self._seq, kind, text, term, index, object, dict(data or {}))
-        self._ring.append(event)
+        self._ring.append(_Told(time.time(), self._seq, kind, text, term, index, object, data or {}))
         for ring in self._listeners:
             ring()
 
@@ -51,7 +72,7 @@ class Events:
         if seq >= self._seq or not self._ring:
             return []
         skip = max(0, seq + 1 - self._ring[0].seq)
-        return [self._ring[position] for position in range(skip, min(len(self._ring), skip + most))]
+        return [self._ring[position].event(self._node) for position in range(skip, min(len(self._ring), skip + most))]
 
     def listen(self, ring: Callable[[], None]) -> None:
         """Call `ring` for every event from now on."""

@@ -19,6 +19,7 @@ from swarmtui.node.disk import Disk
 from swarmtui.node.events import Events
 from swarmtui.node.leadership import LeadershipKeeper, NodeLeadership
 from swarmtui.node.peers import Peers
+from swarmtui.node.refusals import data_of
 from swarmtui.node.sessions import Sessions
 from swarmtui.node.writes import Forward, Writes
 from swarmtui.objects.manifest import Manifest, NodeEntry
@@ -184,7 +185,7 @@ class ManagerSide:
             "election",
             f"{text}: {effect.cause}" if effect.cause else text,
             term=effect.term,
-            data={"role": str(effect.role), "leader": effect.leader, "cause": effect.cause},
+            data=data_of(effect),
         )
         self._has_followed = self._has_followed or effect.leader not in ("", self.node.id)
         self._sessions.leader_changed(effect.leader)

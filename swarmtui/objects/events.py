@@ -14,7 +14,7 @@ EVENT_KINDS = (
     "service",  # created, updated, removed, scaled
     "task",  # every change of state
     "fault",  # what was broken on purpose and healed; actor `you`
-    "refused",  # connections and input that were refused, with the reason
+    "refused",  # connections, input and requests that were refused, with rule and operands
     "gap",  # the machine slept, or an observer missed events
     "host",  # the power supply: node started, ended with which status
 )

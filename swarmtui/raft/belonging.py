@@ -14,6 +14,7 @@ from swarmtui.raft.effects import Expelled, MembersChanged
 from swarmtui.raft.follower import Follower
 from swarmtui.raft.leader import Leader
 from swarmtui.raft.messages import AnyMessage, RemovedNotice
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -45,6 +46,15 @@ class Belonging:
             return False
         return core.is_voter or (self.settles_at != NEVER and core.node_id in core.members.previous.voter_ids)
 
+    def why_no_campaign(self) -> Why | None:
+        """Why this node asks nobody for a vote now."""
+        core = self.core
+        if not self.may_campaign:
+            return Why("no-voter", node=core.name(core.node_id))
+        if core.incoming.installing is not None:
+            return Why("installing", index=core.incoming.installing.index)
+        return Why("disk-hangs", patience_ms=round(core.disk_patience_s * 1000)) if core.disk_is_stuck() else None
+
     def changed(self) -> None:
         """Another configuration is in force: appended, taken back by truncation, or brought by a snapshot."""
         core, members = self.core, self.core.members
@@ -69,13 +79,14 @@ class Belonging:
         members = self.core.members
         self.barred = members.removed
         if self.core.node_id in self.barred:
-            self._expel(f"removed from the members by the configuration of index {members.index}")
+            self._expel(Why("removed", index=members.index))
 
     def _announce(self) -> None:
         """A follower that may vote now, or no longer, says so."""
         before, self._votes = self._votes, self.core.is_voter
         if before != self._votes and isinstance(self.core.role, Follower):
-            self.core.announce("made a voter" if self._votes else "no longer a voter")
+            index = self.core.members.index
+            self.core.announce(Why("made-voter", index=index) if self._votes else Why("voter-no-more", index=index))
 
     # ---- who was removed ----
 
@@ -90,18 +101,19 @@ class Belonging:
     def on_notice(self, notice: RemovedNotice) -> None:
         """A removal is told only when it is committed, and nobody comes back: whoever says it, however late, is right."""
         core = self.core
-        self._expel(f"{core.name(notice.source)} says: removed by the configuration of index {notice.index}")
+        why = Why("removed/told", by=core.name(notice.source), index=notice.index)
+        self._expel(why)
         if not isinstance(core.role, Follower):
-            core.follow(core.term, "", "removed from the members")
+            core.follow(core.term, "", why)
 
-    def _expel(self, reason: str) -> None:
+    def _expel(self, why: Why) -> None:
         if not self.expelled:
-            self.expelled = reason
-            self.core.emit(Expelled(reason))
+            self.expelled = str(why)
+            self.core.emit(Expelled(why))
 
 
 def on_stranger(core: RaftCore, message: AnyMessage) -> None:
     """Whoever was removed is told so, whatever it says; it is not listened to."""
-    core.drop(message, "its sender was removed")
+    core.drop(message, Why("barred", sender=core.name(message.source)))
     if not isinstance(message, RemovedNotice):
         core.belonging.tell_removed(message.source)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from swarmtui.raft.effects import ReadRefused, Role
 from swarmtui.raft.messages import AnyMessage, ReadRequest, VoteReply, VoteRequest
 from swarmtui.raft.quorum import Tally
+from swarmtui.raft.reasons import Why
 from swarmtui.raft.timers import ElectionTimer
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Candidate:
 
     leader = ""
 
-    def __init__(self, core: RaftCore, timer: ElectionTimer, cause: str, pre: bool, transfer: bool) -> None:
+    def __init__(self, core: RaftCore, timer: ElectionTimer, cause: Why, pre: bool, transfer: bool) -> None:
         self.core = core
         self.timer = timer
         self.cause = cause
@@ -88,7 +89,7 @@ class Candidate:
 
     def receive(self, message: AnyMessage) -> None:
         if type(message) is ReadRequest:
-            self.core.reads.refuse(message.source, message.ticket, "no leader")
+            self.core.reads.refuse(message.source, message.ticket, Why("no-leader"))
 
     def on_vote_reply(self, message: VoteReply) -> None:
         """Grants count only for the very election that asked; refusals come from any term up to ours."""
@@ -100,8 +101,8 @@ class Candidate:
         else:
             self.core.narrate(
                 "pre-vote refused" if self.pre else "vote refused",
+                Why("peer-says", reason=message.reason),
                 by=self.core.name(message.source),
-                reason=message.reason,
             )
             if not self.votes.get(message.source):
                 self._count(message.source, False)
@@ -117,12 +118,12 @@ class Candidate:
                 core.lead(self.cause, self.votes)
         elif tally is Tally.LOST and not self.pre:
             refused = sum(not vote for vote in self.votes.values())
-            core.follow(core.term, "", f"lost the election, {refused} of {len(core.members.voters)} refused")
+            core.follow(core.term, "", Why("election-lost", refused=refused, voters=len(core.members.voters)))
         # A lost pre-vote binds nothing: wait for the hurry's next attempt or the timer.
 
     def tick(self) -> None:
         if self.core.now >= self.timer.expires_at:
-            self.core.begin_election(f"timer ran out ({self.timer.total_s * 1000:.0f} ms)")
+            self.core.begin_election(Why("timer", timer_ms=round(self.timer.total_s * 1000)))
 
     def gap(self) -> None:
         self.timer = self.core.new_timer()
@@ -131,7 +132,7 @@ class Candidate:
         """Nothing was begun that needs an answer."""
 
     def ask_read(self, ticket: int) -> None:
-        self.core.emit(ReadRefused(ticket, "no leader is known"))
+        self.core.emit(ReadRefused(ticket, Why("no-leader")))
 
     def reachable(self, peer: str) -> None:
         """Ask again over the new connection: the first request may have been lost with the old one."""

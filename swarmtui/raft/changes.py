@@ -25,10 +25,15 @@ from collections.abc import Collection, Iterable, Sequence
 import attrs
 
 from swarmtui.raft.configuration import Configuration, InvalidConfiguration, Member, Promotion
+from swarmtui.raft.reasons import Why
 
 
 class InvalidChange(Exception):
     """A wish that makes no sense for these members: the caller's fault."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 @attrs.frozen
@@ -92,10 +97,10 @@ def subject(change: Change) -> str:
 def next_configuration(current: Configuration, changes: Sequence[Change]) -> Configuration:
     """All of these changes in one step. Raises InvalidChange."""
     if not changes:
-        raise InvalidChange("nothing is to be changed")
+        raise InvalidChange(Why("members/nothing"))
     subjects = [subject(change) for change in changes]
     if len(set(subjects)) != len(subjects):
-        raise InvalidChange(f"a member is named twice: {' '.join(subjects)}")
+        raise InvalidChange(Why("members/twice", named=" ".join(subjects)))
     draft = _Draft(current)
     leaving = [change for change in changes if isinstance(change, Demote | Remove) and change.id in draft.voters]
     joining = [change for change in changes if isinstance(change, AddVoter)]
@@ -126,7 +131,7 @@ class _Draft:
 
     def __init__(self, current: Configuration) -> None:
         if current.is_joint:
-            raise InvalidChange("a joint configuration is left before anything else changes")
+            raise InvalidChange(Why("members/joint"))
         self.current = current
         self.voters = {member.id: member for member in current.voters}
         self.learners = {member.id: member for member in current.learners}
@@ -141,7 +146,7 @@ class _Draft:
                 if member.id not in self.learners:
                     self._add(member)
                 elif member.id in self.promotions:
-                    raise InvalidChange(f"{member.name} is to vote already, once it has caught up")
+                    raise InvalidChange(Why("members/waits", member=member.name))
                 else:
                     self.learners[member.id] = member
                 self.promotions[member.id] = Promotion(member.id)
@@ -154,9 +159,10 @@ class _Draft:
 
     def _add(self, member: Member) -> None:
         if member.id in self.removed:
-            raise InvalidChange(f"{member.name} ({member.id}) was removed; it can only return as a new member")
+            raise InvalidChange(Why("members/removed", member=member.name, id=member.id))
         if member.id in self.voters or member.id in self.learners:
-            raise InvalidChange(f"{member.name} is a {'voter' if member.id in self.voters else 'learner'} already")
+            kind = "voter" if member.id in self.voters else "learner"
+            raise InvalidChange(Why("members/there", member=member.name, kind=kind))
         self.learners[member.id] = member
 
     def _demote(self, id: str) -> None:
@@ -166,11 +172,18 @@ class _Draft:
         elif id in self.promotions:
             del self.promotions[id]
         else:
-            raise InvalidChange(f"{self._name(id)} is {'a learner already' if id in self.learners else 'no member'}")
+            name = self._name(id)
+            is_learner = id in self.learners
+            raise InvalidChange(
+                Why("members/there", member=name, kind="learner")
+                if is_learner
+                else Why("members/stranger", member=name)
+            )
 
     def _remove(self, id: str) -> None:
         if id not in self.voters and id not in self.learners:
-            raise InvalidChange(f"{id} is no member" + (", it was removed" if id in self.removed else ""))
+            gone = id in self.removed
+            raise InvalidChange(Why("members/gone", member=id) if gone else Why("members/stranger", member=id))
         self.voters.pop(id, None)
         self.learners.pop(id, None)
         self.promotions.pop(id, None)
@@ -185,15 +198,15 @@ class _Draft:
     def _move(self, member: Member) -> None:
         members = self.voters if member.id in self.voters else self.learners
         if member.id not in members:
-            raise InvalidChange(f"{member.name} ({member.id}) is no member")
+            raise InvalidChange(Why("members/stranger", member=f"{member.name} ({member.id})"))
         if members[member.id] == member:
-            raise InvalidChange(f"{member.name} is at {member.address} already")
+            raise InvalidChange(Why("members/address", member=member.name, address=member.address))
         members[member.id] = member
 
     def promote(self, id: str) -> None:
         promotion = self.promotions.pop(id, None)
         if promotion is None:
-            raise InvalidChange(f"{self._name(id)} was not to vote")
+            raise InvalidChange(Why("members/no-wish", member=self._name(id)))
         self.voters[id] = self.learners.pop(id)
         if promotion.instead_of in self.voters:
             if promotion.demotes:
@@ -212,7 +225,7 @@ class _Draft:
                 promotions=tuple(self.promotions.values()),
             )
         except InvalidConfiguration as error:
-            raise InvalidChange(str(error)) from None
+            raise InvalidChange(Why("members/impossible", fault=str(error))) from None
 
     def _name(self, id: str) -> str:
         member = self.voters.get(id) or self.learners.get(id)

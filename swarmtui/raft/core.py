@@ -58,6 +58,7 @@ from swarmtui.raft.messages import (
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import AwaitingApply
+from swarmtui.raft.reasons import Why
 from swarmtui.raft.receiving import receive
 from swarmtui.raft.status import Status
 from swarmtui.raft.status_of import status_of
@@ -188,8 +189,13 @@ class RaftCore:
 
     def _refuse(self, ticket: int) -> None:
         """Only a leader does what is asked."""
-        known = f"the leader is {self.name(self.role.leader)}" if self.role.leader else "no leader is known"
-        self.emit(Refused(ticket, "not-leader", f"{self.name(self.node_id)} does not lead, {known}"))
+        self.emit(Refused(ticket, self.why_not_leading()))
+
+    def why_not_leading(self) -> Why:
+        node, leader = self.name(self.node_id), self.role.leader
+        return (
+            Why("not-leader", node=node, leader=self.name(leader)) if leader else Why("not-leader/unknown", node=node)
+        )
 
     def _on_written(self, event: Written) -> None:
         if not self.log.complete(event.sequence):
@@ -227,7 +233,7 @@ class RaftCore:
 
     def _on_campaign_asked(self, event: CampaignAsked) -> None:
         if not isinstance(self.role, Leader) and self.role.contact_age() is None:
-            self.begin_election("first manager of a new cluster")
+            self.begin_election(Why("genesis"))
 
     def _on_chunk_read(self, event: ChunkRead) -> None:
         if isinstance(self.role, Leader):
@@ -251,7 +257,7 @@ class RaftCore:
         """The only voter has nobody to wait for."""
         return ElectionTimer(self.now, 0.0) if self.members.voters == (self.node_id,) else self.new_timer()
 
-    def follow(self, term: int, leader: str, cause: str) -> None:
+    def follow(self, term: int, leader: str, why: Why) -> None:
         """Become a follower of `leader` ("" while unknown), in a new term or in this one."""
         role = self.role
         if term > self.term:
@@ -261,11 +267,13 @@ class RaftCore:
         role.end()
         timer = self.new_timer() if isinstance(role, Leader) else role.timer
         self.role = Follower(self, leader, timer)
-        self.announce(cause)
+        self.announce(why)
 
-    def begin_election(self, cause: str, *, transfer: bool = False, timer: ElectionTimer | None = None) -> None:
+    def begin_election(self, cause: Why, *, transfer: bool = False, timer: ElectionTimer | None = None) -> None:
         """Ask for pre-votes, or stand at once if the leader itself wishes it; not while it would be in vain."""
-        if not self.belonging.may_campaign or self.incoming.is_installing or self.disk_is_stuck():
+        why = self.belonging.why_no_campaign()
+        if why is not None:
+            self.narrate("no pre-vote asked", why)
             if not isinstance(self.role, Leader):
                 self.role.timer = self.new_timer()
             return
@@ -274,7 +282,7 @@ class RaftCore:
         else:
             self._campaign(Candidate(self, timer or self.new_timer(), cause, pre=True, transfer=False))
 
-    def stand(self, cause: str, transfer: bool) -> None:
+    def stand(self, cause: Why, transfer: bool) -> None:
         """Be a candidate in a new term, with a vote for ourselves."""
         self._set_hard_state(self.term + 1, self.node_id)
         self._campaign(Candidate(self, self.new_timer(), cause, pre=False, transfer=transfer))
@@ -283,12 +291,12 @@ class RaftCore:
         before, self.role = self.role, candidate
         before.end()
         if before.kind is candidate.kind:
-            self.narrate("pre-vote asked again", cause=candidate.cause)
+            self.narrate("pre-vote asked again", candidate.cause)
         else:
             self.announce(candidate.cause)
         candidate.begin()
 
-    def lead(self, cause: str, votes: Mapping[str, bool]) -> None:
+    def lead(self, cause: Why, votes: Mapping[str, bool]) -> None:
         self.hurry = None
         self.role = leader = Leader(self, votes)
         self.announce(cause, leader.first_index)
@@ -375,16 +383,16 @@ class RaftCore:
     def send(self, message: Message) -> None:
         self._effects.append(Send(message))  # type: ignore[arg-type]
 
-    def announce(self, cause: str, first_index: int = 0) -> None:
-        self.emit(RoleChanged(self.role.kind, self.term, self.role.leader, cause, first_index))
+    def announce(self, why: Why, first_index: int = 0) -> None:
+        self.emit(RoleChanged(self.role.kind, self.term, self.role.leader, why, first_index))
 
-    def narrate(self, what: str, **operands: object) -> None:
+    def narrate(self, what: str, why: Why | None = None, **operands: object) -> None:
         topic = "election" if "vote" in what else "raft"
-        self.emit(Narrate(topic, what, self.term, self.log.last, operands))
+        self.emit(Narrate(topic, what, self.term, self.log.last, operands, why))
 
-    def drop(self, message: Message, reason: str) -> None:
+    def drop(self, message: Message, why: Why) -> None:
         """A peer's mistake: said, and otherwise ignored."""
-        self.narrate("dropped", kind=type(message).__name__, source=message.source, reason=reason)
+        self.narrate("dropped", why, kind=type(message).__name__, source=message.source)
 
     def name(self, id: str) -> str:
         """What people call this node."""

@@ -16,6 +16,7 @@ import attrs
 from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.messages import AnyMessage, SnapshotMark
+from swarmtui.raft.reasons import Why
 
 
 class Role(enum.StrEnum):
@@ -70,11 +71,20 @@ class Accepted:
 
 @attrs.define
 class Refused:
-    """Certainly not appended. `rule` is a short fixed name, `reason` a sentence with the operands."""
+    """Certainly not appended."""
 
     ticket: int
-    rule: str
-    reason: str
+    why: Why
+
+    @property
+    def rule(self) -> str:
+        """A short fixed name."""
+        return self.why.rule
+
+    @property
+    def reason(self) -> str:
+        """One line, with the operands."""
+        return str(self.why)
 
 
 @attrs.define
@@ -88,19 +98,28 @@ class ReadReady:
 @attrs.define
 class ReadRefused:
     ticket: int
-    reason: str
+    why: Why
+
+    @property
+    def reason(self) -> str:
+        return str(self.why)
 
 
 @attrs.define
 class RoleChanged:
     """`leader` is "" while unknown. `first_index`: for a leader the index of its first own entry; its leadership may act
-    once that is applied. `cause` says why, with figures."""
+    once that is applied. `why` says what made it so."""
 
     role: Role
     term: int
     leader: str
-    cause: str
+    why: Why
     first_index: int = 0
+
+    @property
+    def cause(self) -> str:
+        """One line, with figures."""
+        return str(self.why)
 
 
 @attrs.define
@@ -118,7 +137,11 @@ class Expelled:
     """This node was removed for ever, and that is committed: its part in the consensus is over. Told once in a life, also
     if it was so at start."""
 
-    reason: str
+    why: Why
+
+    @property
+    def reason(self) -> str:
+        return str(self.why)
 
 
 @attrs.define
@@ -158,18 +181,21 @@ class Compact:
 
 @attrs.define
 class Narrate:
-    """Something worth telling an observer. `topic` is `election` or `raft`; `what` a short fixed name; `operands` the
-    figures of the rule. `str()` is the one line; it is built only where somebody listens."""
+    """Something worth telling an observer. `topic` is `election` or `raft`; `what` a short fixed name; `operands` its
+    figures; `why` the rule by which it came to that, if it is a refusal. `str()` is the one line; it is built only where
+    somebody listens."""
 
     topic: str
     what: str
     term: int
     index: int
     operands: Mapping[str, Any]
+    why: Why | None = None
 
     def __str__(self) -> str:
         figures = " ".join(f"{key}={value}" for key, value in self.operands.items())
-        return f"{self.what} {figures}".rstrip()
+        line = f"{self.what} {figures}".rstrip()
+        return line if self.why is None else f"{line}: {self.why}"
 
 
 Effect = (

@@ -18,6 +18,7 @@ from swarmtui.raft.messages import (
     SnapshotChunk,
     TimeoutNow,
 )
+from swarmtui.raft.reasons import Why
 from swarmtui.raft.timers import ElectionTimer
 
 if TYPE_CHECKING:
@@ -77,10 +78,12 @@ class Follower:
             if core.now < oldest.asked_at + core.options.read_timeout_s:
                 break
             del self.forwarded[number]
-            core.emit(ReadRefused(oldest.ticket, f"leader {core.name(self.leader)} did not answer in time"))
+            waited_ms = round(core.options.read_timeout_s * 1000)
+            why = Why("leader-silent", leader=core.name(self.leader), waited_ms=waited_ms)
+            core.emit(ReadRefused(oldest.ticket, why))
         if core.now >= self.timer.expires_at:
-            total_ms = self.timer.total_s * 1000
-            core.begin_election(f"timer ran out ({total_ms:.0f} ms)" if total_ms else "the only voter")
+            timer_ms = round(self.timer.total_s * 1000)
+            core.begin_election(Why("timer", timer_ms=timer_ms) if timer_ms else Why("only-voter"))
 
     def gap(self) -> None:
         if self.heard_at is not None:
@@ -89,17 +92,17 @@ class Follower:
 
     def end(self) -> None:
         """This role is over: what it began is answered."""
-        self.abandon_reads("the leader changed")
+        self.abandon_reads(Why("leader-changed"))
 
-    def abandon_reads(self, reason: str) -> None:
+    def abandon_reads(self, why: Why) -> None:
         for waiting in self.forwarded.values():
-            self.core.emit(ReadRefused(waiting.ticket, reason))
+            self.core.emit(ReadRefused(waiting.ticket, why))
         self.forwarded.clear()
 
     def forget_leader(self) -> None:
         """A hint says that it is gone; if it is not, its next message brings it back."""
         self.leader, self.heard_at = "", None
-        self.abandon_reads("the leader is gone")
+        self.abandon_reads(Why("leader-gone"))
 
     # ---- messages of the same term ----
 
@@ -112,16 +115,16 @@ class Follower:
         elif type(message) is ReadReply:
             self.on_read_reply(message)
         elif type(message) is ReadRequest:
-            self.core.reads.refuse(message.source, message.ticket, "not the leader")
+            self.core.reads.refuse(message.source, message.ticket, self.core.why_not_leading())
         elif type(message) is TimeoutNow and message.source == self.leader:
-            self.core.begin_election("asked by transfer", transfer=True)
+            self.core.begin_election(Why("transfer-asked", by=self.core.name(message.source)), transfer=True)
 
     def _heard(self, leader: str, session: int, round_number: int) -> None:
         core = self.core
         if leader != self.leader:
             require(not self.leader, "one leader in a term", term=core.term, leader=self.leader, other=leader)
             self.leader = leader
-            core.announce(f"heard from leader {core.name(leader)}")
+            core.announce(Why("leader-heard", leader=core.name(leader)))
         core.hurry = None
         self.heard_at = self.timer.started_at = core.now
         if session != self.session:
@@ -135,10 +138,12 @@ class Follower:
             return  # the log is about to be replaced; the leader will ask again
         previous = message.previous_index
         if entries and not _is_sound(message):
-            core.drop(message, "entries do not follow one another")
+            core.drop(message, Why("malformed/entries", previous=message.previous_index, first=entries[0].index))
             return
         if entries and (waiting := log.bytes_between(core.applied, log.commit)) > core.options.uncommitted_bytes_max:
-            core.drop(message, f"{waiting} bytes wait to be applied, at most {core.options.uncommitted_bytes_max}")
+            core.drop(
+                message, Why("overload/apply", waiting_bytes=waiting, limit_bytes=core.options.uncommitted_bytes_max)
+            )
             return  # as if it were lost: its sender asks again at the next heartbeat
         if previous > log.commit and log.term_at(previous) != message.previous_term:
             self._reject(message)
@@ -181,13 +186,9 @@ class Follower:
         """Say where the logs can still agree: below the leader's term there, and never below what is committed."""
         core, log = self.core, self.core.log
         at = max(log.commit, log.search(message.previous_index, message.previous_term))
-        core.narrate(
-            "conflict",
-            index=message.previous_index,
-            asked=message.previous_term,
-            here=log.term_at(message.previous_index) or 0,
-            go_on_at=at,
-        )
+        index, asked = message.previous_index, message.previous_term
+        why = Why("conflict", index=index, asked=asked, here=log.term_at(index) or 0, go_on_at=at)
+        core.narrate("append refused", why, to=core.name(message.source))
         core.send(
             AppendReply(
                 cluster=core.cluster,
@@ -211,16 +212,16 @@ class Follower:
         if message.index:
             self.core.reads.add(message.index, waiting.ticket)
         else:
-            self.core.emit(ReadRefused(waiting.ticket, message.reason))
+            self.core.emit(ReadRefused(waiting.ticket, Why("peer-says", reason=message.reason)))
 
     # ---- what is asked of this node ----
 
     def ask_read(self, ticket: int) -> None:
         core = self.core
         if not self.leader:
-            core.emit(ReadRefused(ticket, "no leader is known"))
+            core.emit(ReadRefused(ticket, Why("no-leader")))
         elif len(self.forwarded) >= core.options.reads_waiting_max:
-            core.emit(ReadRefused(ticket, f"{len(self.forwarded)} reads wait already"))
+            core.emit(ReadRefused(ticket, Why("too-many-reads", waiting=len(self.forwarded))))
         else:
             number = core.reads.next_number()
             self.forwarded[number] = Forwarded(ticket, core.now)

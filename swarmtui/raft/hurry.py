@@ -20,6 +20,7 @@ from swarmtui.raft.follower import Follower
 from swarmtui.raft.inputs import LeaderLost
 from swarmtui.raft.leader import Leader
 from swarmtui.raft.options import RaftOptions
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 class Hurry:
     """`rank_s` keeps two of us apart each time; `due_at` is the next attempt."""
 
-    cause: str
+    cause: Why
     rank_s: float
     due_at: float
     attempts: int = 0
@@ -52,7 +53,7 @@ def on_leader_lost(core: RaftCore, hint: LeaderLost) -> None:
     if not isinstance(role, Follower) or role.leader != hint.leader or hint.term != core.term:
         return
     left_ms = max(0.0, role.timer.expires_at - core.now) * 1000
-    cause = f"connection to leader refused, {left_ms:.0f} ms left on the timer"
+    cause = Why("dial-refused", left_ms=round(left_ms), leader=core.name(hint.leader))
     role.forget_leader()
     if core.options.hurry and core.is_voter and core.hurry is None:
         rank_s = _rank(core, hint.leader) * core.options.hurry_rank_s

@@ -15,6 +15,7 @@ from swarmtui.raft.effects import InstallSnapshot, WriteChunk
 from swarmtui.raft.follower import Follower
 from swarmtui.raft.inputs import ChunkOutcome, ChunkWritten, SnapshotInstalled
 from swarmtui.raft.messages import SnapshotChunk, SnapshotMark, SnapshotReply
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -57,7 +58,7 @@ class Incoming:
         if arriving.writing_offset is not None:
             return
         if zlib.crc32(message.data) != message.chunk_checksum:
-            core.drop(message, f"piece at {message.offset} is damaged")
+            core.drop(message, Why("damaged-piece", offset=message.offset))
             self._reply(mark, arriving.next_offset or 0, installed=False)
         elif arriving.next_offset is not None and message.offset != arriving.next_offset:
             self._reply(mark, arriving.next_offset, installed=False)
@@ -77,7 +78,7 @@ class Incoming:
                 self._install(event.mark)
             return
         if event.outcome is ChunkOutcome.DAMAGED:
-            core.narrate("snapshot damaged", index=event.mark.index)
+            core.narrate("snapshot refused", Why("damaged-snapshot"), index=event.mark.index)
             arriving.next_offset = 0
         self._reply(event.mark, arriving.next_offset, installed=False)
 

@@ -15,6 +15,7 @@ from swarmtui.raft.membership import LeaderMembership
 from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import Read, ReadRounds
+from swarmtui.raft.reasons import Why
 from swarmtui.raft.replication import Replication
 from swarmtui.raft.transfer import Transfer
 
@@ -73,7 +74,7 @@ class Leader:
         if now >= self.contact_check_at and not self._still_has_quorum():
             return
         if core.disk_is_stuck():
-            core.follow(core.term, "", f"own disk completed no write for {core.disk_patience_s * 1000:.0f} ms")
+            core.follow(core.term, "", Why("disk-hangs", patience_ms=round(core.disk_patience_s * 1000)))
             return
         self.transfer.tick()
         if now >= self.heartbeat_at:
@@ -109,12 +110,15 @@ class Leader:
             self.contact_check_at = heard_at + patience
             return True
         heard, quorum = self.heard(), core.members.quorum
-        core.follow(
-            core.term,
-            "",
-            f"lost contact to a quorum: {quorum.count(heard)} voters heard within "
-            f"{patience * 1000:.0f} ms, {quorum.needs} needed",
+        names = [core.name(id) for id in heard]
+        why = Why(
+            "contact-lost",
+            heard=quorum.count(heard),
+            needed=quorum.needs,
+            patience_ms=round(patience * 1000),
+            hears=names,
         )
+        core.follow(core.term, "", why)
         return False
 
     def heard(self) -> tuple[str, ...]:
@@ -136,40 +140,42 @@ class Leader:
     def end(self) -> None:
         """No longer leading: every read that was not decided is refused."""
         for read in self.reads.abandon():
-            self._refuse_read(read, "leadership was lost")
+            self._refuse_read(read, Why("leadership-lost", term=self.core.term))
 
     # ---- proposals ----
 
     def propose(self, proposal: Proposed) -> None:
         core = self.core
-        refusal = self._why_not(proposal)
-        if refusal:
-            core.emit(Refused(proposal.ticket, *refusal))
+        why = self._why_not(proposal)
+        if why is not None:
+            core.emit(Refused(proposal.ticket, why))
             return
         first, term, kind = core.log.last + 1, core.term, proposal.kind
         core.append([Entry(first + i, term, kind, payload) for i, payload in enumerate(proposal.payloads)])
         core.emit(Accepted(proposal.ticket, term, first))
 
-    def _why_not(self, proposal: Proposed) -> tuple[str, str] | None:
+    def _why_not(self, proposal: Proposed) -> Why | None:
         """The rule, with its operands, that forbids to append; nothing is appended then."""
         core = self.core
         if proposal.term != core.term:
-            return "wrong-term", f"proposed for term {proposal.term}, this node leads term {core.term}"
+            return Why("wrong-term", asked=proposal.term, mine=core.term)
         if self.transfer.target:
-            return "transfer", self.transfer.why_busy()
+            return Why("transfer", heir=core.name(self.transfer.target))
         waiting_bytes = core.log.bytes_behind(core.applied)
         if waiting_bytes > core.options.uncommitted_bytes_max:
-            return "overload", f"{waiting_bytes} bytes wait, at most {core.options.uncommitted_bytes_max}"
+            return Why("overload", waiting_bytes=waiting_bytes, limit_bytes=core.options.uncommitted_bytes_max)
         if not proposal.payloads:
-            return "malformed", "nothing is proposed"
+            return Why("malformed/nothing")
         if proposal.kind is EntryKind.CONFIGURATION:
-            return "malformed", "members are changed by wishes, not by configurations"
-        if max(map(len, proposal.payloads)) > ENTRY_BYTES_MAX:
-            return "malformed", f"an entry has at most {ENTRY_BYTES_MAX} bytes"
+            return Why("malformed/configuration")
+        entry_bytes = max(map(len, proposal.payloads))
+        if entry_bytes > ENTRY_BYTES_MAX:
+            return Why("malformed/entry", entry_bytes=entry_bytes, limit_bytes=ENTRY_BYTES_MAX)
         quorum = core.members.quorum
         reachable = self.reachable_voters()
         if not quorum.reached(reachable):
-            return "no-quorum", f"{quorum.count(reachable)} managers answer, {quorum.needs} are needed"
+            names = sorted(core.name(id) for id in reachable)
+            return Why("no-quorum", answering=quorum.count(reachable), needed=quorum.needs, hears=names)
         return None
 
     def reachable_voters(self) -> set[str]:
@@ -264,15 +270,15 @@ class Leader:
 
     def _add_read(self, read: Read) -> None:
         if self.reads.size >= self.core.options.reads_waiting_max:
-            self._refuse_read(read, f"{self.reads.size} reads wait already")
+            self._refuse_read(read, Why("too-many-reads", waiting=self.reads.size))
         else:
             self.reads.add(read)
 
-    def _refuse_read(self, read: Read, reason: str) -> None:
+    def _refuse_read(self, read: Read, why: Why) -> None:
         if read.source:
-            self.core.reads.refuse(read.source, read.ticket, reason)
+            self.core.reads.refuse(read.source, read.ticket, why)
         else:
-            self.core.emit(ReadRefused(read.ticket, reason))
+            self.core.emit(ReadRefused(read.ticket, why))
 
     def _may_read(self) -> bool:
         """Before its first own entry is committed a leader may not know all that is (etcd#7331)."""

@@ -21,6 +21,7 @@ from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import MembersAsked
 from swarmtui.raft.invariants import require
 from swarmtui.raft.quorum import majority
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.leader import Leader
@@ -55,7 +56,7 @@ class LeaderMembership:
         self.core = leader.core
         self.catching_up: dict[str, CatchUp] = {}
         self.due_at = leader.first_index
-        self._said = ""  # why a promotion waits, said once
+        self._said: Why | None = None  # why a promotion waits, said once
 
     def met(self) -> None:
         """Another configuration is in force."""
@@ -72,61 +73,67 @@ class LeaderMembership:
     def ask(self, asked: MembersAsked) -> None:
         """Append the next configuration, or refuse by name."""
         core = self.core
-        refusal = self._why_not_now(asked)
-        if refusal is None:
+        why = self._why_not_now(asked)
+        if why is None:
             try:
                 wanted = next_configuration(core.members.current, asked.changes)
             except InvalidChange as error:
-                refusal = "members", str(error)
+                why = error.why
             else:
-                refusal = self._why_not(wanted)
-                if refusal is None:
+                why = self._why_not(wanted)
+                if why is None:
                     self._append(wanted)
                     core.emit(Accepted(asked.ticket, core.term, core.log.last))
                     return
-        core.emit(Refused(asked.ticket, *refusal))
+        core.emit(Refused(asked.ticket, why))
 
-    def _why_not_now(self, asked: MembersAsked) -> tuple[str, str] | None:
+    def _why_not_now(self, asked: MembersAsked) -> Why | None:
         core, members = self.core, self.core.members
         if asked.term != core.term:
-            return "wrong-term", f"asked for term {asked.term}, this node leads term {core.term}"
+            return Why("wrong-term", asked=asked.term, mine=core.term)
         if self.leader.transfer.target:
-            return "transfer", self.leader.transfer.why_busy()
+            return Why("transfer", heir=core.name(self.leader.transfer.target))
         if core.log.commit < self.leader.first_index:  # the bug of single-server changes (raft-dev 2015)
-            return "own-term", f"index {self.leader.first_index}, this leader's first, is not committed"
+            return Why("own-term", index=self.leader.first_index, commit=core.log.commit)
         if members.index > core.log.commit:
-            return "in-flight", f"the change at index {members.index} is not committed"
+            return Why("in-flight", index=members.index, commit=core.log.commit)
         if members.current.is_joint:
-            return "in-flight", f"the joint configuration of index {members.index} is not left"
+            return Why("in-flight/joint", index=members.index)
         return None
 
-    def _why_not(self, wanted: Configuration) -> tuple[str, str] | None:
+    def _why_not(self, wanted: Configuration) -> Why | None:
         """The guard, then the leader's own leaving: it hands over first, so that nobody waits for an election."""
         core, transfer = self.core, self.leader.transfer
-        if reason := self.why_no_quorum(wanted):
-            return "quorum", reason
+        if why := self.why_no_quorum(wanted):
+            return why
         staying = {member.id for member in wanted.voters}
         if core.node_id in staying:
             return None
         name = core.name(core.node_id)
         if heir := transfer.heir(among=staying):
             transfer.begin(heir)
-            return "leader-leaves", f"{name} leads and would leave: {transfer.why_busy()}, ask again there"
-        return "leader-leaves", f"{name} leads and would leave, and no voter that stays is in contact to take over"
+            return Why("leader-leaves", leader=name, heir=core.name(heir))
+        return Why("leader-leaves/nobody", leader=name)
 
-    def why_no_quorum(self, wanted: Configuration) -> str:
-        """The arithmetic that forbids these voters, "" if those in contact could go on (swarm.md 2.5)."""
+    def why_no_quorum(self, wanted: Configuration) -> Why | None:
+        """The arithmetic that forbids these voters, None if those in contact could go on (swarm.md 2.5)."""
         core = self.core
-        for half, when in ((wanted.voters, "after this change"), (wanted.outgoing, "during this change")):
+        for half, when in ((wanted.voters, "after"), (wanted.outgoing, "during")):
             answering = [member.name for member in half if self.leader.answers(member.id)]
             needed = majority(len(half)) if half else 0
             if len(answering) < needed:
                 silent = " ".join(member.name for member in half if member.name not in answering)
-                return (
-                    f"{when} {len(half)} voters decide, {needed} of them are needed, and {core.name(core.node_id)} "
-                    f"hears {len(answering)} ({' '.join(answering) or 'none'}; not {silent})"
+                return Why(
+                    "quorum",
+                    when=when,
+                    voters=len(half),
+                    needed=needed,
+                    leader=core.name(core.node_id),
+                    hears=len(answering),
+                    answering=" ".join(answering) or "none",
+                    silent=silent,
                 )
-        return ""
+        return None
 
     def _append(self, wanted: Configuration) -> None:
         core = self.core
@@ -155,7 +162,7 @@ class LeaderMembership:
         if heir := leader.transfer.heir():
             leader.transfer.tell(heir)
         leader.replication.notice(self.core.log.commit, leader.reads.number)
-        self.core.follow(self.core.term, "", "removed from the voters")
+        self.core.follow(self.core.term, "", Why("voter-no-more/leader", index=self.core.members.index))
 
     def go_on(self) -> None:
         """Leave a joint configuration, or promote who is ready; nothing while a change or a transfer is under way."""
@@ -170,13 +177,13 @@ class LeaderMembership:
     def _promote(self, current: Configuration, ready: list[str]) -> None:
         wanted = promoted(current, ready)
         names = " ".join(map(self.core.name, ready))
-        refusal = self._why_not(wanted)
-        if refusal is not None:
-            if refusal[1] != self._said:
-                self.core.narrate("promotion waits", of=names, rule=refusal[0], reason=refusal[1])
-            self._said = refusal[1]
+        why = self._why_not(wanted)
+        if why is not None:
+            if why != self._said:
+                self.core.narrate("promotion waits", why, of=names)
+            self._said = why
             return
-        self._said = ""
+        self._said = None
         self.core.narrate("promoted", who=names)
         self._append(wanted)
 
@@ -196,12 +203,12 @@ class LeaderMembership:
             catch_up.number += 1
             catch_up.target, catch_up.began_at = core.log.last, core.now
         else:
-            took_ms = f"{catch_up.last_s * 1000:.0f}"
-            self._pause(peer, catch_up, f"the last of {catch_up.number} rounds took {took_ms} ms")
+            why = Why("catch-up/slow", rounds=catch_up.number, took_ms=round(catch_up.last_s * 1000))
+            self._pause(peer, catch_up, why)
 
-    def _pause(self, peer: str, catch_up: CatchUp, reason: str) -> None:
+    def _pause(self, peer: str, catch_up: CatchUp, why: Why) -> None:
         core = self.core
-        core.narrate("catching up given up", who=core.name(peer), reason=f"{reason}; it stays a learner for now")
+        core.narrate("catching up given up", why, who=core.name(peer))
         catch_up.pause_until = core.now + core.options.catch_up_pause_s
 
     def tick(self) -> None:
@@ -216,7 +223,7 @@ class LeaderMembership:
                 catch_up.ready = False
                 heard_at = catch_up.began_at if progress.heard_at is None else progress.heard_at
                 if now - heard_at >= patience_s:
-                    self._pause(peer, catch_up, f"no answer for {patience_s * 1000:.0f} ms")
+                    self._pause(peer, catch_up, Why("catch-up/silent", patience_ms=round(patience_s * 1000)))
         for peer in list(self.catching_up):  # the log may have stood still since the round began
             if peer in self.catching_up:
                 self.on_match(peer, self.leader.progress[peer].match)

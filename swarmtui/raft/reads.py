@@ -15,6 +15,7 @@ import attrs
 
 from swarmtui.raft.effects import ReadReady
 from swarmtui.raft.messages import ReadReply
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -100,7 +101,7 @@ class AwaitingApply:
             index, ticket = self._reads.popleft()
             self.core.emit(ReadReady(ticket, index))
 
-    def refuse(self, source: str, ticket: int, reason: str) -> None:
+    def refuse(self, source: str, ticket: int, why: Why) -> None:
         """Tell the follower that asked us."""
         core = self.core
         core.send(
@@ -111,6 +112,6 @@ class AwaitingApply:
                 term=core.term,
                 ticket=ticket,
                 index=0,
-                reason=reason,
+                reason=str(why),
             )
         )

@@ -14,6 +14,7 @@ from swarmtui.raft.candidate import Candidate
 from swarmtui.raft.follower import Follower
 from swarmtui.raft.invariants import require
 from swarmtui.raft.messages import AnyMessage, Append, AppendReply, RemovedNotice, SnapshotChunk, VoteReply, VoteRequest
+from swarmtui.raft.reasons import Why
 from swarmtui.raft.voting import answer_vote_request
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def receive(core: RaftCore, message: AnyMessage) -> None:
-    reason = why_not_ours(core, message)
-    if reason:
-        core.drop(message, reason)
+    why = why_not_ours(core, message)
+    if why is not None:
+        core.drop(message, why)
         return
     if message.source in core.belonging.barred:
         on_stranger(core, message)
@@ -41,23 +42,23 @@ def receive(core: RaftCore, message: AnyMessage) -> None:
             return
         if isinstance(message, Append | SnapshotChunk) and not isinstance(core.role, Follower):
             require(isinstance(core.role, Candidate), "one leader in a term", term=core.term, other=message.source)
-            core.follow(core.term, message.source, f"heard from leader {core.name(message.source)}")
+            core.follow(core.term, message.source, Why("leader-heard", leader=core.name(message.source)))
         core.role.receive(message)
 
 
-def why_not_ours(core: RaftCore, message: AnyMessage) -> str:
-    """Why this message is dropped before its term is looked at; "" if it is for us."""
+def why_not_ours(core: RaftCore, message: AnyMessage) -> Why | None:
+    """Why this message is dropped before its term is looked at; None if it is for us."""
     if message.cluster != core.cluster:
-        return f"of cluster {message.cluster}"
+        return Why("another-cluster", cluster=message.cluster, mine=core.cluster)
     if message.target != core.node_id:
-        return f"for {message.target}"
+        return Why("another-addressee", target=message.target, mine=core.node_id)
     if message.source == core.node_id or message.term < 1:
-        return f"malformed, term {message.term}"
-    return ""
+        return Why("malformed/message", sender=message.source, term=message.term)
+    return None
 
 
 def _adopt_term(core: RaftCore, message: AnyMessage) -> None:
-    core.follow(message.term, "", f"saw term {message.term} of {core.name(message.source)}")
+    core.follow(message.term, "", Why("newer-term", seen=message.term, of=core.name(message.source), mine=core.term))
 
 
 def _on_vote_reply(core: RaftCore, message: VoteReply) -> None:
@@ -75,6 +76,8 @@ def _on_removed_notice(core: RaftCore, notice: RemovedNotice) -> None:
 def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
     """A leader of an older term learns of ours; so does a candidate stuck above its leader's term free the cluster."""
     if isinstance(message, Append | SnapshotChunk):
+        why = Why("old-term/leader", asked=message.term, mine=core.term)
+        core.narrate("append refused", why, to=core.name(message.source))
         core.send(
             AppendReply(
                 cluster=core.cluster,

@@ -12,6 +12,7 @@ from swarmtui.raft.inputs import ChunkRead
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import Append, AppendReply, SnapshotChunk, SnapshotReply
 from swarmtui.raft.progress import Progress, ProgressState
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -116,7 +117,7 @@ class Replication:
             self._on_rejection(progress, message)
             return False
         if max(message.match, message.previous_index) > log.last:
-            self.core.drop(message, f"acknowledges {message.match}, our log ends at {log.last}")
+            self.core.drop(message, Why("impossible-match", match=message.match, last=log.last))
             return False
         if progress.state is SNAPSHOT:
             # Any acknowledgement that reaches our log ends it, also if the report of the last piece was lost (etcd#10308).

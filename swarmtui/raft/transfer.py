@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarmtui.raft.effects import Accepted, Refused
 from swarmtui.raft.messages import TimeoutNow
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.leader import Leader
@@ -27,16 +28,16 @@ class Transfer:
         """The operator's wish."""
         core = self.core
         if self.target:
-            rule = f"{self.why_busy()} already"
+            why = Why("transfer/again", heir=core.name(self.target))
         elif target == core.node_id:
-            rule = "this node leads already"
+            why = Why("transfer/itself", node=core.name(target))
         elif not (chosen := self.heir(target)):
-            rule = f"no voter {core.name(target) if target else ''} to hand over to is in contact"
+            why = Why("transfer/silent", heir=core.name(target)) if target else Why("transfer/nobody")
         else:
             core.emit(Accepted(ticket, core.term, 0))
             self.begin(chosen)
             return
-        core.emit(Refused(ticket, "transfer", rule))
+        core.emit(Refused(ticket, why))
 
     def begin(self, heir: str) -> None:
         core = self.core
@@ -44,9 +45,6 @@ class Transfer:
         self.gives_up_at = core.now + core.options.transfer_timeout_s
         core.narrate("transfer begun", target=core.name(heir))
         self.advance()
-
-    def why_busy(self) -> str:
-        return f"leadership is being handed to {self.core.name(self.target)}"
 
     def heir(self, target: str = "", among: Container[str] | None = None) -> str:
         """The wanted voter, or the most advanced one (of some), if it is in contact; else ""."""
@@ -71,5 +69,6 @@ class Transfer:
 
     def tick(self) -> None:
         if self.target and self.core.now >= self.gives_up_at:
-            self.core.narrate("transfer given up", target=self.core.name(self.target))
+            heir, patience_ms = self.core.name(self.target), round(self.core.options.transfer_timeout_s * 1000)
+            self.core.narrate("transfer given up", Why("transfer/late", heir=heir, patience_ms=patience_ms))
             self.target = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from swarmtui.raft.candidate import Candidate
 from swarmtui.raft.messages import VoteReply, VoteRequest
+from swarmtui.raft.reasons import Why
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 def answer_vote_request(core: RaftCore, request: VoteRequest) -> None:
     age = core.role.contact_age()
     if age is not None and not request.transfer:
-        heard = "leads with a quorum" if core.role.leader == core.node_id else f"hears {core.name(core.role.leader)}"
-        _refuse(core, request, f"{core.name(core.node_id)} {heard}, {age * 1000:.0f} ms ago")
+        voter, leader, age_ms = core.name(core.node_id), core.role.leader, round(age * 1000)
+        if leader == core.node_id:
+            _refuse(core, request, Why("living-leader/itself", voter=voter, age_ms=age_ms))
+        else:
+            _refuse(core, request, Why("living-leader", voter=voter, leader=core.name(leader), age_ms=age_ms))
     elif request.pre:
         _answer_pre_vote(core, request)
     else:
@@ -32,9 +36,10 @@ def _answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
     could_vote = request.term > core.term or (request.term == core.term and core.vote in ("", request.source))
     rival = _fresh_candidate(core)
     if rival and rival != request.source:
-        _refuse(core, request, f"{core.name(rival)} stands in term {core.term}")  # two at a time would split the votes
+        # Two at a time would split the votes.
+        _refuse(core, request, Why("rival", rival=core.name(rival), mine=core.term))
     elif not could_vote:
-        _refuse(core, request, f"term {request.term} is not new, mine is {core.term}")
+        _refuse(core, request, Why("old-term/pre-vote", asked=request.term, mine=core.term))
     elif not core.log.is_up_to_date(request.last_term, request.last_index):
         _refuse(core, request, _why_behind(core, request))
     else:
@@ -58,19 +63,21 @@ def _fresh_candidate(core: RaftCore) -> str:
 
 def _answer_vote(core: RaftCore, request: VoteRequest) -> None:
     if request.term > core.term:
-        core.follow(request.term, "", f"saw term {request.term} of candidate {core.name(request.source)}")
+        why = Why("newer-term/candidate", seen=request.term, of=core.name(request.source), mine=core.term)
+        core.follow(request.term, "", why)
     if request.term < core.term:
-        _refuse(core, request, f"term {request.term} is over, mine is {core.term}")
+        _refuse(core, request, Why("old-term/vote", asked=request.term, mine=core.term))
     elif core.vote not in ("", request.source):
-        _refuse(core, request, f"voted for {core.name(core.vote)} in term {core.term}")
+        _refuse(core, request, Why("voted", vote=core.name(core.vote), mine=core.term))
     elif not core.log.is_up_to_date(request.last_term, request.last_index):
         _refuse(core, request, _why_behind(core, request))
     else:
         core.vote_for(request.source, _grant(core, request))
 
 
-def _why_behind(core: RaftCore, request: VoteRequest) -> str:
-    return f"its log ends at {request.last_index}/t{request.last_term}, mine at {core.log.last}/t{core.log.last_term}"
+def _why_behind(core: RaftCore, request: VoteRequest) -> Why:
+    its_last, its_term = request.last_index, request.last_term
+    return Why("log-behind", its_last=its_last, its_term=its_term, my_last=core.log.last, my_term=core.log.last_term)
 
 
 def _grant(core: RaftCore, request: VoteRequest) -> VoteReply:
@@ -84,10 +91,8 @@ def _grant(core: RaftCore, request: VoteRequest) -> VoteReply:
     )
 
 
-def _refuse(core: RaftCore, request: VoteRequest, reason: str) -> None:
-    core.narrate(
-        "pre-vote refused to" if request.pre else "vote refused to", to=core.name(request.source), reason=reason
-    )
+def _refuse(core: RaftCore, request: VoteRequest, why: Why) -> None:
+    core.narrate("pre-vote refused" if request.pre else "vote refused", why, to=core.name(request.source))
     core.send(
         VoteReply(
             cluster=core.cluster,
@@ -96,6 +101,6 @@ def _refuse(core: RaftCore, request: VoteRequest, reason: str) -> None:
             term=core.term,
             granted=False,
             pre=request.pre,
-            reason=reason,
+            reason=str(why),
         )
     )

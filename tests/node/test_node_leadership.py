@@ -9,13 +9,14 @@ import trio.testing
 from swarmtui.node.events import Events
 from swarmtui.node.leadership import REOPEN_DELAY_S, LeadershipKeeper
 from swarmtui.raft.effects import Role, RoleChanged
+from swarmtui.raft.reasons import Why
 
 
 def leads(term: int, first_index: int = 1) -> RoleChanged:
-    return RoleChanged(Role.LEADER, term, "here", "", first_index)
+    return RoleChanged(Role.LEADER, term, "here", Why("genesis"), first_index)
 
 
-FOLLOWS = RoleChanged(Role.FOLLOWER, 9, "there", "")
+FOLLOWS = RoleChanged(Role.FOLLOWER, 9, "there", Why("leader-heard", leader="there"))
 
 
 class Reigns:
