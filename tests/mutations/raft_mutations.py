@@ -229,7 +229,7 @@ MUTATIONS = (
         rule="a stranger's term is never looked at",
         file="swarmtui/raft/receiving.py",
         old="""    if message.cluster != core.cluster:
-        return f"of cluster {message.cluster}"
+        return Why("another-cluster", cluster=message.cluster, mine=core.cluster)
 """,
         new="",
         tests=RAFT,

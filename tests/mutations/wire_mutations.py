@@ -23,7 +23,7 @@ MUTATIONS = (
         name="sender-believed-by-its-own-word",
         rule="a raft message whose source is not the certified node id is dropped",
         file="swarmtui/wire/admission.py",
-        old='return "" if message.source == peer.node_id else message.source',
+        old='return "" if node_of(message.source) == peer.node_id else message.source',
         new='return ""',
         tests=CONNECTION,
     ),

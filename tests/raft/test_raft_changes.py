@@ -130,7 +130,7 @@ def test_a_wish_does_what_it_says(now, wished):
     except InvalidChange:
         return
     named = {subject(change) for change in wished}
-    entering = {promotion.id for promotion in then.promotions} & named
+    entering = {subject(change) for change in wished if isinstance(change, AddVoter)}
     try:
         then = left(promoted(then, entering))
     except InvalidChange:
