@@ -1,14 +1,14 @@
-"""`python -m swarmtui.sim --seed 7 --trace`, `python -m swarmtui.sim --seeds 1..1000`, `--quiet-managers 3`."""
+"""`python -m swarmtui.sim --seed 7` replays one run line by line; `--soak --minutes 5` runs fresh ones on all cores."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Iterable
 
 from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
-from swarmtui.sim.parameters import Parameters
+from swarmtui.sim.parameters import Parameters, draw_parameters
+from swarmtui.sim.soak import fresh_seed, soak
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -16,30 +16,45 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m swarmtui.sim", description="Clusters in virtual time, from a seed."
     )
-    parser.add_argument("--seed", type=int, action="append", default=[], help="one run; may be repeated")
-    parser.add_argument("--seeds", metavar="A..B", help="all runs from A to B")
-    parser.add_argument("--trace", action="store_true", help="print every input and effect")
+    parser.add_argument("--seed", type=int, help="one run, with every input and effect")
+    parser.add_argument("--seeds", metavar="A..B", help="all runs from A to B, one line each")
+    parser.add_argument("--trace", action="store_true", help="every input and effect, also of --seeds and --quiet")
+    parser.add_argument("--brief", action="store_true", help="of --seed only what came of it")
     parser.add_argument("--quiet", metavar="N", type=int, help="N managers without trouble for ten simulated minutes")
+    parser.add_argument("--soak", action="store_true", help="fresh seeds on all cores, as long as --minutes")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--first", type=int, help="the first seed of --soak; a fresh one if none is given")
+    parser.add_argument("--jobs", type=int, help="processes of --soak; as many as there are cores if none is given")
     options = parser.parse_args(arguments)
     if options.quiet:
         return run_quiet(options.quiet, options.trace)
-    seeds: Iterable[int] = options.seed
+    if options.soak:
+        return run_soak(options.first, options.minutes * 60, options.jobs)
     if options.seeds:
         first, _, last = options.seeds.partition("..")
-        seeds = range(int(first), int(last or first) + 1)
-    failed = [seed for seed in seeds or [1] if not run(seed, options.trace)]
-    if failed:
-        print(f"failed seeds: {' '.join(map(str, failed))}", file=sys.stderr)
-    return 1 if failed else 0
+        failed = [seed for seed in range(int(first), int(last or first) + 1) if not run(seed, options.trace)]
+        if failed:
+            print(f"failed seeds: {' '.join(map(str, failed))}", file=sys.stderr)
+        return 1 if failed else 0
+    seed = 1 if options.seed is None else options.seed
+    if not options.brief:
+        print(draw_parameters(seed))
+    return 0 if run(seed, not options.brief) else 1
 
 
 def run(seed: int, trace: bool) -> bool:
     try:
         print(SimulatedCluster(seed, say=print if trace else None).run())
     except SimulationFailure as failure:
-        print(failure, file=sys.stderr)
+        print(failure.reason if trace else failure, file=sys.stderr)
         return False
     return True
+
+
+def run_soak(first: int | None, seconds: float, jobs: int | None) -> int:
+    report = soak(fresh_seed() if first is None else first, seconds, print, jobs)
+    print(report)
+    return 1 if report.failures else 0
 
 
 def run_quiet(nodes: int, trace: bool) -> int:

@@ -46,7 +46,8 @@ class SimulationFailure(Exception):
 
     def __init__(self, seed: int, now: float, reason: str, recent: list[str]) -> None:
         self.seed = seed
-        super().__init__(f"seed {seed} at {now:.6f}: {reason}\n" + "\n".join(recent))
+        self.reason = f"seed {seed} at {now:.6f}: {reason}"
+        super().__init__(self.reason + "\n" + "\n".join(recent))
 
 
 @attrs.frozen
