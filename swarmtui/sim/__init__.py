@@ -4,20 +4,22 @@ It runs the very classes that nodes run (`swarmtui.raft.core` and all below it) 
 and on clocks that do not agree, injects trouble of every kind, and looks at everything at once:
 
     parameters   what this run is like: each figure is drawn from the seed, so that quiet, lossy, slow and wild runs occur
-    network      delay, loss, duplication, disorder, cuts (also one-way)
+    network      delay, loss, duplication, disorder, cuts (also one-way), clogs, broken connections, old messages again
     disk         one queue, syncs that take time, stall or hang; a crash loses what was not synced
     machine      the store as the state machine, or a mere checksum over all that was ever applied
     node         a core, a disk, a clock; carries out effects as a shell would
     cluster      the queue of events, the network between nodes, the healing
-    trouble      load and faults, each at its rate
+    trouble      load and faults, each at its rate: link_trouble of paths, power_trouble of machines and disks
     clients      clients of kv, through leaders and followers; desk is where a node serves them
     history      what they asked and heard; register, linearizability, explanation judge it
     files        the real storage beneath, on files in memory that lose power
     invariants   the observer: what must hold at every step over all nodes and disks
 
-Trouble is: crashes (sometimes of all at once), partitions, one-way cuts, pauses with and without a noticed gap, disks that
-stall, hang or fail, hints that the leader is gone (true ones after a crash, false ones at any time), late ticks, drifting
-clocks, inputs that are drained together. When it ends, everything is healed and the cluster must become whole.
+Trouble is: crashes between any two steps (of machines, of processes, of all at once), partitions (halves, rings, all alone),
+one-way cuts, clogs that flush, broken connections, pauses with and without a noticed gap, disks that stall, hang, fill up,
+fail once, lose a bit or everything (of a minority), hints that the leader is gone (true ones after a crash, false ones at any
+time), late ticks, bursts of them, clocks at half or double speed, a state machine that lags, inputs that are drained together.
+When it ends, everything is healed and the cluster must become whole, quiet, and of service to every client.
 
 One seed is one run: the same seed gives the same trace, line by line, on every machine. A seed that ever failed goes into
 tests/sim/seeds.txt and is run for ever.

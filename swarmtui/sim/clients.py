@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
 
 WIRE_S = 0.0005  # mean, from a client to its node and back
+REFUSED_S = 0.05  # after a refusal a client waits a little longer
 LEADER_SHARE = 0.4  # of operations asked of whoever seems to lead, the rest of anybody
 KINDS = (Kind.GET, Kind.GET, Kind.GET, Kind.PUT, Kind.PUT, Kind.CAS, Kind.CAS, Kind.DELETE)
 ENDINGS = {Verdict.DONE: Ending.DONE, Verdict.CONFLICT: Ending.CONFLICT, Verdict.ABSENT: Ending.ABSENT}
@@ -179,7 +180,7 @@ class Client:
             self.cluster.note("", f"{self.name} is refused: {why}", None)
             self.cluster.counts["client refusals"] += 1
             self.asked = None
-            self.think()
+            self.cluster.after(REFUSED_S, self.think)
 
     def _give_up(self, turn: int) -> None:
         if turn == self.turn and self.asked is not None:

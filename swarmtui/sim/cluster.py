@@ -10,6 +10,7 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import combinations
 from typing import Any
 
 import attrs
@@ -27,7 +28,7 @@ from swarmtui.raft.messages import AnyMessage
 from swarmtui.sim.clients import Clients
 from swarmtui.sim.history import Ending, Kind
 from swarmtui.sim.invariants import Observer
-from swarmtui.sim.network import SimulatedNetwork
+from swarmtui.sim.network import Parcel, SimulatedNetwork
 from swarmtui.sim.node import SimulatedNode
 from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
 from swarmtui.sim.trouble import Trouble
@@ -164,14 +165,23 @@ class SimulatedCluster:
         leading = [node for node in self.nodes.values() if node.core and node.core.role.kind is Role.LEADER]
         return max(leading, key=lambda node: node.core.term if node.core else 0, default=None)
 
+    @property
+    def usable(self) -> list[SimulatedNode]:
+        """Those that did not lose their disk for good."""
+        return [node for node in self.nodes.values() if not node.lost]
+
     # ---- the network ----
 
     def transmit(self, node: SimulatedNode, message: AnyMessage) -> None:
         self.messages += 1
         self.observer.sends(node, message)
-        target = self.nodes[message.target]
-        for at in self.network.arrivals(node.id, message.target, self.now):
-            self.at(at, self._deliver, target, message)
+        network, target = self.network, self.nodes[message.target]
+        parcel = network.pack(message)
+        for at in network.arrivals(node.id, message.target, self.now):
+            self.at(at, self._deliver, target, parcel)
+        again_at = network.replayed_at(self.now)
+        if again_at is not None:
+            self.at(again_at, self._deliver_again, target, message)
 
     def carry(self, source: SimulatedNode, target: SimulatedNode, arrive: Callable[[], None]) -> None:
         """Something that is no message of the consensus, over the same network: once at most, as over one connection, and
@@ -184,7 +194,15 @@ class SimulatedCluster:
         if target.core is not None and target.life == life:
             target.when_awake(arrive)
 
-    def _deliver(self, target: SimulatedNode, message: AnyMessage) -> None:
+    def _deliver(self, target: SimulatedNode, parcel: Parcel) -> None:
+        if target.core is None:
+            return
+        if parcel.connection == self.network.connections[parcel.path]:
+            target.feed(Received(parcel.unpack()))
+        else:
+            parcel.tear(self.rng)
+
+    def _deliver_again(self, target: SimulatedNode, message: AnyMessage) -> None:
         if target.core is not None:
             target.feed(Received(message))
 
@@ -203,18 +221,21 @@ class SimulatedCluster:
         self.clients.end()
         self.network.heal()
         self.disk_parameters = DiskParameters()
-        self.parameters = attrs.evolve(self.parameters, tick_late_s=0.0, batching=0.0)
+        self.parameters = attrs.evolve(
+            self.parameters, tick_late_s=0.0, batching=0.0, apply_late_s=0.0, clock_drift=0.0
+        )
         for node in self.nodes.values():
+            node.effects_left = 0
             if node.hung:
-                self.trouble.crash(node)
-            if node.core is None:
+                self.trouble.power.crash(node)
+            if node.core is not None:
+                node.mend_clock()
+                if node.paused_until is not None:
+                    node.resume()
+            elif not node.lost:
                 node.start()
-            elif node.paused_until is not None:
-                node.resume()
-        for one in self.nodes.values():
-            for other in self.nodes.values():
-                if one.id < other.id:
-                    self.trouble.connect(one, other)
+        for one, other in combinations(self.nodes.values(), 2):
+            self.trouble.links.connect(one, other)
 
     def _recover(self) -> None:
         """Liveness: within a bounded time there is a leader, a new write is applied everywhere, and all states agree."""
@@ -258,7 +279,7 @@ class SimulatedCluster:
         patience_s = 2 * self.parameters.client_patience_s
         clients = self.clients
         for number, client in enumerate(clients.all):
-            node = list(self.nodes.values())[number % len(self.nodes)]
+            node = self.usable[number % len(self.usable)]
             asked = len(clients.history)
             client.begin(Kind.GET if number % 2 else Kind.PUT, clients.keys[number % len(clients.keys)], node)
             self.run_until(self.now + patience_s, lambda: not clients.undecided())
@@ -266,12 +287,12 @@ class SimulatedCluster:
                 raise InvariantViolation("a healed cluster serves every client", client=client.name, by=node.id)
 
     def _is_whole(self, target: int) -> bool:
-        cores = [node.core for node in self.nodes.values()]
+        cores = [node.core for node in self.usable]
         if any(core is None or core.applied < target or core.log.commit != core.log.last for core in cores):
             return False
-        for node in self.nodes.values():
+        for node in self.usable:
             self.observer.snapshots(node)
-        return len({node.machine.index for node in self.nodes.values()}) == 1
+        return len({node.machine.index for node in self.usable}) == 1
 
     # ---- the trace ----
 

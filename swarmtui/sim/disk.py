@@ -7,6 +7,7 @@ unreported; nothing of what still waits. A read waits in the same queue.
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import random
 
@@ -36,6 +37,15 @@ class DropLog:
     index: int
 
 
+class Ruin(enum.StrEnum):
+    """How the life of a node's process ends."""
+
+    POWER = "power"  # what was not synced may be gone
+    KILLED = "killed"  # what was written is seen by the next process
+    IO_ERROR = "I/O error"  # one write or sync fails; whatever it was is not tried again
+    NO_SPACE = "no space"
+
+
 Operation = Write | InstallSnapshot | WriteChunk | ReadChunk | SaveSnapshot | DropLog
 
 
@@ -57,6 +67,7 @@ class SimulatedDisk:
         self.partial: dict[SnapshotMark, bytes] = {}
         self.waiting: list[Operation] = []
         self.working: list[Operation] = []
+        self.gone = False  # nothing on it can be had any more
 
     # ---- what the cluster's invariants look at ----
 
@@ -66,6 +77,8 @@ class SimulatedDisk:
 
     def holds(self, index: int, term: int) -> bool:
         """Whether this entry is durable here, in the log or inside a snapshot."""
+        if self.gone:
+            return False
         if self.base < index <= self.last:
             return self.entries[index - self.base - 1].term == term
         return self.newest is not None and index <= self.newest.index
@@ -89,11 +102,18 @@ class SimulatedDisk:
                 reports.append(report)
         return reports
 
-    def crash(self) -> None:
-        """Power is gone: some first part of the batch has reached the disk, the rest never was."""
+    def crash(self, ruin: Ruin) -> None:
+        """The process is gone: some first part of the batch has reached the disk, the rest never was."""
         for operation in self.working[: self.rng.randint(0, len(self.working))]:
             self._perform(operation)
         self.working, self.waiting = [], []
+
+    def flip_a_bit(self) -> bool:
+        """Damage at rest; False if there is nothing to flip, as here, where nothing is really stored."""
+        return False
+
+    def reopen(self) -> None:
+        """What a start does first. Raises StorageError if the disk is not what it was."""
 
     def restore(self) -> Restored:
         """What a start finds. Entries before the snapshot are still there as far as they were not dropped; a snapshot that

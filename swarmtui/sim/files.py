@@ -7,6 +7,8 @@ back must be what the model holds after some first part of that batch: nothing r
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from pathlib import Path
 
@@ -14,14 +16,16 @@ from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.effects import InstallSnapshot, ReadChunk, Write, WriteChunk
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import ChunkOutcome, ChunkWritten, Input
-from swarmtui.raft.invariants import require
+from swarmtui.raft.invariants import InvariantViolation, require
 from swarmtui.raft.log import Log, Restored
 from swarmtui.raft.messages import SnapshotMark
-from swarmtui.sim.disk import DropLog, Operation, SaveSnapshot, SimulatedDisk, checksum
+from swarmtui.sim.disk import DropLog, Operation, Ruin, SaveSnapshot, SimulatedDisk, checksum
 from swarmtui.storage import simulated
+from swarmtui.storage.errors import DiskFailure, StorageError
 from swarmtui.storage.log import RaftStorage
 
 PATH = Path("/node/raft")
+WRITING = frozenset({"write", "sync", "create", "rename", "unlink", "sync directory"})  # steps that can fail
 PIECE_BYTES = 100  # of a snapshot, as the state machine hands it over
 
 
@@ -96,10 +100,13 @@ class StoredDisk(SimulatedDisk):
             assert isinstance(operation, ReadChunk)
             snapshots.read(operation.mark, operation.offset, operation.bytes_max)
 
-    def crash(self) -> None:
-        """Power is lost in the middle of the batch; what is found afterwards is some first part of it."""
+    def crash(self, ruin: Ruin) -> None:
+        """The end comes in the middle of the batch; what is found afterwards is some first part of it."""
         batch = self.working
-        self._cut_power_during(batch)
+        if self._ruin_during(batch, ruin):
+            self.files.lose_power(self.rng.random)
+        else:
+            self.files.lose_process()
         self._told.clear()
         self.storage = self._open()
         found = _essence(self.storage.restored)
@@ -134,23 +141,62 @@ class StoredDisk(SimulatedDisk):
         found = [name for name in self.files.names(PATH) if name in parts]
         self.partial = {parts[name]: self.files.read(PATH / name)[: parts[name].size_bytes] for name in found}
 
-    def _cut_power_during(self, batch: list[Operation]) -> None:
+    def _ruin_during(self, batch: list[Operation], ruin: Ruin) -> bool:
+        """Store the batch up to a drawn step, which ends it. True if what was not synced is lost as well."""
         steps_left = self.rng.randint(0, 12 * len(batch))
+        unsynced_lost = ruin is Ruin.POWER
 
         def on_step(what: str, path: Path, length: int) -> None:
-            nonlocal steps_left
-            if steps_left == 0:
-                raise PowerCut
+            nonlocal steps_left, unsynced_lost
             steps_left -= 1
+            if steps_left >= 0:
+                return
+            if ruin in (Ruin.POWER, Ruin.KILLED):
+                raise PowerCut
+            if what in WRITING:
+                self.files.on_step = None  # once; whoever tried again would be told that all is well (fsync-gate)
+                unsynced_lost = what == "sync"
+                number = errno.EIO if ruin is Ruin.IO_ERROR else errno.ENOSPC
+                raise OSError(number, os.strerror(number), str(path))
 
         self.files.on_step = on_step
         try:
             self._store(batch)
         except PowerCut:
             pass  # as it was meant
+        except StorageError:
+            self._refuses_for_good()
         finally:
             self.files.on_step = None
-        self.files.lose_power(self.rng.random)
+        return unsynced_lost
+
+    def _refuses_for_good(self) -> None:
+        """After a failure of the log nothing may be written by this process, however well the disk seems."""
+        failure = self.storage.failure
+        if failure is None:
+            return  # it was a snapshot that found no room: nothing that was promised
+        try:
+            self.storage.write(Write(0, None, None, ()))
+        except DiskFailure:
+            return
+        raise InvariantViolation("a disk that failed once is not written again", failure=failure)
+
+    def flip_a_bit(self) -> bool:
+        paths = [PATH / name for name in self.files.names(PATH)]
+        path = self.rng.choice([path for path in paths if self.files.size(path)])
+        self.files.flip(path, self.rng.randrange(self.files.size(path)), self.rng.randrange(8))
+        return True
+
+    def reopen(self) -> None:
+        """Damage is either noticed, or was where nothing stands."""
+        self.storage = self._open()
+        newest = self.storage.restored.snapshot
+        if newest is not None:
+            for _ in self.storage.snapshots.open_chunks(newest):
+                continue
+        found, known = _essence(self.storage.restored), _essence(super().restore())
+        require(found == known, "damage on a disk is noticed", found=found, known=known)
+        self._believe_storage([*self.partial])
 
     def restore(self) -> Restored:
         return self.storage.restored if not self.working else super().restore()

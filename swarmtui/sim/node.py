@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,14 @@ from swarmtui.raft.effects import (
 )
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import Applied, Gap, Input, SnapshotInstalled, SnapshotTaken, Tick
+from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.raft.text import effect_line, input_line
 from swarmtui.sim.desk import Desk
-from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
+from swarmtui.sim.disk import DropLog, Ruin, SaveSnapshot, SimulatedDisk, checksum
 from swarmtui.sim.files import StoredDisk
 from swarmtui.sim.machine import StateMachine, StoreMachine
+from swarmtui.storage.errors import StorageError
 
 if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
@@ -55,6 +58,10 @@ class SimulatedNode:
         self.life = 0  # counts starts, so that nothing reaches a later life
         self.paused_until: float | None = None
         self.hung = False  # the disk completes nothing until the next crash
+        self.suspect = False  # its disk was damaged, which nobody has noticed yet
+        self.lost = False  # its disk is of no use any more: it never starts again
+        self.effects_left = 0  # until it crashes in the middle of carrying them out; 0: it does not
+        self.to_apply: deque[Entry] = deque()
         self.held_back: list[Callable[[], None]] = []
         self.tick_at: float | None = None
         self.rate = 1.0
@@ -82,8 +89,10 @@ class SimulatedNode:
     def start(self) -> None:
         cluster = self.cluster
         self.life += 1
+        if not self._open_disk():
+            return
         drift = cluster.parameters.clock_drift
-        self.rate = 1.0 + cluster.rng.uniform(-drift, drift) if drift else 1.0
+        self.rate = 2.0 ** cluster.rng.uniform(-drift, drift) if drift else 1.0
         self.offset = cluster.rng.uniform(0, 1000)
         self.clock_floor = 0.0
         restored = self.disk.restore()
@@ -105,14 +114,35 @@ class SimulatedNode:
         cluster.note(self.id, "start", None)
         self.pump()
 
-    def crash(self) -> None:
-        """Power off: memory is gone, and so is what the disk had not made durable."""
-        self.cluster.note(self.id, "crash", None)
+    def _open_disk(self) -> bool:
+        """Whether this node can start; if not, it never will."""
+        try:
+            self.disk.reopen()
+        except StorageError as error:
+            if not self.suspect:
+                raise InvariantViolation("a disk that nobody damaged can be read", node=self.id, error=error) from None
+            self.lose_disk(str(error))
+            return False
+        self.suspect = False
+        return True
+
+    def lose_disk(self, why: str) -> None:
+        """What was on it cannot be had any more, and a voter that forgot its vote may not vote again."""
+        self.lost = self.disk.gone = True
+        self.suspect = False
+        self.cluster.note(self.id, f"lost: {why}", None)
+        self.cluster.counts["disks lost"] += 1
+
+    def crash(self, ruin: Ruin) -> None:
+        """Memory is gone, and of what the disk had not reported some first part or nothing is there."""
+        self.cluster.note(self.id, f"crash ({ruin})", None)
         self.core = None
         self.life += 1
-        self.disk.crash()
+        self.disk.crash(ruin)
         self.paused_until = None
+        self.effects_left = 0
         self.held_back.clear()
+        self.to_apply.clear()
         self.desk.close()
 
     def resume(self) -> None:
@@ -126,6 +156,13 @@ class SimulatedNode:
         for action in held:
             action()
         self.schedule_tick()
+
+    def mend_clock(self) -> None:
+        """From now on it runs as true time does."""
+        self.offset, self.rate = self.clock - self.cluster.now, 1.0
+        self.tick_at = None
+        if self.core is not None:
+            self.schedule_tick()
 
     # ---- inputs and effects ----
 
@@ -177,12 +214,17 @@ class SimulatedNode:
                 self.commit_seen = core.log.commit
             applied = 0
             for effect in effects:
+                if self.effects_left:
+                    self.effects_left -= 1
+                    if not self.effects_left:
+                        cluster.trouble.power.crash(self)
+                        return
                 cluster.note(self.id, ">", effect)
                 kind = type(effect)
                 if kind is Send:
                     cluster.transmit(self, effect.message)  # type: ignore[union-attr]
                 elif kind is Apply:
-                    applied = self._apply(effect.entries)  # type: ignore[union-attr]
+                    applied = self._apply_soon(effect.entries)  # type: ignore[union-attr]
                 else:
                     self._carry_out(effect)
             if not applied:
@@ -214,7 +256,30 @@ class SimulatedNode:
             cluster.counts[f"refused {effect.rule}"] += 1
             self.desk.refused(effect)
 
-    def _apply(self, entries: tuple[Entry, ...]) -> int:
+    def _apply_soon(self, entries: tuple[Entry, ...]) -> int:
+        """Now, or piece by piece when the state machine gets to it. The last index that was applied now, or 0."""
+        late_s = self.cluster.parameters.apply_late_s
+        if not late_s and not self.to_apply:
+            return self._apply(entries)
+        if not self.to_apply:
+            self.cluster.after(self.cluster.rng.uniform(0, late_s), self._apply_some, self.life)
+        self.to_apply.extend(entries)
+        return 0
+
+    def _apply_some(self, life: int) -> None:
+        if life != self.life or not self.to_apply:
+            return
+        if self.paused_until is not None:
+            self.held_back.append(partial(self._apply_some, life))
+            return
+        count = self.cluster.rng.randint(1, len(self.to_apply))
+        index = self._apply(tuple(self.to_apply.popleft() for _ in range(count)))
+        if self.to_apply:
+            late_s = self.cluster.parameters.apply_late_s
+            self.cluster.after(self.cluster.rng.uniform(0, late_s), self._apply_some, life)
+        self.feed(Applied(index))
+
+    def _apply(self, entries: Sequence[Entry]) -> int:
         observer = self.cluster.observer
         for entry in entries:
             results = self.machine.apply(entry)
@@ -224,7 +289,8 @@ class SimulatedNode:
 
     def schedule_tick(self) -> None:
         """Wake at the core's deadline; an alarm that comes too early only looks again."""
-        assert self.core is not None
+        if self.core is None:
+            return  # it has crashed meanwhile
         deadline = self.core.deadline
         if deadline is None:
             return
@@ -270,6 +336,8 @@ class SimulatedNode:
                 self, [entry for entry in before if entry.index > base and not self.disk.holds(entry.index, entry.term)]
             )
         for report in reports:
+            if self.life != life:
+                return  # what the last report led to, it did not survive
             if isinstance(report, SnapshotTaken):
                 self.saving = False
             elif isinstance(report, SnapshotInstalled):
@@ -278,6 +346,7 @@ class SimulatedNode:
         self._work()
 
     def _restore_machine(self, mark: SnapshotMark) -> None:
+        self.to_apply.clear()
         self.machine = self._new_machine()
         self.machine.load(self.disk.snapshots[mark])
         self.snapshot_due_after = mark.index + self.cluster.parameters.snapshot_entries

@@ -16,6 +16,8 @@ class NetworkParameters:
     loss: float = 0.0  # share of messages
     duplication: float = 0.0
     keeps_order: bool = True  # as TCP does; else every message takes its own time
+    replayed: float = 0.0  # share of messages that come once more, seconds later
+    through_wire: bool = False  # every message is written as a frame and read again
 
 
 @attrs.frozen(kw_only=True)
@@ -47,8 +49,15 @@ class Parameters:
     coups_rate: float = 0.0
     disk_failures_rate: float = 0.0
     power_cuts_rate: float = 0.0
+    kills_rate: float = 0.0
+    midway_crashes_rate: float = 0.0
+    clogs_rate: float = 0.0
+    resets_rate: float = 0.0
+    tick_bursts_rate: float = 0.0
+    damages_rate: float = 0.0
     fault_s: float = 1.0  # mean time until a fault is healed
-    clock_drift: float = 0.0  # clocks run at 1 +- this
+    clock_drift: float = 0.0  # clocks run at between 2^-this and 2^this
+    apply_late_s: float = 0.0  # entries wait up to so long before they are applied
     tick_late_s: float = 0.0  # ticks come up to this late
     batching: float = 0.0  # share of inputs that are not drained at once but together with the next
     snapshot_entries: int = 1000  # a node takes a snapshot each so many applied entries
@@ -87,7 +96,9 @@ def draw_parameters(seed: int) -> Parameters:
         delay_mean_s=rng.choice([0.0005, 0.002, 0.02]),
         loss=sometimes(0.5, 0.0, 0.2),
         duplication=sometimes(0.5, 0.0, 0.2),
-        keeps_order=rng.random() < 0.5,
+        keeps_order=rng.random() < 0.7,
+        replayed=sometimes(0.3, 0.0, 0.05),
+        through_wire=rng.random() < 0.15,
     )
     disk = DiskParameters(
         sync_min_s=rng.choice([0.0, 0.0005]),
@@ -116,7 +127,7 @@ def draw_parameters(seed: int) -> Parameters:
         disk_failures_rate=sometimes(0.3, 0.05, 0.5),
         power_cuts_rate=sometimes(0.2, 0.05, 0.3),
         fault_s=rng.choice([0.05, 0.3, 1.0, 2.0]),
-        clock_drift=sometimes(0.3, 0.0, 0.1),
+        clock_drift=rng.choice([0.0, 0.0, 0.0, 0.1, 0.3, 1.0]),
         tick_late_s=sometimes(0.4, 0.0, 0.05),
         batching=sometimes(0.5, 0.0, 0.8),
         snapshot_entries=rng.choice([3, 10, 40, 1000]),
@@ -126,4 +137,11 @@ def draw_parameters(seed: int) -> Parameters:
         client_rate=rng.choice([2.0, 10.0, 50.0]),
         client_patience_s=rng.choice([0.2, 1.0, 4.0]),
         keys=rng.choice([1, 2, 5]),
+        kills_rate=sometimes(0.4, 0.1, 2.0),
+        midway_crashes_rate=sometimes(0.4, 0.1, 3.0),
+        clogs_rate=sometimes(0.3, 0.1, 2.0),
+        resets_rate=sometimes(0.4, 0.1, 5.0),
+        tick_bursts_rate=sometimes(0.2, 0.1, 2.0),
+        damages_rate=sometimes(0.3, 0.1, 2.0),
+        apply_late_s=sometimes(0.3, 0.0, 0.1),
     )

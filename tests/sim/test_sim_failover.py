@@ -29,7 +29,7 @@ def stopped_for_s(seed: int, nodes: int) -> float:
     cluster.run_until(1.0 + seed * 0.001)
     leader, committed, died_at = cluster.leader, len(cluster.observer.committed), cluster.now
     assert leader is not None
-    cluster.trouble.crash(leader)
+    cluster.trouble.power.crash(leader)
     assert cluster.run_until(died_at + 5.0, lambda: len(cluster.observer.committed) > committed)
     return cluster.now - died_at
 
