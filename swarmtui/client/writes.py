@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 
 from swarmtui.client.errors import NotReached, Refused
@@ -23,6 +24,7 @@ LOOKS_MAX = 3  # times that a leader is looked for while managers refuse for wan
 ANSWER_GRACE_S = 2.0  # beyond what the node itself was given
 TRUST_SILENT_S = 1.0  # a leader that said nothing for longer is asked whether it leads before it is given a write,
 TRUST_S = 5.0  # and one that was not asked for longer: it may have handed over, and would forward for ever
+BEREAVED_S = 0.3  # after the leader's connection ended any manager will do: it waits for the next one as well as we can
 
 ELSEWHERE_RULES = frozenset({"no-quorum", "no-leader", "not-leader"})
 """Refusals by a manager that stands apart: another one may know better."""
@@ -31,19 +33,30 @@ FAULT_RULE = "fault"  # of an unknown outcome that no further copy would better:
 READ_FIRST = "read before you repeat"
 
 
+@attrs.define(eq=False)
+class _Look:
+    """One round of asking the managers who leads, shared by all who want to know meanwhile."""
+
+    done: trio.Event = attrs.field(factory=trio.Event)
+    hears: dict[str, int] = attrs.field(factory=dict)
+
+
 class Writes:
     """Finds whoever leads."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._asked_at = float("-inf")  # when the leader last said that it leads
+        self._bereaved_at = float("-inf")  # when the connection to the leader ended under a write
+        self._lost = ""  # the id of that leader
+        self._looking: _Look | None = None
 
     async def propose(self, call: Propose) -> tuple[Outcome, ...]:
         """The outcome of each transaction of this call. A manager that refuses for want of a quorum or a leader may stand
         on the wrong side of a partition, so the others are asked as well. Raises NoHost or NoQuorum if none answers."""
         refused: tuple[Outcome, ...] = ()
         for _ in range(LOOKS_MAX):
-            managers, hears = await self._by_promise()
+            managers, hears = await self._by_promise(refused=bool(refused))
             if refused and max(hears.values(), default=0) < refused[0].needed:
                 return refused  # nobody else hears a quorum either
             for manager in managers:
@@ -60,6 +73,8 @@ class Writes:
 
     async def _through(self, manager: str, call: Propose) -> tuple[Outcome, ...] | None:
         """The outcomes; None if the call certainly did not leave."""
+        if self._is_bereaved():
+            call = attrs.evolve(call, lost=self._lost)
         try:
             caller = await self._cluster.link(manager).caller(DIAL_TIMEOUT_S)
             answer = await caller.call(call, call.timeout_s + ANSWER_GRACE_S)
@@ -71,27 +86,51 @@ class Writes:
             raise Refused(error.rule, error.reason) from None
         except Broken as error:
             self._cluster.leader = ""  # it may be paused or cut off: the next write looks first
+            if caller.connection.ended is not None:  # it is dead, as far as anybody can tell
+                self._bereaved_at, self._lost = trio.current_time(), caller.connection.identity.node_id
             return _lost(manager, str(error), call)
         if not isinstance(answer, Proposed) or len(answer.outcomes) != len(call.transactions):
             return _lost(manager, f"{type(answer).__name__} is no answer to it", call)
         return answer.outcomes
 
-    async def _by_promise(self) -> tuple[list[NodeEntry], dict[str, int]]:
+    async def _by_promise(self, *, refused: bool) -> tuple[list[NodeEntry], dict[str, int]]:
         """The managers, those first through which a write is most likely to be done: whoever leads with a quorum, then
-        those that answer at all, by how many voters they hear; and that number by name, where it was asked."""
+        those that answer at all, by how many voters they hear; and that number by name, where it was asked. `refused`: one
+        of them refused already for want of a leader, so they are asked in any case."""
         cluster = self._cluster
         if await self._leader_is_trusted():
             return cluster.managers(), {}
+        if not refused and self._is_bereaved():
+            return cluster.managers(), {}  # those with a connection first
         hears = await self.look()
         order = sorted(cluster.managers(), key=lambda node: (node.name != cluster.leader, -hears.get(node.name, -1)))
         return order, hears
 
+    def _is_bereaved(self) -> bool:
+        """The leader has just died, and somebody else is connected."""
+        young = trio.current_time() < self._bereaved_at + BEREAVED_S
+        return young and any(self._cluster.link(node.name).connected for node in self._cluster.manifest.managers)
+
     async def look(self) -> dict[str, int]:
-        """Who leads now (`cluster.leader`), and how many voters each manager hears that answers."""
-        reports = await self._cluster.reports(for_writing=True)
-        self._cluster.leader = next((report.name for report in reports if report.holds_quorum), "")
-        self._asked_at = trio.current_time()
-        return {report.name: len(report.heard) for report in reports}
+        """Who leads now (`cluster.leader`), and how many voters each manager hears. A thousand writers that lost their
+        leader in the same moment ask once."""
+        look = self._looking
+        if look is None:
+            look = self._looking = _Look()
+            self._cluster.nursery.start_soon(self._ask_around, look)
+        await look.done.wait()
+        return look.hears
+
+    async def _ask_around(self, look: _Look) -> None:
+        cluster = self._cluster
+        try:
+            reports = await cluster.reports(for_writing=True)
+            look.hears = {report.name: len(report.heard) for report in reports}
+            cluster.leader = next((report.name for report in reports if report.holds_quorum), "")
+            self._asked_at = trio.current_time()
+        finally:
+            self._looking = None
+            look.done.set()
 
     async def _leader_is_trusted(self) -> bool:
         leader = self._cluster.leader

@@ -69,6 +69,7 @@ class Consensus:
         self.proposals = Proposals(self.feed, self._bell.ring)
         self.reads = Reads(self.feed)
         self._transfers: dict[int, Callable[[str], None]] = {}
+        self._waiting_for_reign = trio.lowlevel.ParkingLot()
         self._ticket = -1  # transfers count downwards, proposals upwards
         self._wiring: Wiring | None = None
 
@@ -81,6 +82,10 @@ class Consensus:
     def reign(self) -> tuple[str, int]:
         """Who leads ("" while unknown) and in which term, without the cost of a whole status: asked at every write."""
         return self.core.role.leader, self.core.term
+
+    async def reign_changed(self) -> None:
+        """Wait until this node hears of another leader or loses the one it knew."""
+        await self._waiting_for_reign.park()
 
     def status(self) -> Status:
         return self.core.status(trio.current_time())
@@ -144,6 +149,7 @@ class Consensus:
                     self.reads.settle(effect)
                 case RoleChanged():
                     wiring.role_changed(effect)
+                    self._waiting_for_reign.unpark_all()
                 case Narrate():
                     self._narrate(effect)
                 case MembersChanged() | Expelled():

@@ -17,10 +17,11 @@ from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.connection import Connection
-from swarmtui.wire.dial import DialFailed, Refused
+from swarmtui.wire.dial import DialFailed, HungUp, Refused
 
 REDIAL_FIRST_S = 0.02
 REDIAL_MOST_S = 0.5
+REDIAL_HUNG_UP_S = 0.001  # a process that is dying takes no longer than a few of these to refuse
 SAME_MOMENT_S = 0.5  # two connections within this are a race, a later one is a peer that came back
 
 Dial = Callable[[str, str], Awaitable[Connection]]
@@ -149,8 +150,12 @@ class Peers:
             try:
                 connection = await self._dial(peer.node_id, peer.address)
             except Refused:
+                pause_s = max(pause_s, REDIAL_FIRST_S)
                 if peer.connection is None:
                     self._events.refused(peer.node_id)
+            except HungUp:
+                if pause_s == REDIAL_FIRST_S:
+                    pause_s = REDIAL_HUNG_UP_S
             except DialFailed:
                 pause_s = max(pause_s, REDIAL_FIRST_S)
             else:

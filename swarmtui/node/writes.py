@@ -15,7 +15,8 @@ from swarmtui.node.consensus import Consensus
 from swarmtui.wire.calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
 
 ELECTION_TIMEOUTS_MAX = 2  # a write waits for a leader this long
-LOOK_AGAIN_S = 0.005
+LOOK_AGAIN_S = 0.005  # at a leader that could not be reached or does not take anything; another one wakes us
+LOST_LEADER_S = 0.1  # for this long a client is believed that its leader is dead; if it lives, we hear it until then
 # Refusals by a leader that mean "ask the next one": nothing was appended.
 RETRY_RULES = frozenset({"not-leader", "wrong-term", "transfer", "not-ready"})
 
@@ -54,13 +55,22 @@ class Writes:
         reason = ""
         while True:
             left_s = deadline - trio.current_time()
+            await self._let_lost_leader_go(call)
             outcomes = await self._once(call, left_s)
             if isinstance(outcomes, tuple):
                 return Proposed(outcomes)
             reason = outcomes or reason
             if trio.current_time() >= give_up or call.forwarded:
                 return Proposed(tuple(self._refusal(reason) for _ in call.transactions))
-            await trio.sleep(LOOK_AGAIN_S)
+            with trio.move_on_at(give_up if not self._consensus.reign[0] else trio.current_time() + LOOK_AGAIN_S):
+                await self._consensus.reign_changed()
+
+    async def _let_lost_leader_go(self, call: Propose) -> None:
+        """The client has seen the leader die and we have not: wait for what comes next, a little while."""
+        if call.lost and call.lost != self._node_id:
+            with trio.move_on_after(LOST_LEADER_S):
+                while self._consensus.reign[0] == call.lost:
+                    await self._consensus.reign_changed()
 
     async def _once(self, call: Propose, left_s: float) -> tuple[Outcome, ...] | str:
         """The outcomes, or why there was no leader to ask."""

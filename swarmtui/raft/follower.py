@@ -17,6 +17,7 @@ from swarmtui.raft.messages import (
     ReadRequest,
     SnapshotChunk,
     TimeoutNow,
+    VoteRequest,
 )
 from swarmtui.raft.reasons import Why
 from swarmtui.raft.timers import ElectionTimer
@@ -52,6 +53,9 @@ class Follower:
         self.round = 0
         self.reply_due = False
         self.forwarded: dict[int, Forwarded] = {}
+        self.turned_away: dict[
+            str, VoteRequest
+        ] = {}  # early pre-votes refused for this leader, since it was last heard
 
     @property
     def kind(self) -> Role:
@@ -126,6 +130,7 @@ class Follower:
             self.leader = leader
             core.announce(Why("leader-heard", leader=core.name(leader)))
         core.hurry = None
+        self.turned_away.clear()
         self.heard_at = self.timer.started_at = core.now
         if session != self.session:
             self.session, self.acknowledged = session, NOTHING_YET

@@ -2,7 +2,8 @@
 
 The hint clears the contact to that leader on this node alone; nobody clears it because another said so. What follows is a
 pre-vote, which binds nothing. The first comes after rank x 2 ms; while the others still hear the leader they refuse, and it
-is repeated after each pause of `hurry_retries_s`; after the last the election timer takes over.
+is repeated after each pause of `hurry_retries_s`; after the last the election timer takes over. Who refused one, and then
+gets a hint of its own, grants it at once without being asked again.
 
 Two that hurry at the same moment would split the votes and then wait for their timers. So who grants an early pre-vote
 lets its own next attempt wait, who comes later by id takes its question back, and who has voted refuses the pre-votes of
@@ -21,6 +22,7 @@ from swarmtui.raft.inputs import LeaderLost
 from swarmtui.raft.leader import Leader
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.reasons import Why
+from swarmtui.raft.voting import answer_pre_vote
 
 if TYPE_CHECKING:
     from swarmtui.raft.core import RaftCore
@@ -55,10 +57,14 @@ def on_leader_lost(core: RaftCore, hint: LeaderLost) -> None:
     left_ms = max(0.0, role.timer.expires_at - core.now) * 1000
     cause = Why("dial-refused", left_ms=round(left_ms), leader=core.name(hint.leader))
     role.forget_leader()
+    core.voted_at = None  # whoever we voted for in this term has been elected and is gone, or was not elected
     if core.options.hurry and core.is_voter and core.hurry is None:
         rank_s = _rank(core, hint.leader) * core.options.hurry_rank_s
         core.hurry = Hurry(cause, rank_s, core.now + rank_s)
-        hurry_on(core)
+    for request in role.turned_away.values():  # they knew before we did: what we refused a moment ago holds no more
+        answer_pre_vote(core, request)
+    role.turned_away.clear()
+    hurry_on(core)
     if core.role is role:
         core.announce(cause)
 

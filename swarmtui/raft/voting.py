@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmtui.raft.candidate import Candidate
+from swarmtui.raft.follower import Follower
 from swarmtui.raft.messages import VoteReply, VoteRequest
 from swarmtui.raft.reasons import Why
 
@@ -25,13 +26,15 @@ def answer_vote_request(core: RaftCore, request: VoteRequest) -> None:
             _refuse(core, request, Why("living-leader/itself", voter=voter, age_ms=age_ms))
         else:
             _refuse(core, request, Why("living-leader", voter=voter, leader=core.name(leader), age_ms=age_ms))
+        if request.pre and isinstance(core.role, Follower) and request.source in core.members.voters:
+            core.role.turned_away[request.source] = request
     elif request.pre:
-        _answer_pre_vote(core, request)
+        answer_pre_vote(core, request)
     else:
         _answer_vote(core, request)
 
 
-def _answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
+def answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
     """Would I vote so? The answer binds nothing, resets nothing and changes no term."""
     could_vote = request.term > core.term or (request.term == core.term and core.vote in ("", request.source))
     rival = _fresh_candidate(core)

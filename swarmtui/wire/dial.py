@@ -1,7 +1,8 @@
 """How connections go out.
 
 A dial ends in a connection, in `Refused` (nobody listens there: the operating system said so), or in `DialFailed` (all
-else: silence, a stranger, a farewell). The difference matters: a refused dial is evidence of death, everything else is not.
+else: silence, a stranger, a farewell). The difference matters: a refused dial is evidence of death, everything else is not
+(`HungUp` is a reason to dial again soon).
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ class DialFailed(Exception):
 
 class Refused(DialFailed):
     """Nobody listens there (ECONNREFUSED), and nothing else."""
+
+
+class HungUp(DialFailed):
+    """The connection ended before a word was said: so does a process that is dying (its listener may be the last thing
+    that the system closes), and one that wants no stranger. No evidence by itself; the next dial may bring it."""
 
 
 async def dial(
@@ -55,7 +61,8 @@ async def dial(
             await greeting.greet()
             connection = greeting
     except HandshakeFailed as error:
-        raise DialFailed(f"{address}: {error.reason}") from None
+        kind = HungUp if error.rule == "hung-up" else DialFailed
+        raise kind(f"{address}: {error.reason}") from None
     except ConnectionEnded as error:
         raise DialFailed(f"{address}: {error}") from None
     finally:

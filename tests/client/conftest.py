@@ -81,6 +81,7 @@ class FakeNode:
         self.stale = False  # no quorum confirms its reads
         self.refuse: Outcome | None = None  # what it answers to every write
         self.swallows = 0  # answers to so many writes are lost: they are applied, and nobody says so
+        self.lost = ""  # what the last proposal said of a dead leader
         self.deaf_to: tuple[type, ...] = ()  # calls that it takes and never answers
         self.calls: Counter[str] = Counter()
         self.events: list[Event] = []
@@ -180,6 +181,7 @@ class FakeNode:
 
     def _propose(self, call: Propose) -> tuple[Outcome, ...]:
         self.world.batches.append((self.entry.name, len(call.transactions)))
+        self.lost = call.lost
         if self.refuse is not None:
             return tuple(self.refuse for _ in call.transactions)
         if not any(node.leads for node in self.world.nodes.values()):

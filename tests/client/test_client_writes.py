@@ -53,6 +53,29 @@ async def test_a_manager_that_is_gone_is_passed_over(world, cluster):
     assert world.batches == [("n1", 1), ("n3", 1)]
 
 
+async def test_when_the_leader_dies_under_a_write_it_goes_to_any_survivor_at_once(world, cluster):
+    """It waits there for the next leader: asking everybody who leads is in vain while nobody does."""
+    await cluster.reports()
+    await cluster.kv.put("a", "1")
+    world.nodes["n1"].deaf_to = (Propose,)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(cluster.kv.put, "a", "2")
+        while world.nodes["n1"].calls["Propose"] != 2:
+            await trio.testing.wait_all_tasks_blocked(0.01)
+        asked = {name: node.calls["GetStatus"] for name, node in world.nodes.items()}
+        await world.nodes["n1"].die()
+    assert asked == {name: node.calls["GetStatus"] for name, node in world.nodes.items()}
+    assert world.batches[-1] == ("n2", 1)
+    assert world.nodes["n2"].lost == world.nodes["n1"].entry.id
+
+
+async def test_many_that_look_for_a_leader_in_one_moment_ask_once(world, cluster):
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(cluster.propose, Transaction((Put(f"k{number}", b""),)))
+    assert all(node.calls["GetStatus"] <= 1 for node in world.nodes.values())
+
+
 async def test_an_answer_that_does_not_come_in_time_is_unknown(world, cluster):
     await cluster.kv.put("a", "1")
     world.nodes["n1"].deaf_to = (Propose,)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import trio
 
-from swarmtui.node.writes import Lost, NotSent, Writes
+from swarmtui.node.writes import LOST_LEADER_S, Lost, NotSent, Writes
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.wire.calls import Fate, Outcome, Propose, Proposed
@@ -22,10 +22,19 @@ class FakeConsensus:
         self.outcomes: list[Outcome] = [DONE]
         self.proposals = SimpleNamespace(submit=self._submit)
         self.submitted = 0
+        self._change = trio.Event()
 
     @property
     def reign(self):
         return self.leader, 3
+
+    async def reign_changed(self):
+        await self._change.wait()
+        self._change = trio.Event()
+
+    def elect(self, leader: str) -> None:
+        self.leader = leader
+        self._change.set()
 
     def status(self):
         return SimpleNamespace(configuration=FIVE)
@@ -119,6 +128,33 @@ async def test_a_new_leader_meanwhile_is_asked(autojump_clock):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(propose)
         await trio.sleep(0.3)
-        consensus.leader = "id4"
+        began = trio.current_time()
+        consensus.elect("id4")
+    assert trio.current_time() == began  # at once: nobody looks every few milliseconds
     assert results[0].outcomes == (DONE,)
     assert peer.calls[0][0] == "id4"
+
+
+async def test_nothing_is_forwarded_to_a_leader_that_the_client_has_seen_die(autojump_clock):
+    """It would be neither done nor refused: this manager only has not noticed yet."""
+    consensus, peer = FakeConsensus(leader="id1"), Peer(DONE)
+    results = []
+
+    async def propose() -> None:
+        results.append(await writes(consensus, peer).propose(Propose(CALL.transactions, 30.0, lost="id1")))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(propose)
+        await trio.sleep(0.01)
+        consensus.elect("")
+        await trio.sleep(0.01)
+        consensus.elect("id4")
+    assert [node_id for node_id, _ in peer.calls] == ["id4"]
+    assert results[0].outcomes == (DONE,)
+
+
+async def test_a_client_that_is_wrong_about_the_leaders_death_waits_no_longer_than_a_moment(autojump_clock):
+    began, peer = trio.current_time(), Peer(DONE)
+    call = Propose(CALL.transactions, 30.0, lost="id1")
+    assert (await writes(FakeConsensus(leader="id1"), peer).propose(call)).outcomes == (DONE,)
+    assert 0 < trio.current_time() - began <= LOST_LEADER_S
