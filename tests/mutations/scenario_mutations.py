@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 SCENARIOS = "tests/raft/test_raft_scenarios.py::"
+STORE = "tests/store/test_store_scenarios.py::"
 
 
 def script(name: str) -> str:
@@ -133,5 +134,29 @@ MUTATIONS = (
         rounds = {peer: self.reads.number if self.contact_age() is not None else 0 for peer in self.progress}
 """,
         tests=(script("S48_no_read_from_a_lease"),),
+    ),
+    Mutation(
+        name="S51-repeat-applied-again",
+        rule="a request that is sent again is answered with its first result",
+        file="swarmtui/store/sessions.py",
+        old="        kept = session.results.get(serial)\n",
+        new="        kept = None\n",
+        tests=(f"{STORE}test_S51_request_sent_again_is_applied_once",),
+    ),
+    Mutation(
+        name="S51-sessions-forgotten-at-a-snapshot",
+        rule="a request is applied once, across snapshots",
+        file="swarmtui/store/snapshot.py",
+        old="sessions=attrs.evolve(head.sessions, sessions=tuple(sessions))",
+        new="sessions=head.sessions",
+        tests=(f"{STORE}test_S51_request_sent_again_is_applied_once",),
+    ),
+    Mutation(
+        name="S52-unknown-session-opened",
+        rule="a request of a session that was forgotten is refused on every replica, and never applied",
+        file="swarmtui/store/sessions.py",
+        old="if not self.floor < since <= index:",
+        new="if since > index:",
+        tests=(f"{STORE}test_S52_request_of_a_forgotten_session_is_refused_everywhere",),
     ),
 )
