@@ -68,7 +68,7 @@ from swarmtui.raft.inputs import (
 from swarmtui.raft.messages import AnyMessage, SnapshotMark, VoteRequest
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.text import effect_line, message_line, status_line
-from swarmtui.sim.disk import DropLog, SaveSnapshot, SimulatedDisk, checksum
+from swarmtui.sim.disk import DropLog, Ruin, SaveSnapshot, SimulatedDisk, checksum
 from swarmtui.sim.machine import StateMachine
 
 SETTLE_ROUNDS_MAX = 200
@@ -153,7 +153,7 @@ class Script:
 
     def do_crash(self, id: str) -> None:
         self.cores[id] = None
-        self.disks[id].crash()
+        self.disks[id].crash(Ruin.POWER)
 
     def core(self, id: str) -> RaftCore:
         core = self.cores[id]
