@@ -72,8 +72,8 @@ def red_test(mutation: Mutation) -> str | None:
 def red_without_a_bug(mutations: list[Mutation]) -> str | None:
     """The first of all their tests that is red anyway; None if all are green."""
     with copied() as copy:
-        for tests in dict.fromkeys(mutation.tests for mutation in mutations):
-            red = first_failure(copy, tests)
+        for test in dict.fromkeys(test for mutation in mutations for test in mutation.tests):
+            red = first_failure(copy, (test,))
             if red:
                 return red
     return None
