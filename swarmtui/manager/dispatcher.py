@@ -21,7 +21,7 @@ from swarmtui.manager.health import Health
 from swarmtui.manager.leadership import SessionBroken, SessionKey
 from swarmtui.manager.reconciler import Moment, Narration, cluster_of
 from swarmtui.manager.reports import Reports
-from swarmtui.manager.sessions import RegistrationLimit, Session
+from swarmtui.manager.sessions import RegistrationLimit, Session, manager_address
 from swarmtui.manager.tasks import is_runnable
 from swarmtui.objects.dispatch import (
     Beat,
@@ -32,7 +32,7 @@ from swarmtui.objects.dispatch import (
     SessionEnded,
     StatusReport,
 )
-from swarmtui.objects.records import Node, Task
+from swarmtui.objects.records import Node, Record, Task
 from swarmtui.objects.states import TaskState
 from swarmtui.store import Change, Store
 
@@ -120,9 +120,16 @@ class Dispatcher:
                 self._stirred[key.node_id] = None
 
     def notice(self, change: Change) -> None:
-        """A task changed: its node may have to be told. A node was removed: its session is over."""
+        """A task changed: its node may have to be told. A node was removed: its session is over. A manager came, went or
+        moved: everybody is told."""
         if isinstance(change.before, Node) and change.after is None:
             self._dismiss(change.before.id, "the node was removed from the cluster")
+            return
+        if isinstance(change.after, Node):
+            if _door(change.before) != _door(change.after):
+                for node_id, told in self._sessions.items():
+                    told.managers_due = True
+                    self._stirred[node_id] = None
             return
         before = change.before if isinstance(change.before, Task) else None
         after = change.after if isinstance(change.after, Task) else None
@@ -213,3 +220,8 @@ class Dispatcher:
                 ):
                     self._health.stopping(node_id)
                     return
+
+
+def _door(node: Record | None) -> str:
+    """Where sessions can be opened through this node; "" if they cannot."""
+    return manager_address(node) if isinstance(node, Node) else ""

@@ -15,6 +15,7 @@ from swarmtui.manager.driver import Batch
 from swarmtui.manager.genesis import genesis
 from swarmtui.manager.leadership import Leadership, OutcomeUnknown, ProposalRefused, SessionKey, SessionPort
 from swarmtui.manager.manager import Manager
+from swarmtui.manager.membership import MembershipPort, Wish
 from swarmtui.manager.reconciler import Moment
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Require, Result, Transaction, Verdict
@@ -34,12 +35,14 @@ async def run_manager(
     *,
     manifest: Manifest | None = None,
     trust_refusals_from: float = 0.0,
+    members: MembershipPort | None = None,
 ) -> None:
     """Runs everything that only the leader runs, until cancelled. `gaps` brings the monotonic time after each gap of this
-    node. `manifest`: what the cluster was born with, for its first leader. `trust_refusals_from`: see `Manager`."""
+    node. `manifest`: what the cluster was born with, for its first leader. `trust_refusals_from`,
+    `members`: see `Manager`."""
     if manifest is not None:
         await _be_born(leadership, manifest)
-    await _Running(leadership, sessions, gaps, trust_refusals_from).run()
+    await _Running(leadership, sessions, gaps, trust_refusals_from, members).run()
 
 
 async def _be_born(leadership: Leadership, manifest: Manifest) -> None:
@@ -77,8 +80,10 @@ class _Running:
         sessions: SessionPort,
         gaps: trio.MemoryReceiveChannel[float],
         trust_refusals_from: float,
+        members: MembershipPort | None,
     ) -> None:
         self._leadership = leadership
+        self._members = members
         self._sessions = sessions
         self._gaps = gaps
         self._bell = trio.Event()
@@ -89,6 +94,7 @@ class _Running:
             moment=self._moment(),
             wake=self._ring,
             trust_refusals_from=trust_refusals_from,
+            members=members,
         )
 
     def _moment(self) -> Moment:
@@ -98,13 +104,21 @@ class _Running:
         self._bell.set()
 
     async def run(self) -> None:
+        if self._members is not None:
+            self._members.watch(self._members_changed)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._listen, nursery)
                 nursery.start_soon(self._notice_gaps)
                 await self._look_for_ever(nursery)
         finally:
+            if self._members is not None:
+                self._members.watch(None)
             self._manager.close()
+
+    def _members_changed(self) -> None:
+        self._manager.members_changed(self._moment())
+        self._ring()
 
     async def _look_for_ever(self, nursery: trio.Nursery) -> None:
         while True:
@@ -123,6 +137,8 @@ class _Running:
         """What the dispatcher wants done, and what there is to tell."""
         for effect in self._manager.effects(self._moment()):
             self._do(effect, nursery)
+        for wish in self._manager.wishes():
+            nursery.start_soon(self._change_members, wish)
         for said in self._manager.says():
             self._leadership.narrate(said.kind, said.text, object=said.object, data=dict(said.data))
 
@@ -145,6 +161,12 @@ class _Running:
         except OutcomeUnknown:
             await _decide_everything_before(self._leadership)
         self._manager.settled(batch, verdict, self._moment())
+        self._ring()
+
+    async def _change_members(self, wish: Wish) -> None:
+        assert self._members is not None
+        refusal = await self._members.change(wish)
+        self._manager.answered(refusal, self._moment())
         self._ring()
 
     async def _confirm(self, keys: tuple[SessionKey, ...]) -> None:

@@ -3,6 +3,7 @@
 look(moment)                 takes what changed in the store, tells everybody, steps them: the transactions to propose
 settled(batch, verdict, ...) what became of one of them
 feed, effects                messages of agents in; messages, dials and confirmations out
+wishes, answered             changes of the consensus' members out; what became of each
 deadline                     when to look again though nothing happens
 """
 
@@ -17,12 +18,14 @@ from swarmtui.manager.enforcer import Enforcer
 from swarmtui.manager.global_ import GlobalOrchestrator
 from swarmtui.manager.health import Health
 from swarmtui.manager.leadership import SessionBroken, SessionKey
+from swarmtui.manager.membership import MembershipPort, Refusal, Wish
 from swarmtui.manager.nodes import Orphaner
 from swarmtui.manager.reaper import Reaper
 from swarmtui.manager.reconciler import Loop, Moment, Narration
 from swarmtui.manager.release import Releaser
 from swarmtui.manager.replicated import ReplicatedOrchestrator
 from swarmtui.manager.reports import Reports
+from swarmtui.manager.roles import RoleManager
 from swarmtui.manager.scheduler import Scheduler
 from swarmtui.objects.dispatch import DispatchMessage
 from swarmtui.objects.operations import Verdict
@@ -33,7 +36,8 @@ class Manager:
     """`wake` is called when the store has something new; the owner then calls `look`, in its own time.
 
     `trust_refusals_from` (monotonic): until then a refused dial to a node that this leadership never heard of is no evidence
-    of death, as when a whole cluster has just been started and some nodes do not listen yet.
+    of death, as when a whole cluster has just been started and some nodes do not listen yet. `members`: the consensus; without
+    it roles are not managed.
     """
 
     def __init__(
@@ -45,10 +49,12 @@ class Manager:
         moment: Moment,
         wake: Callable[[], None],
         trust_refusals_from: float = 0.0,
+        members: MembershipPort | None = None,
     ) -> None:
         self.health = Health(store, moment, trust_refusals_from=trust_refusals_from)
         self._reports = Reports(store)
         self.dispatcher = Dispatcher(store, term, self.health, self._reports)
+        self.roles = RoleManager(store, new_id, members) if members is not None else None
         self.reconcilers: tuple[Loop, ...] = (
             self._reports,
             self.health,
@@ -60,6 +66,7 @@ class Manager:
             Enforcer(store, new_id),
             Reaper(store, new_id),
             Orphaner(store, new_id),
+            *((self.roles,) if self.roles is not None else ()),
         )
         self._drivers = tuple(Driver(reconciler) for reconciler in self.reconcilers)
         self._says: list[Narration] = []
@@ -109,7 +116,24 @@ class Manager:
         says = self._says + self.dispatcher.says
         self._says = []
         self.dispatcher.says.clear()
+        if self.roles is not None:
+            says += self.roles.says
+            self.roles.says.clear()
         return says
+
+    def wishes(self) -> list[Wish]:
+        """What is to be asked of the consensus now; each is answered by `answered`."""
+        return self.roles.wishes() if self.roles is not None else []
+
+    def answered(self, refusal: Refusal | None, moment: Moment) -> None:
+        """The last wish was begun, or refused."""
+        if self.roles is not None:
+            self.roles.answered(refusal, moment)
+
+    def members_changed(self, moment: Moment) -> None:
+        """Seats, or who is ready to take one, may be different."""
+        if self.roles is not None:
+            self.roles.look_at_everything(moment)
 
     def gap(self, now: float) -> None:
         """This node slept: whoever was silent meanwhile gets a full new period."""

@@ -14,8 +14,8 @@ import attrs
 
 from swarmtui.manager.leadership import SessionKey
 from swarmtui.objects.dispatch import Assignment, Register
-from swarmtui.objects.records import Service, Task
-from swarmtui.objects.states import TaskState
+from swarmtui.objects.records import Node, Service, Task
+from swarmtui.objects.states import NodeRole, TaskState
 from swarmtui.store import Store
 
 REGISTRATIONS_MAX = 16
@@ -30,6 +30,7 @@ class Session:
     opened_at: float = 0.0  # seconds since the epoch; what is reported of before is history
     confirmed: bool = False  # the complete set may be sent
     complete_due: bool = True
+    managers_due: bool = False  # the managers, or where they listen, are others than it was told
     _changed: dict[str, Task] = attrs.field(factory=dict)
     _removed: dict[str, None] = attrs.field(factory=dict)
 
@@ -51,15 +52,19 @@ class Session:
         if self.complete_due:
             if not self.confirmed:
                 return None
-            self.complete_due = False
+            self.complete_due = self.managers_due = False
             tasks = tuple(task for task in store.tasks(node_id=self.key.node_id) if is_shipped(task))
-            return Assignment(self.key.session, term, store.index, True, tasks, addresses=addresses(store))
-        if not self._changed and not self._removed:
+            return Assignment(
+                self.key.session, term, store.index, True, tasks, (), addresses(store), manager_addresses(store)
+            )
+        managers = manager_addresses(store) if self.managers_due else {}
+        self.managers_due = False
+        if not self._changed and not self._removed and not managers:
             return None
         tasks, removed = tuple(self._changed.values()), tuple(self._removed)
         self._changed.clear()
         self._removed.clear()
-        return Assignment(self.key.session, term, store.index, False, tasks, removed, addresses(store))
+        return Assignment(self.key.session, term, store.index, False, tasks, removed, addresses(store), managers)
 
 
 def is_shipped(task: Task) -> bool:
@@ -74,6 +79,17 @@ def addresses(store: Store) -> Mapping[str, str]:
         for service in store.all(Service)
         if service.spec.endpoint_spec.ports
     }
+
+
+def manager_addresses(store: Store) -> Mapping[str, str]:
+    """Where sessions can be opened: of the nodes that are managers and are to stay so, by id."""
+    return {node.id: address for node in store.all(Node) if (address := manager_address(node))}
+
+
+def manager_address(node: Node) -> str:
+    """Where this node takes sessions, if it is a manager and is to stay one; else ""."""
+    stays = node.role is NodeRole.MANAGER and node.spec.role is NodeRole.MANAGER
+    return node.status.address if stays else ""
 
 
 @attrs.define(eq=False)

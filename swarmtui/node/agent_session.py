@@ -75,15 +75,24 @@ class AgentConnector:
         self._managers = managers
         self._leader = ""
         self._via = ""
+        self._name = ""  # of the session, as the agent called it
         self._session: NodeAgentSession | None = None
 
     async def open(self) -> NodeAgentSession:
         """A pipe to a manager. Raises SessionLost if none can be reached."""
         await trio.lowlevel.checkpoint()
         via = self._choose()
-        session = NodeAgentSession(lambda message: self._say(via, message))
+        session = NodeAgentSession(lambda message: self._say_through(via, message))
         self._via, self._session = via, session
         return session
+
+    def _say_through(self, via: str, message: DispatchMessage) -> bool:
+        self._name = message.session
+        return self._say(via, message)
+
+    def is_of_own_session(self, via: str, message: DispatchMessage) -> bool:
+        """It is meant for our agent, and not from that node's agent for the leader."""
+        return via == self._via and message.session == self._name
 
     def _choose(self) -> str:
         managers = self._managers()

@@ -33,10 +33,12 @@ from swarmtui.wire.calls import (
     GetStatus,
     ListRecords,
     LogRange,
+    MayLeave,
     NodeReport,
     Observe,
     PeerReport,
     Propose,
+    ReadRole,
     Records,
     SetLinkFaults,
     SignalTask,
@@ -62,6 +64,7 @@ class Manager:
     writes: Writes
     take_snapshot: Callable[[], None]
     disk_refuses: Callable[[], str]
+    why_stays: Callable[[str], str]  # why this node could not leave the consensus now
 
 
 @attrs.define
@@ -74,7 +77,8 @@ class Answers:
     observing: Observing
     faults: LinkFaults
     stop: Callable[[bool], None]
-    manager: Manager | None
+    read_role: Callable[[], Awaitable[str]]  # "" once it is acted upon, else why not
+    manager: Manager | None = None
 
     def __call__(self, call: Call, caller: Identity) -> Awaitable[Answer] | AsyncIterator[Answer]:
         """The wire's `Answering`."""
@@ -112,6 +116,10 @@ class Answers:
             case TakeSnapshot():
                 self._manager(call).take_snapshot()
                 return Done("a snapshot is being taken")
+            case MayLeave():
+                return Done(refused=self._manager(call).why_stays(call.node_id))
+            case ReadRole():
+                return Done(refused=await self.read_role())
             case SetLinkFaults():
                 self.faults.set(call.faults)
                 return Done()
@@ -174,6 +182,7 @@ class Answers:
             applied=status.applied,
             snapshot=status.snapshot,
             voters=tuple((member.id, member.name) for member in members if member.id in status.configuration.voter_ids),
+            learners=tuple((member.id, member.name) for member in status.configuration.learners),
             heard=tuple(self.reachable()),
             holds_quorum=status.holds_quorum,
             timer_left_s=status.timer_left_s,

@@ -13,12 +13,15 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from swarmtui.node.bell import Bell
+from swarmtui.node.bell import Bell, Promise
 from swarmtui.node.disk import DiskEffect
 from swarmtui.node.events import Events
+from swarmtui.node.members import by_nodes
 from swarmtui.node.proposals import Proposals
 from swarmtui.node.reads import Reads
 from swarmtui.node.refusals import ConsensusRefusals, data_of
+from swarmtui.objects.membership import node_of
+from swarmtui.raft.changes import Change
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import (
     Accepted,
@@ -35,7 +38,7 @@ from swarmtui.raft.effects import (
     Send,
 )
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import Applied, Gap, Input, SnapshotInstalled, Tick, TransferAsked
+from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, SnapshotInstalled, Tick, TransferAsked
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.raft.status import Status
 from swarmtui.store import Frozen, Store
@@ -52,6 +55,8 @@ class Wiring:
     role_changed: Callable[[RoleChanged], None]
     applied: Callable[[int], None]
     moved: Callable[[], None]  # something a mark shows may have changed
+    members_changed: Callable[[], None] = lambda: None
+    expelled: Callable[[str], None] = lambda reason: None  # this member was removed for ever
 
 
 class Consensus:
@@ -70,7 +75,8 @@ class Consensus:
         self.reads = Reads(self.feed)
         self._transfers: dict[int, Callable[[str], None]] = {}
         self._waiting_for_reign = trio.lowlevel.ParkingLot()
-        self._ticket = -1  # transfers count downwards, proposals upwards
+        self._changes: dict[int, Promise[Refused | None]] = {}
+        self._ticket = -1  # transfers and changes of members count downwards, proposals upwards
         self._wiring: Wiring | None = None
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
@@ -81,19 +87,31 @@ class Consensus:
     @property
     def reign(self) -> tuple[str, int]:
         """Who leads ("" while unknown) and in which term, without the cost of a whole status: asked at every write."""
-        return self.core.role.leader, self.core.term
+        return node_of(self.core.role.leader), self.core.term
 
     async def reign_changed(self) -> None:
         """Wait until this node hears of another leader or loses the one it knew."""
         await self._waiting_for_reign.park()
 
     def status(self) -> Status:
-        return self.core.status(trio.current_time())
+        """With every member under its node's id."""
+        return by_nodes(self.core.status(trio.current_time()))
+
+    def member_ids(self, node_id: str) -> list[str]:
+        """The members that this node is, as far as the configuration knows: one, but for the moment of a change."""
+        return [id for id in self.core.members.ids if node_of(id) == node_id]
+
+    async def change_members(self, changes: tuple[Change, ...]) -> Refused | None:
+        """None once the change is appended, in the term of now; else why not."""
+        promise = self._changes[self._ticket] = Promise[Refused | None]()
+        self.feed(MembersAsked(self._ticket, self.core.term, changes))
+        self._ticket -= 1
+        return await promise.value()
 
     def transfer(self, target: str, answer: Callable[[str], None]) -> None:
         """Hand over leadership; `answer` is called with "" or with why not."""
         self._transfers[self._ticket] = answer
-        self.feed(TransferAsked(self._ticket, target))
+        self.feed(TransferAsked(self._ticket, next(iter(self.member_ids(target)), target)))
         self._ticket -= 1
 
     async def run(self, wiring: Wiring) -> None:
@@ -148,12 +166,15 @@ class Consensus:
                         self._refusals.tell("read", effect.why, self.core.term)
                     self.reads.settle(effect)
                 case RoleChanged():
+                    effect.leader = node_of(effect.leader)
                     wiring.role_changed(effect)
                     self._waiting_for_reign.unpark_all()
                 case Narrate():
                     self._narrate(effect)
-                case MembersChanged() | Expelled():
-                    continue  # narrated as well; who needs the members reads the status
+                case MembersChanged():
+                    wiring.members_changed()
+                case Expelled():
+                    wiring.expelled(effect.reason)
                 case _:
                     wiring.disk(effect)
 
@@ -165,17 +186,22 @@ class Consensus:
             self._events.tell(effect.topic, effect, term=effect.term, index=effect.index, data=data_of(effect))
 
     def _accepted(self, effect: Accepted) -> None:
-        answer = self._transfers.pop(effect.ticket, None)
+        answer, promise = self._transfers.pop(effect.ticket, None), self._changes.pop(effect.ticket, None)
         if answer is not None:
             answer("")
+        elif promise is not None:
+            promise.keep(None)
         else:
             self.proposals.accepted(effect)
 
     def _refused(self, effect: Refused) -> None:
-        answer = self._transfers.pop(effect.ticket, None)
-        self._refusals.tell("write" if answer is None else "transfer", effect.why, self.core.term)
+        answer, promise = self._transfers.pop(effect.ticket, None), self._changes.pop(effect.ticket, None)
+        if promise is None:  # whoever asked for a change of members tells what came of it
+            self._refusals.tell("write" if answer is None else "transfer", effect.why, self.core.term)
         if answer is not None:
             answer(effect.reason)
+        elif promise is not None:
+            promise.keep(effect)
         else:
             self.proposals.refused(effect)
 

@@ -18,12 +18,15 @@ from swarmtui.node.consensus import Consensus, Wiring
 from swarmtui.node.disk import Disk
 from swarmtui.node.events import Events
 from swarmtui.node.leadership import LeadershipKeeper, NodeLeadership
+from swarmtui.node.members import ConsensusMembers
 from swarmtui.node.peers import Peers
 from swarmtui.node.refusals import data_of
 from swarmtui.node.sessions import Sessions
 from swarmtui.node.writes import Forward, Writes
 from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.membership import node_of
 from swarmtui.objects.records import Cluster
+from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import InstallSnapshot, Role, RoleChanged
 from swarmtui.raft.inputs import CampaignAsked, LeaderLost, Reachable, Received, Unreachable
@@ -40,6 +43,14 @@ GENESIS_LAST_INDEX = 1
 STARTING_S = 3.0  # nodes that are started together may not listen yet: a refused dial is no death until then
 
 
+@attrs.frozen
+class Hearing:
+    """Who is told what of the members."""
+
+    members_changed: Callable[[], None]
+    expelled: Callable[[str], None]  # this member was removed for ever, with the reason
+
+
 @attrs.define
 class Opened:
     """What recovery found on the disk."""
@@ -49,9 +60,9 @@ class Opened:
     store: Store
 
 
-def open_disk(directory: Path, node_id: str) -> Opened:
-    """Recover log, snapshot and state. Slow for a long log; raises what storage raises."""
-    storage = RaftStorage.open(directory, node_id)
+def open_disk(directory: Path, member_id: str, introduction: Configuration | None = None) -> Opened:
+    """Recover log, snapshot and state. Slow for a long log; raises what storage raises. `introduction`: see RaftStorage."""
+    storage = RaftStorage.open(directory, member_id, introduction=introduction)
     snapshots = storage.snapshots
     store = Store()
     mark = storage.restored.snapshot
@@ -67,6 +78,8 @@ def open_disk(directory: Path, node_id: str) -> Opened:
 
 
 class ManagerSide:
+    """`run` is its life; `is_voter` says whether it has a vote yet, and with it a leader to lead agents' sessions to."""
+
     def __init__(
         self,
         node: NodeEntry,
@@ -89,7 +102,7 @@ class ManagerSide:
             keep_entries=raft.keep_entries,
         )
         core = RaftCore(
-            node_id=node.id,
+            node_id=node.member_id,
             cluster=manifest.id,
             options=options,
             restored=opened.storage.restored,
@@ -106,20 +119,48 @@ class ManagerSide:
         self._disk_refuses = ""
         self._gaps: trio.MemorySendChannel[float] | None = None
 
-    def attach(self, peers: Peers, sessions: Sessions, forward: Forward, reachable: Callable[[], list[str]]) -> Manager:
+    def attach(
+        self,
+        peers: Peers,
+        sessions: Sessions,
+        forward: Forward,
+        reachable: Callable[[], list[str]],
+        hear: Hearing,
+    ) -> Manager:
         """Join the rooms that need each other. Returns what clients' answers need of this side."""
         self._peers = peers
         self._sessions = sessions
+        self._hear = hear
+        self.members = ConsensusMembers(self.consensus, self.node.id, peers.is_manager)
         timeout_s = self.manifest.raft.election_timeout_s
         writes = Writes(self.node.id, self.consensus, forward, reachable, timeout_s)
-        return Manager(self.consensus, writes, self.compaction.ask, lambda: self._disk_refuses)
+        return Manager(self.consensus, writes, self.compaction.ask, lambda: self._disk_refuses, self.members.why_stays)
+
+    @property
+    def is_voter(self) -> bool:
+        return self.consensus.core.is_voter
+
+    def addresses(self) -> dict[str, str]:
+        """Where the members listen, by node id, as this node's log has it."""
+        return {node_of(member.id): member.address for member in self.consensus.core.members.current.members}
+
+    @property
+    def is_member(self) -> bool:
+        """It has a seat, and its log says so: the log names everybody whom it has to know."""
+        return self.node.member_id in self.consensus.core.members.ids
 
     async def run(
         self, moved: Callable[[], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Until cancelled. Raises DiskFailure or InvariantViolation: then this process must not go on."""
         wiring = Wiring(
-            send=self._send, disk=self.disk.want, role_changed=self._role_changed, applied=self._applied, moved=moved
+            send=self._send,
+            disk=self.disk.want,
+            role_changed=self._role_changed,
+            applied=self._applied,
+            moved=moved,
+            members_changed=self._members_changed,
+            expelled=self._hear.expelled,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.disk.run)
@@ -147,17 +188,24 @@ class ManagerSide:
         self.consensus.feed(Received(message))
 
     def peer_connected(self, node_id: str) -> None:
-        self.consensus.feed(Reachable(node_id))
+        for member in self.consensus.member_ids(node_id):
+            self.consensus.feed(Reachable(member))
+        self.members.changed()
 
     def peer_disconnected(self, node_id: str) -> None:
-        self.consensus.feed(Unreachable(node_id))
+        for member in self.consensus.member_ids(node_id):
+            self.consensus.feed(Unreachable(member))
         self._sessions.disconnected(node_id)
 
     def peer_refused(self, node_id: str) -> None:
         """No connection to this peer is left and a dial was refused: news only if it leads."""
-        status = self.consensus.status()
-        if status.leader == node_id and status.role is not Role.LEADER:
-            self.consensus.feed(LeaderLost(node_id, status.term))
+        core = self.consensus.core
+        if node_of(core.role.leader) == node_id and node_id != self.node.id:
+            self.consensus.feed(LeaderLost(core.role.leader, core.term))
+
+    def _members_changed(self) -> None:
+        self.members.changed()
+        self._hear.members_changed()
 
     def gap(self) -> None:
         """The machine slept until now: whoever judges silence gives it a new period."""
@@ -174,9 +222,7 @@ class ManagerSide:
         self._peers.send_raft(message)
 
     def _role_changed(self, effect: RoleChanged) -> None:
-        names = {
-            member.id: member.name for member in self.consensus.core.status(trio.current_time()).configuration.members
-        }
+        names = {member.id: member.name for member in self.consensus.status().configuration.members}
         leader = names.get(effect.leader, effect.leader)
         text = f"{self.node.name} {effect.role} of term {effect.term}"
         if effect.leader and effect.leader != self.node.id:
@@ -227,6 +273,7 @@ class ManagerSide:
                         gaps,
                         manifest=self.manifest,
                         trust_refusals_from=0.0 if self._has_followed else self._started + STARTING_S,
+                        members=self.members,
                     )
                 )
         finally:

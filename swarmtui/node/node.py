@@ -13,23 +13,28 @@ from collections.abc import Callable
 import trio
 
 from swarmtui.agent.agent import Agent
+from swarmtui.node.acquaintances import Acquaintances
 from swarmtui.node.agent_session import AgentConnector
-from swarmtui.node.answers import Answers, Manager
+from swarmtui.node.answers import Answers
+from swarmtui.node.duty import Duty
 from swarmtui.node.events import Events
 from swarmtui.node.gaps import duration_text, watch_gaps
-from swarmtui.node.manager_side import ManagerSide
+from swarmtui.node.manager_side import Hearing, ManagerSide
 from swarmtui.node.observing import Observing
 from swarmtui.node.peers import PeerEvents, Peers
+from swarmtui.node.power import Handover
 from swarmtui.node.refusals import Refusals
 from swarmtui.node.sessions import Sessions
 from swarmtui.node.writes import Lost, NotSent
-from swarmtui.objects.dispatch import DispatchMessage, Relay
-from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.dispatch import Assignment, DispatchMessage, Relay
+from swarmtui.objects.manifest import NodeEntry
 from swarmtui.raft.messages import Message as RaftMessage
+from swarmtui.storage.directory import NodeDirectory
+from swarmtui.storage.errors import StorageError
 from swarmtui.wire import dial as wire_dial
 from swarmtui.wire import rpc
 from swarmtui.wire.calls import Propose, Proposed
-from swarmtui.wire.certificates import Credentials
+from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import Message
 from swarmtui.wire.connection import Connection
@@ -53,26 +58,18 @@ MakeAgent = Callable[[AgentConnector], Agent]
 
 
 class Node:
-    """Built from its parts by `run_node`; `run` is its whole life."""
+    """Built from its directory by `run`; `run` is its whole life."""
 
-    def __init__(
-        self,
-        entry: NodeEntry,
-        manifest: Manifest,
-        credentials: Credentials,
-        faults: LinkFaults,
-        events: Events,
-        manager_side: ManagerSide | None,
-        make_agent: MakeAgent,
-    ) -> None:
-        self.entry = entry
-        self.manifest = manifest
+    def __init__(self, directory: NodeDirectory, handover: Handover, events: Events, make_agent: MakeAgent) -> None:
+        self._directory = directory
+        self.entry = entry = directory.node
+        self.manifest = manifest = directory.birth.manifest
         self.events = events
-        self._credentials = credentials
-        self._faults = faults
+        self._credentials = self._read_credentials()
+        self._faults = LinkFaults(handover.faults)
         self._refusals = Refusals(events)
-        self._side = manager_side
         self._callers: dict[str, rpc.Caller] = {}
+        self._acquaintances = Acquaintances(handover.managers or {node.id: node.address for node in manifest.managers})
         self.peers = Peers(
             entry.id,
             self._dial,
@@ -84,15 +81,8 @@ class Node:
         self.agent: Agent = make_agent(self._connector)
         self._stopping = trio.Event()
         self._stop_tasks = True
-        self.observing = Observing(
-            entry.id,
-            events,
-            manager_side.consensus.status if manager_side else lambda: None,
-            manager_side.store if manager_side else None,
-        )
-        manager: Manager | None = None
-        if manager_side is not None:
-            manager = manager_side.attach(self.peers, self.sessions, self._forward, lambda: self.answers.reachable())
+        self.observing = Observing(entry.id, events)
+        self._duty = Duty(directory, events, take_up=self._become_manager, lay_down=self._become_worker)
         self.answers = Answers(
             entry,
             manifest.raft.election_timeout_s,
@@ -100,21 +90,27 @@ class Node:
             self.peers,
             self.agent,
             self.observing,
-            faults,
+            self._faults,
             self.stop,
-            manager,
+            self._read_role,
         )
+
+    @property
+    def _side(self) -> ManagerSide | None:
+        return self._duty.side
+
+    def _read_credentials(self) -> Credentials:
+        return load_credentials(self._directory.path / "node.pem", self._directory.path / "ca.pem")
 
     # ---------------------------------------------------------------------------------------------------- lifetime
 
     async def run(self) -> None:
         """From the opening of the peer port to an orderly end (see `stop`). Raises what must end the process."""
-        others = [(node.id, node.address) for node in self.manifest.managers if node.id != self.entry.id]
         async with trio.open_nursery() as nursery:
-            if self._side is not None:
-                await nursery.start(self._side.run, self.observing.moved)
+            await nursery.start(self._duty.run)
             await nursery.start(self._listen)
-            nursery.start_soon(self.peers.keep, others)
+            self._meet()
+            nursery.start_soon(self.peers.run)
             await nursery.start(self.agent.run)
             nursery.start_soon(watch_gaps, self.manifest.raft.election_timeout_s, self._gap)
             await self._stopping.wait()
@@ -155,6 +151,40 @@ class Node:
         self.agent.gap()
         if self._side is not None:
             self._side.gap()
+
+    # -------------------------------------------------------------------------------------------------------- roles
+
+    async def _read_role(self) -> str:
+        """The host's word: certificate and role lie anew in the directory. Returns "" once they hold, else why not."""
+        try:
+            self._directory.read_again()
+            self._credentials.become(self._read_credentials())
+        except (StorageError, NotCertified, OSError) as error:
+            return str(error)
+        self.entry = self.answers.node = self._directory.node
+        await self._duty.follow()
+        self.peers.part()  # whoever dials now sees the new certificate
+        return ""
+
+    def _become_manager(self, side: ManagerSide) -> Callable[[], None]:
+        hearing = Hearing(members_changed=self._meet, expelled=self._duty.expel)
+        self.answers.manager = side.attach(
+            self.peers, self.sessions, self._forward, lambda: self.answers.reachable(), hearing
+        )
+        self.observing.manage(side.consensus.status, side.store)
+        self._meet()
+        return self.observing.moved
+
+    def _become_worker(self) -> None:
+        self.answers.manager = None
+        self.observing.manage(lambda: None, None)
+        self.sessions.leader_changed("")
+        self._connector.lost(self.entry.id)
+        self._meet()
+
+    def _meet(self) -> None:
+        """Dial those who are members, or managers, by what is known now."""
+        self.peers.want(self._acquaintances.doors(self._side))
 
     # -------------------------------------------------------------------------------------------------- connections
 
@@ -199,10 +229,10 @@ class Node:
         elif channel is Channel.AGENT:
             if isinstance(message, Relay):
                 self.sessions.from_manager(peer_id, message)
-            elif self._side is not None:
-                self.sessions.from_agent(peer_id, message)  # type: ignore[arg-type]
+            elif self._side is None or self._connector.is_of_own_session(peer_id, message):  # type: ignore[arg-type]
+                self._to_agent(peer_id, message)  # type: ignore[arg-type]
             else:
-                self._connector.deliver(peer_id, message)  # type: ignore[arg-type]
+                self.sessions.from_agent(peer_id, message)  # type: ignore[arg-type]
         elif not caller.take(message):
             responder.take(message, channel)
 
@@ -240,16 +270,24 @@ class Node:
     # ---------------------------------------------------------------------------------------------------- the agent
 
     def _agent_managers(self) -> list[str]:
-        if self._side is not None:
+        """A manager that votes leads its own agent's session; one that is not there yet asks others, as a worker does."""
+        if self._side is not None and self._side.is_voter:
             return [self.entry.id]
-        managers = {manager.id for manager in self.manifest.managers}
+        managers = self._acquaintances.doors(self._side)
         return [node_id for node_id in self.peers.connected() if node_id in managers]
 
     def _agent_says(self, via: str, message: DispatchMessage) -> bool:
-        if self._side is None:
+        if via != self.entry.id:
             return self.peers.send_agent(via, message)
+        if self._side is None:
+            return False
         self.sessions.from_agent(self.entry.id, message)
         return True
 
     def _to_local_agent(self, message: DispatchMessage) -> None:
-        self._connector.deliver(self.entry.id, message)
+        self._to_agent(self.entry.id, message)
+
+    def _to_agent(self, via: str, message: DispatchMessage) -> None:
+        if isinstance(message, Assignment) and self._acquaintances.told(message):
+            self._meet()
+        self._connector.deliver(via, message)

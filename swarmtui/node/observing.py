@@ -27,12 +27,28 @@ RECORDS_PER_ANSWER_MAX = 1_000
 
 
 class Observing:
-    def __init__(self, node_id: str, events: Events, status: Callable[[], Status | None], store: Store | None) -> None:
+    """`status` and `store` are those of the manager's side while there is one."""
+
+    def __init__(
+        self,
+        node_id: str,
+        events: Events,
+        status: Callable[[], Status | None] = lambda: None,
+        store: Store | None = None,
+    ) -> None:
         self._node_id = node_id
         self._events = events
         self._status = status
         self._store = store
         self._marked: set[Callable[[], None]] = set()
+        self._watchers: set[Bell] = set()  # of records
+
+    def manage(self, status: Callable[[], Status | None], store: Store | None) -> None:
+        """The manager's side has opened, or (None) closed."""
+        self._status, self._store = status, store
+        self.moved()
+        for bell in self._watchers:
+            bell.ring()
 
     def moved(self) -> None:
         """Something that a mark shows may have changed."""
@@ -107,7 +123,7 @@ class Observing:
         return events
 
     async def watch_records(self, call: WatchRecords) -> AsyncIterator[RecordsChanged]:
-        """Everything in the tables, then what changes, until closed."""
+        """Everything in the tables, then what changes, until closed, or until this node is no manager any more."""
         store = self._store
         if store is None:
             return
@@ -115,10 +131,11 @@ class Observing:
         tables = frozenset(call.tables)
         watch = store.watch(tables=tables)
         watch.wake = bell.ring
+        self._watchers.add(bell)
         try:
             for answer in self._everything(store, tables):
                 yield answer
-            while True:
+            while self._store is store:
                 changes = watch.take()
                 if isinstance(changes, Resync):
                     for answer in self._everything(store, tables):
@@ -133,6 +150,7 @@ class Observing:
                 else:
                     await bell.heard()
         finally:
+            self._watchers.discard(bell)
             watch.close()
 
     @staticmethod

@@ -3,18 +3,23 @@
 Two nodes may dial each other at the same moment; both then keep the connection that the lower node id dialled. When the
 last connection to a peer ends it is dialled again at once, and if the dial is *refused* (the process is gone, silence is
 not enough) whoever asked is told: that is the only evidence of death there is.
+
+Whom to dial may change while the node runs: members come, go and move. A connection that stands outlives that, for whoever
+has it knows better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 
 import attrs
 import trio
 
 from swarmtui.node.bell import Bell
 from swarmtui.objects.dispatch import AgentMessage
+from swarmtui.objects.membership import node_of
 from swarmtui.raft.messages import AnyMessage
+from swarmtui.wire.calls import Peerage
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import DialFailed, HungUp, Refused
@@ -47,6 +52,7 @@ class _Peer:
     last_heard: float = float("-inf")
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     missing: Bell = attrs.field(factory=Bell)
+    is_kept: bool = False  # a task dials it whenever it is missing
 
 
 class Peers:
@@ -58,11 +64,14 @@ class Peers:
         self._serve = serve
         self._events = events
         self._peers: dict[str, _Peer] = {}
+        self._wanted: dict[str, str] = {}
+        self._wants_changed = Bell()
 
     # --------------------------------------------------------------------------------------------------- sending
 
     def send_raft(self, message: AnyMessage) -> bool:
-        return self._send(message.target, Channel.RAFT, message)
+        node_id = node_of(message.target)
+        return self.is_manager(node_id) and self._send(node_id, Channel.RAFT, message)
 
     def send_agent(self, node_id: str, message: AgentMessage) -> bool:
         return self._send(node_id, Channel.AGENT, message)
@@ -76,6 +85,11 @@ class Peers:
     def connection(self, node_id: str) -> Connection | None:
         peer = self._peers.get(node_id)
         return peer.connection if peer else None
+
+    def is_manager(self, node_id: str) -> bool:
+        """It is connected, and showed a manager's certificate. To anybody else raft may not be spoken."""
+        connection = self.connection(node_id)
+        return connection is not None and connection.identity.role is Peerage.MANAGER
 
     def connected(self) -> list[str]:
         return [peer.node_id for peer in self._peers.values() if peer.connection is not None]
@@ -131,14 +145,32 @@ class Peers:
         """Of two connections dialled at the same moment, is one dialled by that side the one to keep?"""
         return dialled_here == (self._node_id < peer_id)
 
-    async def keep(self, members: Iterable[tuple[str, str]]) -> None:
-        """Keep a connection to each of these (node id, address), until cancelled."""
+    def want(self, members: Mapping[str, str]) -> None:
+        """Keep a connection to each of these (address by node id) from now on, and to no others."""
+        wanted = {node_id: address for node_id, address in members.items() if node_id != self._node_id}
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._wants_changed.ring()
+
+    def part(self) -> None:
+        """End every connection: whoever dials next meets who we are now."""
+        for peer in self._peers.values():
+            if peer.connection is not None:
+                peer.scope.cancel()
+
+    async def run(self) -> None:
+        """Keep the connections that are wanted, until cancelled."""
         async with trio.open_nursery() as nursery:
-            for node_id, address in members:
-                if node_id != self._node_id:
+            while True:
+                for node_id, address in self._wanted.items():
                     peer = self._peers.setdefault(node_id, _Peer(node_id, address))
-                    peer.address = address
-                    nursery.start_soon(self._keep, peer)
+                    if peer.address != address:
+                        peer.address = address
+                        peer.missing.ring()
+                    if not peer.is_kept:
+                        peer.is_kept = True
+                        nursery.start_soon(self._keep, peer)
+                await self._wants_changed.heard()
 
     async def _keep(self, peer: _Peer) -> None:
         pause_s = REDIAL_FIRST_S
@@ -147,6 +179,9 @@ class Peers:
                 await peer.missing.heard()
                 pause_s = REDIAL_FIRST_S
                 continue
+            if peer.node_id not in self._wanted:
+                peer.is_kept = False
+                return
             try:
                 connection = await self._dial(peer.node_id, peer.address)
             except Refused:

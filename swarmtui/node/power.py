@@ -1,7 +1,7 @@
 """The power pipe: what the host hands over at the start, and the end of it, which is a power cut.
 
 The host keeps the writing end open for as long as it lives, however it dies. The first line is a JSON object with the link
-faults in force; they are set before the peer port is opened.
+faults in force, which are set before the peer port is opened, and with the managers' addresses.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 
+import attrs
 import cattrs
 import trio
 
@@ -22,8 +24,16 @@ class BadHandover(Exception):
     """The first line of standard input is not the host's: this process was started by hand."""
 
 
-def read_handover(fd: int) -> tuple[LinkFault, ...]:
-    """The link faults of the first line. Blocks until the host has written it. Raises BadHandover."""
+@attrs.frozen
+class Handover:
+    """What a node is given to start with. `managers`: where this machine's managers listen, by node id."""
+
+    faults: tuple[LinkFault, ...] = ()
+    managers: Mapping[str, str] = {}
+
+
+def read_handover(fd: int) -> Handover:
+    """The first line. Blocks until the host has written it. Raises BadHandover."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(fd, 1)
@@ -31,7 +41,9 @@ def read_handover(fd: int) -> tuple[LinkFault, ...]:
             raise BadHandover("standard input is not the host's power pipe; start a cluster with `swarmtui up`")
         line += byte
     try:
-        return tuple(cattrs.structure(json.loads(line)["faults"], list[LinkFault]))
+        told = json.loads(line)
+        faults = cattrs.structure(told["faults"], list[LinkFault])
+        return Handover(tuple(faults), cattrs.structure(told.get("managers", {}), dict[str, str]))
     except Exception as error:
         raise BadHandover(f"the first line of standard input is no handover: {error!r}") from None
 

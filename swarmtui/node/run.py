@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import trio
@@ -15,18 +14,13 @@ from swarmtui.agent.obedience import DamagedState
 from swarmtui.agent.process_executor import ProcessExecutor
 from swarmtui.node.agent_session import AgentConnector
 from swarmtui.node.events import Events
-from swarmtui.node.manager_side import ManagerSide, open_disk
 from swarmtui.node.node import CannotListen, Node
-from swarmtui.node.power import BadHandover, read_handover, watch_power
-from swarmtui.objects.states import NodeRole
+from swarmtui.node.power import BadHandover, Handover, read_handover, watch_power
 from swarmtui.storage.directory import NodeDirectory, open_node_directory
 from swarmtui.storage.errors import Damaged, DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
-from swarmtui.storage.worker import DiskWorker
 from swarmtui.store import MalformedSnapshot
-from swarmtui.wire.calls import LinkFault
-from swarmtui.wire.certificates import NotCertified, load_credentials
+from swarmtui.wire.certificates import NotCertified
 from swarmtui.wire.codec import prepare
-from swarmtui.wire.faults import LinkFaults
 
 POWER_FD = 0
 UNUSABLE = (
@@ -55,9 +49,9 @@ def warm_up() -> None:
 def run(directory: Path, launcher: LauncherLink) -> None:
     """Blocks until the node has ended in order. Raises CannotStart, or what ended it."""
     try:
-        faults = read_handover(POWER_FD)
+        handover = read_handover(POWER_FD)
         with open_node_directory(directory) as opened:
-            trio.run(_run, opened, launcher, faults, restrict_keyboard_interrupt_to_checkpoints=True)
+            trio.run(_run, opened, launcher, handover, restrict_keyboard_interrupt_to_checkpoints=True)
     except BaseException as error:
         cause = innermost(error)
         if isinstance(cause, UNUSABLE):
@@ -74,20 +68,11 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
-async def _run(opened: NodeDirectory, launcher: LauncherLink, faults: tuple[LinkFault, ...]) -> None:
+async def _run(opened: NodeDirectory, launcher: LauncherLink, handover: Handover) -> None:
     manifest, entry = opened.birth.manifest, opened.node
     events = Events(entry.name)
-    credentials = load_credentials(opened.path / "node.pem", opened.path / "ca.pem")
-    async with trio.open_nursery() as nursery, AsyncExitStack() as stack:
+    async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_power, POWER_FD)
-        side = None
-        if entry.role is NodeRole.MANAGER:
-            log_worker = await stack.enter_async_context(DiskWorker("log"))
-            snapshot_worker = await stack.enter_async_context(DiskWorker("snapshots"))
-            recovered = await log_worker.run(open_disk, opened.raft, entry.id)
-            for note in recovered.storage.notes:
-                events.tell("raft", note)
-            side = ManagerSide(entry, manifest, recovered, log_worker, snapshot_worker, events)
         around = Surroundings(manifest, entry, opened.path, os.environ)
 
         def make_agent(connector: AgentConnector) -> Agent:
@@ -101,6 +86,5 @@ async def _run(opened: NodeDirectory, launcher: LauncherLink, faults: tuple[Link
                 launcher=launcher,
             )
 
-        node = Node(entry, manifest, credentials, LinkFaults(faults), events, side, make_agent)
-        await node.run()
+        await Node(opened, handover, events, make_agent).run()
         nursery.cancel_scope.cancel()
