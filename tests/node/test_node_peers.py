@@ -35,8 +35,9 @@ async def dialled(*answers: Exception) -> tuple[list[float], list[float]]:
         raise AssertionError("nothing was connected")
 
     peers = Peers("id1", dial, serve, told.events)
+    peers.want({"id2": "127.0.0.1:1"})
     with trio.move_on_after(0.2):
-        await peers.keep([("id2", "127.0.0.1:1")])
+        await peers.run()
     return dials, [at - began for at in told.refused_at]
 
 
@@ -79,7 +80,37 @@ async def test_a_dial_refused_while_another_connection_stands_is_not_told(autoju
 
     peers = Peers("id1", dial, serve, told.events)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(peers.keep, [("id2", "127.0.0.1:1")])
+        peers.want({"id2": "127.0.0.1:1"})
+        nursery.start_soon(peers.run)
         await trio.sleep(0.2)
         nursery.cancel_scope.cancel()
     assert not told.refused_at
+
+
+async def test_who_is_wanted_no_more_is_dialled_no_more_and_who_moved_is_dialled_there(autojump_clock):
+    dials: list[tuple[str, str]] = []
+
+    async def dial(node_id: str, address: str):
+        dials.append((node_id, address))
+        await trio.lowlevel.checkpoint()
+        raise DialFailed("silence")
+
+    async def serve(_connection) -> None:
+        raise AssertionError("nothing was connected")
+
+    peers = Peers("id1", dial, serve, Told().events)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(peers.run)
+        peers.want({"id1": "127.0.0.1:1", "id2": "127.0.0.1:2", "id3": "127.0.0.1:3"})
+        await trio.sleep(0.1)
+        peers.want({"id2": "127.0.0.1:22"})
+        await trio.sleep(1.0)
+        dials.clear()
+        await trio.sleep(2.0)
+        assert set(dials) == {("id2", "127.0.0.1:22")}
+        peers.want({"id3": "127.0.0.1:3"})
+        await trio.sleep(1.0)
+        dials.clear()
+        await trio.sleep(2.0)
+        assert set(dials) == {("id3", "127.0.0.1:3")}
+        nursery.cancel_scope.cancel()
