@@ -40,6 +40,7 @@ from swarmtui.store.snapshot import MalformedSnapshot, read_snapshot
 
 DISK_LOOK_S = 5.0  # how often the free space is looked at
 GENESIS_LAST_INDEX = 1
+CLIENTS_FIRST_S = 0.02  # clients that waited for this leader are answered before its loops look at the whole cluster
 STARTING_S = 3.0  # nodes that are started together may not listen yet: a refused dial is no death until then
 
 
@@ -263,6 +264,8 @@ class ManagerSide:
         self._gaps = gaps_in
         port = self._sessions.lead()
         try:
+            with trio.move_on_after(CLIENTS_FIRST_S):
+                await self.consensus.proposals.all_answered()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(chronicle, self.store, self.events, leadership.term)
                 nursery.start_soon(

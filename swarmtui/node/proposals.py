@@ -67,12 +67,18 @@ class Proposals:
         self._waiting: dict[int, tuple[int, list[_Waiter]]] = {}  # by index: appended, not yet applied
         self._ticket = 0
         self._count = 0
+        self._waiting_for_none = trio.lowlevel.ParkingLot()
         self.closed = ""  # why nothing is taken any more (a full disk), "" while it is
 
     @property
     def count(self) -> int:
         """Transactions that wait for an answer."""
         return self._count
+
+    async def all_answered(self) -> None:
+        """Wait until no transaction waits for an answer."""
+        while self._count:
+            await self._waiting_for_none.park()
 
     async def submit(
         self, transactions: Sequence[Transaction], term: int, timeout_s: float, encoded: Sequence[bytes] = ()
@@ -91,6 +97,8 @@ class Proposals:
                 await asked.decided.wait()
         finally:
             self._count -= len(waiters)
+            if not self._count:
+                self._waiting_for_none.unpark_all()
         return tuple([waiter.outcome or self._undecided(waiter, timeout_s) for waiter in waiters])
 
     def _admit(self, waiter: _Waiter, term: int) -> None:

@@ -113,6 +113,28 @@ async def test_nothing_is_acknowledged_before_the_disk_has_it(alone):
     assert outcomes[0].fate is Fate.DONE
 
 
+async def test_whoever_wants_clients_to_go_first_is_told_when_the_last_is_answered(alone):
+    consensus, disk = alone
+    await consensus.proposals.all_answered()  # nobody waits
+    disk.held = True
+    answered = trio.Event()
+
+    async def write() -> None:
+        await consensus.proposals.submit([put("k", b"v")], consensus.status().term, 30.0)
+        answered.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(write)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(0.01) as waited:
+            await consensus.proposals.all_answered()
+        assert waited.cancelled_caught
+        disk.release()
+        with trio.fail_after(5):
+            await consensus.proposals.all_answered()
+    assert answered.is_set()
+
+
 async def test_two_writes_of_one_key_in_flight_get_versions_of_their_own(alone):
     consensus, _ = alone
     outcomes = await consensus.proposals.submit([put("k", b"1"), put("k", b"2")], consensus.status().term, 5)
