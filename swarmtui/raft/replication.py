@@ -93,7 +93,11 @@ class Replication:
         """Everybody gets a sign of life, whatever its window; it carries the newest read round."""
         self._round = round_number
         now, patience = self.core.now, self.core.options.election_timeout_s / 2
+        log = self.core.log
         for peer, progress in self.progress.items():
+            if progress.state is REPLICATE and log.term_at(progress.next - 1) is None:
+                # What is in flight is compacted here: no heartbeat can follow it, so a loss would never show.
+                progress.probe(progress.match + 1)
             self._empty_append(peer, progress)
             if progress.state is PROBE:
                 progress.paused = True  # that was the probe
