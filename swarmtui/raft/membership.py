@@ -178,7 +178,7 @@ class LeaderMembership:
         wanted = promoted(current, ready)
         names = " ".join(map(self.core.name, ready))
         why = self._why_not(wanted)
-        if why is not None:
+        if why is not None and not self._is_handed_over_by_leaving(why, current):
             if why != self._said:
                 self.core.narrate("promotion waits", why, of=names)
             self._said = why
@@ -186,6 +186,12 @@ class LeaderMembership:
         self._said = None
         self.core.narrate("promoted", who=names)
         self._append(wanted)
+
+    @staticmethod
+    def _is_handed_over_by_leaving(why: Why, current: Configuration) -> bool:
+        """The only voter cannot hand over before its replacement votes: it leads through the joint configuration, and steps
+        down when it is left (dissertation 4.2.2)."""
+        return why.rule == "leader-leaves" and len(current.voters) == 1
 
     # ---- rounds ----
 
