@@ -9,7 +9,9 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     machine      the store as the state machine, or a mere checksum over all that was ever applied
     node         a core, a disk, a clock; carries out effects as a shell would
     cluster      the queue of events, the network between nodes, the healing
-    trouble      load and faults, each at its rate: link_trouble of paths, power_trouble of machines and disks
+    trouble      load and faults, each at its rate: link_trouble of paths, power_trouble of machines and disks,
+                 member_trouble of who belongs to the cluster
+    healing      the end of all trouble, and what must come about then
     clients      clients of kv, through leaders and followers; desk is where a node serves them
     history      what they asked and heard; register, linearizability, explanation judge it
     files        the real storage beneath, on files in memory that lose power
@@ -19,7 +21,8 @@ Trouble is: crashes between any two steps (of machines, of processes, of all at 
 one-way cuts, clogs that flush, broken connections, pauses with and without a noticed gap, disks that stall, hang, fill up,
 fail once, lose a bit or everything (of a minority), hints that the leader is gone (true ones after a crash, false ones at any
 time), late ticks, bursts of them, clocks at half or double speed, a state machine that lags, inputs that are drained together.
-When it ends, everything is healed and the cluster must become whole, quiet, and of service to every client.
+Members join, are promoted, demoted, replaced, moved and removed meanwhile, several at once too. When all that ends, everything is
+healed, lost disks are replaced, and the cluster must become whole, quiet, and of service to every client.
 
 One seed is one run: the same seed gives the same trace, line by line, on every machine. A seed that ever failed goes into
 tests/sim/seeds.txt and is run for ever.

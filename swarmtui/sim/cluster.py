@@ -1,7 +1,6 @@
 """A whole cluster in virtual time: one queue of events, one seed, no threads.
 
-First comes trouble, as the parameters say, with the observer's invariants at every step; then everything is healed, and
-within a bounded time the cluster must be whole again: a leader, a new write applied everywhere, equal states.
+First comes trouble, as the parameters say, with the observer's invariants at every step; then `healing`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from itertools import combinations
 from typing import Any
 
 import attrs
@@ -26,7 +24,7 @@ from swarmtui.raft.inputs import (
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.sim.clients import Clients
-from swarmtui.sim.history import Ending, Kind
+from swarmtui.sim.healing import Healing
 from swarmtui.sim.invariants import Observer
 from swarmtui.sim.network import Parcel, SimulatedNetwork
 from swarmtui.sim.node import SimulatedNode
@@ -34,11 +32,6 @@ from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
 from swarmtui.sim.trouble import Trouble
 
 RECENT_LINES = 60  # of the trace, shown when something is violated
-HEALING_TIMEOUTS = 40  # election timeouts (and no less than `HEALING_S`) within which a healed cluster is whole
-HEALING_S = 10.0
-STEADY_TIMEOUTS = 3  # election timeouts that a healed cluster is watched
-MESSAGES_PER_HEARTBEAT = 2  # the message and its answer, of each follower
-MESSAGES_ELSE_MAX = 20  # while that is watched
 EVENTS_MAX = 250_000  # more than ten times what the busiest parameters need: beyond that messages beget messages
 
 
@@ -98,6 +91,7 @@ class SimulatedCluster:
         self.observer = Observer(self.nodes)
         self.trouble = Trouble(self)
         self.clients = Clients(self)
+        self.healing = Healing(self)
 
     # ---- time ----
 
@@ -130,9 +124,10 @@ class SimulatedCluster:
         try:
             self.begin()
             self.run_until(self.parameters.duration_s)
-            self._heal()
-            self._recover()
-            self._serve_everybody()
+            self.healing.heal()
+            self.healing.recover()
+            self.healing.stay_whole()
+            self.healing.serve_everybody()
             self.clients.check()
         except Exception as error:
             raise SimulationFailure(self.seed, self.now, f"{type(error).__name__}: {error}", self.recent()) from error
@@ -140,7 +135,7 @@ class SimulatedCluster:
 
     def begin(self) -> None:
         """Start everybody, ask the first manager to campaign, and let clients and trouble begin."""
-        for node in self.nodes.values():
+        for node in list(self.nodes.values()):
             node.start()
         first = next(iter(self.nodes.values()))
         first.feed(CampaignAsked())
@@ -165,10 +160,12 @@ class SimulatedCluster:
         leading = [node for node in self.nodes.values() if node.core and node.core.role.kind is Role.LEADER]
         return max(leading, key=lambda node: node.core.term if node.core else 0, default=None)
 
-    @property
-    def usable(self) -> list[SimulatedNode]:
-        """Those that did not lose their disk for good."""
-        return [node for node in self.nodes.values() if not node.lost]
+    def add_node(self, introduction: Configuration) -> SimulatedNode:
+        """A machine that is no member yet, not started, with an empty log."""
+        id = f"n{len(self.nodes) + 1}"
+        node = self.nodes[id] = SimulatedNode(self, id, introduction, None)
+        self.counts["nodes added"] += 1
+        return node
 
     # ---- the network ----
 
@@ -203,96 +200,17 @@ class SimulatedCluster:
             parcel.tear(self.rng)
 
     def _deliver_again(self, target: SimulatedNode, message: AnyMessage) -> None:
+        """What is answered to it at once is not counted: nobody meant to send it."""
         if target.core is not None:
+            sent = self.messages
             target.feed(Received(message))
+            self.messages = sent
 
     def sync_time(self) -> float:
         disk = self.disk_parameters
         if disk.stall_chance and self.rng.random() < disk.stall_chance:
             return self.rng.uniform(0, disk.stall_max_s)
         return disk.sync_min_s + self.rng.expovariate(1.0) * disk.sync_mean_s
-
-    # ---- healing ----
-
-    def _heal(self) -> None:
-        """All trouble ends for good: every node runs, every path is open, every disk is well."""
-        self.note("", "heal", None)
-        self.trouble.end()
-        self.clients.end()
-        self.network.heal()
-        self.disk_parameters = DiskParameters()
-        self.parameters = attrs.evolve(
-            self.parameters, tick_late_s=0.0, batching=0.0, apply_late_s=0.0, clock_drift=0.0
-        )
-        for node in self.nodes.values():
-            node.effects_left = 0
-            if node.hung:
-                self.trouble.power.crash(node)
-            if node.core is not None:
-                node.mend_clock()
-                if node.paused_until is not None:
-                    node.resume()
-            elif not node.lost:
-                node.start()
-        for one, other in combinations(self.nodes.values(), 2):
-            self.trouble.links.connect(one, other)
-
-    def _recover(self) -> None:
-        """Liveness: within a bounded time there is a leader, a new write is applied everywhere, and all states agree."""
-        limit = self.now + max(HEALING_S, HEALING_TIMEOUTS * self.parameters.options.election_timeout_s)
-        target, term = 0, 0
-        while self.now < limit:
-            self.run_until(self.now + self.parameters.options.election_timeout_s / 4)
-            leader = self.leader
-            if leader is None or leader.core is None:
-                continue
-            if leader.core.term != term:  # another leader may have overwritten the last attempt
-                target, term = 0, leader.core.term
-            if not target:
-                committed = len(self.observer.committed)
-                leader.desk.propose((b"after healing",))
-                if leader.core.log.last > committed:
-                    target = leader.core.log.last
-            elif self._is_whole(target):
-                self._stay_whole()
-                return
-        raise InvariantViolation("a healed cluster recovers", within_s=limit - self.parameters.duration_s)
-
-    def _stay_whole(self) -> None:
-        """Nothing more happens by itself: once what was asked before has come to its end (a transfer of leadership may), the
-        leader stays, and only heartbeats are sent."""
-        options = self.parameters.options
-        seconds = STEADY_TIMEOUTS * options.election_timeout_s
-        self.run_until(self.now + 2 * self.parameters.client_patience_s, lambda: not self.clients.undecided())
-        self.run_until(self.now + seconds)
-        leader, sent = self.leader, self.messages
-        term = leader.core.term if leader is not None and leader.core is not None else 0
-        self.run_until(self.now + seconds)
-        if leader is None or self.leader is not leader or leader.core is None or leader.core.term != term:
-            raise InvariantViolation("a healed cluster keeps its leader", leader=leader and leader.id, term=term)
-        heartbeats = (seconds / options.heartbeat_s + 2) * (len(self.nodes) - 1)
-        if self.messages - sent > MESSAGES_PER_HEARTBEAT * heartbeats + MESSAGES_ELSE_MAX:
-            raise InvariantViolation("a healed cluster is quiet", sent=self.messages - sent, heartbeats=heartbeats)
-
-    def _serve_everybody(self) -> None:
-        """Liveness of clients: whatever was under way has ended, and each is served at once again, by any node."""
-        patience_s = 2 * self.parameters.client_patience_s
-        clients = self.clients
-        for number, client in enumerate(clients.all):
-            node = self.usable[number % len(self.usable)]
-            asked = len(clients.history)
-            client.begin(Kind.GET if number % 2 else Kind.PUT, clients.keys[number % len(clients.keys)], node)
-            self.run_until(self.now + patience_s, lambda: not clients.undecided())
-            if [one.ending for one in clients.history[asked:]] != [Ending.DONE]:
-                raise InvariantViolation("a healed cluster serves every client", client=client.name, by=node.id)
-
-    def _is_whole(self, target: int) -> bool:
-        cores = [node.core for node in self.usable]
-        if any(core is None or core.applied < target or core.log.commit != core.log.last for core in cores):
-            return False
-        for node in self.usable:
-            self.observer.snapshots(node)
-        return len({node.machine.index for node in self.usable}) == 1
 
     # ---- the trace ----
 

@@ -56,18 +56,18 @@ def checksum(data: bytes) -> str:
 class SimulatedDisk:
     """`entries` are those of the log on disk, the first at `base + 1`; `snapshots` holds the newest and one older."""
 
-    def __init__(self, configuration: Configuration, genesis: Entry, rng: random.Random) -> None:
+    def __init__(self, configuration: Configuration, genesis: Entry | None, rng: random.Random) -> None:
+        """Without a genesis: of a node that joins, whose log is empty, and that was told of `configuration`."""
         self.rng = rng
-        self.hard_state = HardState(1, "", 1)
+        self.hard_state = HardState() if genesis is None else HardState(1, "", 1)
         self.genesis = configuration
         self.base = 0
-        self.entries: list[Entry] = [genesis]
+        self.entries: list[Entry] = [] if genesis is None else [genesis]
         self.snapshots: dict[SnapshotMark, bytes] = {}
         self.newest: SnapshotMark | None = None
         self.partial: dict[SnapshotMark, bytes] = {}
         self.waiting: list[Operation] = []
         self.working: list[Operation] = []
-        self.gone = False  # nothing on it can be had any more
 
     # ---- what the cluster's invariants look at ----
 
@@ -77,8 +77,6 @@ class SimulatedDisk:
 
     def holds(self, index: int, term: int) -> bool:
         """Whether this entry is durable here, in the log or inside a snapshot."""
-        if self.gone:
-            return False
         if self.base < index <= self.last:
             return self.entries[index - self.base - 1].term == term
         return self.newest is not None and index <= self.newest.index

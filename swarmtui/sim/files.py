@@ -37,18 +37,21 @@ class StoredDisk(SimulatedDisk):
     """A SimulatedDisk whose content is really stored, in segments of `segment_bytes`."""
 
     def __init__(
-        self, configuration: Configuration, genesis: Entry, rng: random.Random, node_id: str, segment_bytes: int
+        self, configuration: Configuration, genesis: Entry | None, rng: random.Random, node_id: str, segment_bytes: int
     ) -> None:
         super().__init__(configuration, genesis, rng)
         self.node_id = node_id
         self.segment_bytes = segment_bytes
         self._told: dict[int, tuple[ChunkOutcome, int]] = {}  # what became of pieces, by operation
         self.files = simulated.SimulatedDisk()
-        RaftStorage.create(PATH, node_id, configuration, file_ops=self.files, segment_bytes=segment_bytes)
+        first = None if genesis is None else configuration
+        RaftStorage.create(PATH, node_id, first, file_ops=self.files, segment_bytes=segment_bytes)
         self.storage = self._open()
 
     def _open(self) -> RaftStorage:
-        return RaftStorage.open(PATH, self.node_id, file_ops=self.files, segment_bytes=self.segment_bytes)
+        return RaftStorage.open(
+            PATH, self.node_id, introduction=self.genesis, file_ops=self.files, segment_bytes=self.segment_bytes
+        )
 
     def finish_batch(self) -> list[Input]:
         self._store(self.working)

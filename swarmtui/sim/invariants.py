@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from swarmtui.raft.effects import Write
-from swarmtui.raft.entries import Entry
+from swarmtui.raft.configuration import Configuration, Member, decode_configuration
+from swarmtui.raft.effects import MembersChanged, Role, Write
+from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.invariants import require
 from swarmtui.raft.messages import AnyMessage, AppendReply, VoteReply, VoteRequest
+from swarmtui.raft.quorum import Quorum
 
 if TYPE_CHECKING:
     from swarmtui.sim.node import SimulatedNode
@@ -30,6 +32,10 @@ class Committed:
     digest: int
 
 
+def ids_of(members: tuple[Member, ...]) -> tuple[str, ...]:
+    return tuple(member.id for member in members)
+
+
 class Observer:
     """`committed` from index 1 on, without a hole; `acknowledged` is the highest index whose write a client was told."""
 
@@ -41,6 +47,8 @@ class Observer:
         self.states: dict[int, str] = {}  # checksums of the state machine by index, as snapshots were taken
         self.on_quorum = 1  # every entry up to here was once seen on a quorum of disks
         self.acknowledged = 0
+        self.configuration: Configuration | None = None  # the last that is known to be committed, after genesis
+        self.removed: set[str] = set()  # by what is committed
 
     # ---- elections ----
 
@@ -87,23 +95,52 @@ class Observer:
             previous = entry.term
 
     def commits(self, node: SimulatedNode, commit: int) -> None:
-        """Every newly committed entry is durable on a quorum of disks, of the configuration in force there."""
+        """Every newly committed entry is durable on a quorum of disks, of the configuration in force there; the leader may
+        have appended the next one already. (A disk that is lost by now may have been counted before.)"""
         core = node.core
         assert core is not None
+        quorums = [core.members.quorum]
+        if core.members.index > commit:
+            before = core.members.previous
+            quorums.append(Quorum(ids_of(before.voters), ids_of(before.outgoing)))
         for index in range(self.on_quorum + 1, commit + 1):
             term = core.term_at(index)
             if term is None:
                 continue
             holders = {id for id, other in self.nodes.items() if other.disk.holds(index, term)}
             require(
-                core.members.quorum.reached(holders),
+                any(quorum.reached(holders) for quorum in quorums),
                 "committed means durable on a quorum of disks",
                 index=index,
                 term=term,
                 holders=sorted(holders),
                 said_by=node.id,
             )
+            for entry in core.entries(index, index):
+                if entry.kind is EntryKind.CONFIGURATION:
+                    self.configuration = decode_configuration(entry.data)
+                    self.removed |= set(self.configuration.removed)
         self.on_quorum = max(self.on_quorum, commit)
+
+    # ---- members ----
+
+    def members_changed(self, node: SimulatedNode, effect: MembersChanged) -> None:
+        """One change at a time: a leader appends a configuration only when the one before it is committed."""
+        core = node.core
+        assert core is not None
+        node.cluster.counts["configurations"] += 1
+        if core.role.kind is Role.LEADER and not effect.committed and effect.index == core.log.last:
+            require(
+                core.members.previous_index <= core.log.commit,
+                "one change of the members at a time",
+                leader=node.id,
+                previous=core.members.previous_index,
+                commit=core.log.commit,
+            )
+
+    def expels(self, node: SimulatedNode) -> None:
+        """Only what is committed expels anybody."""
+        require(node.id in self.removed, "only who was removed is expelled", node=node.id)
 
     # ---- promises ----
 
@@ -192,16 +229,17 @@ class Observer:
     # ---- clients ----
 
     def acknowledges(self, node: SimulatedNode, index: int, term: int) -> None:
-        """A client is told that its write is done: it is what was committed there, and durable on a quorum of disks."""
+        """A client is told that its write is done: it is what was committed there, and it is on so many disks that nobody
+        can be elected without it."""
         core = node.core
         assert core is not None
-        holders = {id for id, other in self.nodes.items() if other.disk.holds(index, term)}
+        without = {id for id, other in self.nodes.items() if not other.lost and not other.disk.holds(index, term)}
         require(
-            core.members.quorum.reached(holders),
-            "an acknowledged write is durable on a quorum of disks",
+            not core.members.quorum.reached(without),
+            "an acknowledged write is on every quorum of disks",
             index=index,
             term=term,
-            holders=sorted(holders),
+            without=sorted(without),
         )
         committed = self.committed.get(index)
         require(

@@ -89,7 +89,8 @@ class LinkTrouble:
 
     def clog(self) -> None:
         """Nothing arrives on some paths for a while, then everything at once."""
-        network, until = self.cluster.network, self.cluster.now + self._for_a_while()
+        network = self.cluster.network
+        until = min(self.cluster.now + self._for_a_while(), self.cluster.parameters.duration_s)
         one, *others = self._ids()
         chosen = [other for other in others if self.rng.random() < 0.5]
         self.cluster.counts["clogs"] += 1

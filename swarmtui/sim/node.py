@@ -15,7 +15,9 @@ from swarmtui.raft.effects import (
     Apply,
     Compact,
     Effect,
+    Expelled,
     InstallSnapshot,
+    MembersChanged,
     ReadChunk,
     ReadReady,
     ReadRefused,
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
 class SimulatedNode:
     """`core` is None while the node is down; `paused_until` is set while it is stopped."""
 
-    def __init__(self, cluster: SimulatedCluster, id: str, configuration: Configuration, genesis: Entry) -> None:
+    def __init__(self, cluster: SimulatedCluster, id: str, configuration: Configuration, genesis: Entry | None) -> None:
         self.cluster = cluster
         self.id = id
+        self.joined_later = genesis is None
+        self.retired = False  # it was told that it is no member any more
         disk_rng, segment_bytes = random.Random(f"disk {cluster.seed} {id}"), cluster.parameters.segment_bytes
         self.disk = (
             StoredDisk(configuration, genesis, disk_rng, id, segment_bytes)
@@ -76,6 +80,11 @@ class SimulatedNode:
         return StoreMachine() if self.cluster.parameters.with_store else StateMachine()
 
     # ---- life ----
+
+    @property
+    def is_out(self) -> bool:
+        """It never starts again."""
+        return self.lost or self.retired
 
     @property
     def runs(self) -> bool:
@@ -128,7 +137,7 @@ class SimulatedNode:
 
     def lose_disk(self, why: str) -> None:
         """What was on it cannot be had any more, and a voter that forgot its vote may not vote again."""
-        self.lost = self.disk.gone = True
+        self.lost = True
         self.suspect = False
         self.cluster.note(self.id, f"lost: {why}", None)
         self.cluster.counts["disks lost"] += 1
@@ -144,6 +153,13 @@ class SimulatedNode:
         self.held_back.clear()
         self.to_apply.clear()
         self.desk.close()
+
+    def _retire(self, life: int) -> None:
+        """It was told that it is no member any more: its part is over."""
+        if self.life == life and self.core is not None:
+            self.crash(Ruin.KILLED)
+            self.retired = True
+            self.cluster.counts["retired"] += 1
 
     def resume(self) -> None:
         """Wake from a pause: first the gap, if this node notices it, then everything that came meanwhile."""
@@ -252,6 +268,11 @@ class SimulatedNode:
             self.desk.ready(effect)
         elif isinstance(effect, ReadRefused):
             self.desk.read_refused(effect)
+        elif isinstance(effect, MembersChanged):
+            cluster.observer.members_changed(self, effect)
+        elif isinstance(effect, Expelled):
+            cluster.observer.expels(self)
+            cluster.after(cluster.rng.expovariate(100.0), self._retire, self.life)
         elif isinstance(effect, Refused):
             cluster.counts[f"refused {effect.rule}"] += 1
             self.desk.refused(effect)

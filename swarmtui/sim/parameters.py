@@ -55,6 +55,7 @@ class Parameters:
     resets_rate: float = 0.0
     tick_bursts_rate: float = 0.0
     damages_rate: float = 0.0
+    changes_rate: float = 0.0  # of the members
     fault_s: float = 1.0  # mean time until a fault is healed
     clock_drift: float = 0.0  # clocks run at between 2^-this and 2^this
     apply_late_s: float = 0.0  # entries wait up to so long before they are applied
@@ -144,4 +145,5 @@ def draw_parameters(seed: int) -> Parameters:
         tick_bursts_rate=sometimes(0.2, 0.1, 2.0),
         damages_rate=sometimes(0.3, 0.1, 2.0),
         apply_late_s=sometimes(0.3, 0.0, 0.1),
+        changes_rate=sometimes(0.4, 0.2, 4.0),
     )

@@ -74,7 +74,7 @@ class PowerTrouble:
             peer.feed(LeaderLost(node.id, term))
 
     def _restart(self, node: SimulatedNode, life: int) -> None:
-        if node.core is None and node.life == life and not node.lost:
+        if node.core is None and node.life == life and not node.is_out:
             self.start(node)
 
     def start(self, node: SimulatedNode) -> None:
@@ -128,12 +128,12 @@ class PowerTrouble:
     def damage_disk(self) -> None:
         """A bit flips on the disk of a node that is down, or its whole directory is gone. Of a minority at most, for beyond
         that no algorithm helps; and what was noticed stays down."""
-        nodes = list(self.cluster.nodes.values())
-        down = [node for node in nodes if node.core is None and not node.lost]
-        lost = sum(1 for node in nodes if node.lost or node.suspect)
-        if not down or lost >= (len(nodes) - 1) // 2:
+        down = [node for node in self.cluster.nodes.values() if node.core is None and not node.is_out and node.life]
+        if not down:
             return
         node = self.rng.choice(down)
+        if not self.cluster.trouble.members.may_lose(node):
+            return
         if self.rng.random() < 0.3:
             node.lose_disk("its directory is gone")
         elif node.disk.flip_a_bit():

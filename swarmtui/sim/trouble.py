@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from swarmtui.raft.inputs import LeaderLost, TransferAsked
 from swarmtui.sim.link_trouble import LinkTrouble
+from swarmtui.sim.member_trouble import MemberTrouble
 from swarmtui.sim.node import SimulatedNode
 from swarmtui.sim.power_trouble import PowerTrouble
 
@@ -25,6 +26,7 @@ class Trouble:
         self.cluster = cluster
         self.links = LinkTrouble(cluster)
         self.power = PowerTrouble(cluster)
+        self.members = MemberTrouble(cluster)
         self._goes_on = True
 
     def begin(self) -> None:
@@ -47,6 +49,7 @@ class Trouble:
             (parameters.tick_bursts_rate, power.tick_burst),
             (parameters.disk_failures_rate, power.fail_disk),
             (parameters.damages_rate, power.damage_disk),
+            (parameters.changes_rate, self.members.change),
         ):
             if rate:
                 self._again(rate, trouble)
