@@ -18,6 +18,7 @@ from swarmtui.manager.enforcer import Enforcer
 from swarmtui.manager.global_ import GlobalOrchestrator
 from swarmtui.manager.health import Health
 from swarmtui.manager.leadership import SessionBroken, SessionKey
+from swarmtui.manager.leases import LeaseKeeper
 from swarmtui.manager.membership import MembershipPort, Refusal, Wish
 from swarmtui.manager.nodes import Orphaner
 from swarmtui.manager.reaper import Reaper
@@ -53,6 +54,7 @@ class Manager:
     ) -> None:
         self.health = Health(store, moment, trust_refusals_from=trust_refusals_from)
         self._reports = Reports(store)
+        self._leases = LeaseKeeper(store, new_id)
         self.dispatcher = Dispatcher(store, term, self.health, self._reports)
         self.roles = RoleManager(store, new_id, members) if members is not None else None
         self.reconcilers: tuple[Loop, ...] = (
@@ -66,6 +68,7 @@ class Manager:
             Enforcer(store, new_id),
             Reaper(store, new_id),
             Orphaner(store, new_id),
+            self._leases,
             *((self.roles,) if self.roles is not None else ()),
         )
         self._drivers = tuple(Driver(reconciler) for reconciler in self.reconcilers)
@@ -138,6 +141,7 @@ class Manager:
     def gap(self, now: float) -> None:
         """This node slept: whoever was silent meanwhile gets a full new period."""
         self.health.gap(now)
+        self._leases.gap(now)
 
     @property
     def deadline(self) -> float | None:

@@ -207,7 +207,7 @@ def from_plain(data: Any, cls: Any) -> Any:
 def encode(value: object) -> bytes:
     """The object as msgpack. Raises MalformedObject for what bytes cannot hold: a lone surrogate, an integer of 65 bits."""
     try:
-        if type(value) is Transaction and len(value.operations) == 1 and type(value.operations[0]) is Put:
+        if type(value) is Transaction and _is_plain_put(value):
             return _pack(_plain_put(value.operations[0], value.session, value.serial, value.lowest, value.since))
         return _pack(plain(value))
     except (OverflowError, UnicodeError) as error:
@@ -216,7 +216,7 @@ def encode(value: object) -> bytes:
 
 def encode_request(transaction: Transaction, session: int, serial: int, lowest: int, since: int) -> bytes:
     """The transaction, of no session so far, as this request of a session. Raises MalformedObject."""
-    if len(transaction.operations) == 1 and type(transaction.operations[0]) is Put:
+    if _is_plain_put(transaction):
         try:
             return _pack(_plain_put(transaction.operations[0], session, serial, lowest, since))
         except (OverflowError, UnicodeError) as error:
@@ -310,7 +310,12 @@ def decode_one_put(data: bytes) -> OnePut | None:
         return None
 
 
-def _plain_put(put: Put, session: int, serial: int, lowest: int, since: int) -> dict[str, Any]:
+def _is_plain_put(transaction: Transaction) -> bool:
+    operations = transaction.operations
+    return len(operations) == 1 and type(operations[0]) is Put and not operations[0].lease
+
+
+def _plain_put(put: Any, session: int, serial: int, lowest: int, since: int) -> dict[str, Any]:
     operation: dict[str, Any] = {"key": put.key, "value": put.value}
     if put.expected is not None:
         operation["expected"] = put.expected

@@ -16,6 +16,7 @@ from swarmtui.objects.records import (
     Cluster,
     Config,
     KeyValue,
+    Lease,
     Node,
     Record,
     Secret,
@@ -253,6 +254,10 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def _lease(lease: Lease) -> dict[str, Any]:
+    return {"Spec": {"Holder": lease.holder, "TTL": round(lease.ttl_s * SECOND_NS)}}
+
+
 _REST = cast(
     "dict[type[Record], Callable[[Record], dict[str, Any]]]",
     {
@@ -263,5 +268,6 @@ _REST = cast(
         Config: _config,
         Cluster: _cluster,
         KeyValue: _key_value,
+        Lease: _lease,
     },
 )

@@ -13,6 +13,7 @@ EVENT_KINDS = (
     "node",  # registered, ready, down, unknown, availability changed
     "service",  # created, updated, removed, scaled
     "task",  # every change of state
+    "lock",  # leases of holders that were not heard any more: their keys are gone
     "fault",  # what was broken on purpose and healed; actor `you`
     "refused",  # connections, input and requests that were refused, with rule and operands
     "gap",  # the machine slept, or an observer missed events

@@ -19,6 +19,7 @@ KEY_BYTES_MAX = 1024
 VALUE_BYTES_MAX = 1024 * 1024
 TRANSACTION_BYTES_MAX = 1536 * 1024  # Docker's limit of a transaction (swarmkit store/memory.go)
 OPERATIONS_MAX = 200  # a transaction
+LEASE_KEYS_MAX = 1000  # that vanish with one lease
 SESSION_RESULTS_MAX = 4096  # that are kept of one client session: what it has in flight must fit
 
 
@@ -78,11 +79,13 @@ class Advance:
 @attrs.frozen
 class Put:
     """Writes a key of `kv` whatever is there. `expected` (compare-and-swap): fails unless the key is at this version;
-    0 means that it must not exist."""
+    0 means that it must not exist. `lease`: the key vanishes with it; fails if there is none. Without one the key stays,
+    even if it had one before."""
 
     key: str
     value: bytes
     expected: int | None = None
+    lease: str = ""
 
 
 Operation = Create | Update | Remove | Require | Advance | Put

@@ -174,13 +174,30 @@ class Cluster(Record):
 
 @attrs.frozen(kw_only=True)
 class KeyValue(Record):
-    """A key of applications; the id is the key."""
+    """A key of applications; the id is the key. `lease`: whose end removes it, "" if nothing does."""
 
     TABLE: ClassVar[str] = "kv"
     value: bytes = b""
+    lease: str = ""
 
 
-AnyRecord = Node | Service | Task | Secret | Config | Cluster | KeyValue
+@attrs.frozen(kw_only=True)
+class Lease(Record):
+    """The life of somebody who holds keys: they vanish when it is removed. Its holder renews it by an update; the leader
+    removes, by the version it saw, what was not renewed for `ttl_s`. `holder` is for people."""
 
-TABLES: dict[str, type[Record]] = {cls.TABLE: cls for cls in (Node, Service, Task, Secret, Config, Cluster, KeyValue)}
+    TABLE: ClassVar[str] = "lease"
+    holder: str = ""
+    ttl_s: float = 10.0
+
+    @property
+    def name(self) -> str:
+        return self.holder or self.id
+
+
+AnyRecord = Node | Service | Task | Secret | Config | Cluster | KeyValue | Lease
+
+TABLES: dict[str, type[Record]] = {
+    cls.TABLE: cls for cls in (Node, Service, Task, Secret, Config, Cluster, KeyValue, Lease)
+}
 """Every table of the store by name: the one list of what a cluster is made of."""

@@ -20,7 +20,7 @@ from swarmtui.objects.operations import (
     Transaction,
     Update,
 )
-from swarmtui.objects.records import TABLES, KeyValue, Node, Record, Service, Task
+from swarmtui.objects.records import TABLES, KeyValue, Lease, Node, Record, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import Availability, TaskState
 
@@ -122,6 +122,8 @@ def _update(record: Record, store: Store | None) -> str:
         return f"node {record.name} {record.status.state.value}{availability}{_colon(record.status.message)}"
     if isinstance(record, Task):
         return f"task {_task_name(record, store)} {record.status.state.name.lower()}"
+    if isinstance(record, Lease):
+        return f"renew lease of {record.name}"
     return f"update {_title(record)}"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from swarmtui.objects.operations import (
+    LEASE_KEYS_MAX,
     Advance,
     Create,
     Put,
@@ -23,7 +24,7 @@ from swarmtui.objects.operations import (
     Update,
     Verdict,
 )
-from swarmtui.objects.records import KeyValue, Record, Service, Task
+from swarmtui.objects.records import KeyValue, Lease, Record, Service, Task
 from swarmtui.store.differences import changed_since, spec_of
 from swarmtui.store.tables import KV, KeyRow, Table, Tables, key_row
 from swarmtui.store.watch import RawChange
@@ -63,12 +64,24 @@ class Ledger:
             text = f"update out of sequence: another transaction of entry {self.index} wrote {table.name} {id}"
             raise Refusal(Verdict.CONFLICT, text, found=self.index)
         if after is not None:
+            self._check_lease(after)
             clash = table.clash(after)
             if clash is not None:
                 raise Refusal(Verdict.EXISTS, clash)
         table.write(before, after)
         self._own.add(name)
         self._written.append((table, id, before, after))
+
+    def _check_lease(self, after: Record) -> None:
+        """What is to vanish with a lease needs one that is there, and has room."""
+        if not isinstance(after, KeyValue) or not after.lease:
+            return
+        if self.tables.lease.get(after.lease) is None:
+            raise Refusal(
+                Verdict.ABSENT, f"lease {after.lease} does not exist: it was given up, or not renewed in time"
+            )
+        if len(self.tables.kv.of_lease(after.lease)) >= LEASE_KEYS_MAX:
+            raise Refusal(Verdict.INVALID, f"a lease holds at most {LEASE_KEYS_MAX} keys")
 
     def take_back(self) -> None:
         for table, _, before, after in reversed(self._written):
@@ -166,6 +179,9 @@ def _remove(ledger: Ledger, operation: Remove) -> None:
         raise Refusal(Verdict.ABSENT, f"{operation.table} {operation.id} does not exist")
     _check_versions(stored, operation.version, operation.spec_version)
     ledger.write(table, operation.id, stored, None)
+    if operation.table == Lease.TABLE:
+        for key in ledger.tables.kv.of_lease(operation.id):
+            ledger.write(ledger.tables.kv, key, ledger.tables.kv.get(key), None)
 
 
 def _require(ledger: Ledger, operation: Require) -> None:
@@ -223,6 +239,7 @@ def _put(ledger: Ledger, operation: Put) -> None:
         created_at=created_at,
         updated_at=ledger.time,
         value=operation.value,
+        lease=operation.lease,
     )
     ledger.write(table, operation.key, stored, after)
 

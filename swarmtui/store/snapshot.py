@@ -5,8 +5,9 @@ level, clock and floor of the client sessions), then blocks of the client sessio
 the count of all of them, so that a snapshot that was cut off is never taken for a whole one. Chunks of the stream may be
 cut anywhere: the reader does not rely on them.
 
-Rows of `kv` are arrays [key, version, created_at, updated_at, value], those of client sessions as `store.sessions` makes
-them, other records maps as `objects.codec` writes them. Format 1 had no client sessions: it is read, never written.
+Rows of `kv` are arrays [key, version, created_at, updated_at, value, lease], those of client sessions as `store.sessions` makes
+them, other records maps as `objects.codec` writes them. Format 1 had no client sessions and
+no leases: it is read, never written.
 """
 
 from __future__ import annotations
@@ -150,10 +151,11 @@ def _head(block: tuple[Any, Any] | None) -> Frozen:
 
 
 def _read_keys(keys: Shards, body: list[Any]) -> None:
-    for key, version, created_at, updated_at, value in body:
-        if type(key) is not str or type(version) is not int or type(value) is not bytes:
+    for key, version, created_at, updated_at, value, *rest in body:
+        (lease,) = rest or ("",)
+        if type(key) is not str or type(version) is not int or type(value) is not bytes or type(lease) is not str:
             raise TypeError(f"the row of key {key!r} is of the wrong types")
-        keys.put(key, (version, float(created_at), float(updated_at), value))
+        keys.put(key, (version, float(created_at), float(updated_at), value, lease))
 
 
 def _read_records(rows: dict[str, Any], cls: type[Record], body: list[Any]) -> None:

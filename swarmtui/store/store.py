@@ -109,11 +109,11 @@ class Store:
         keys = self._tables.kv.shards
         before: KeyRow | None = keys.get(key)
         found = 0 if before is None else before[0]
-        if found == index:
+        if found == index or (before is not None and before[4]):
             return self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
         if expected is not None and found != expected:
             return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
-        after: KeyRow = (index, time if before is None else before[1], time, put.value)
+        after: KeyRow = (index, time if before is None else before[1], time, put.value, "")
         keys.put(key, after)
         changes.append((KV, key, before, after))
         return done
@@ -189,8 +189,7 @@ class Store:
     def adopt(self, frozen: Frozen) -> None:
         """Becomes what was frozen or read. Watches take a Resync."""
         tables = Tables()
-        for name, rows in frozen.tables.items():
-            tables.by_name[name].load(rows)
+        tables.load(frozen.tables)
         sessions = Sessions()
         sessions.load(frozen.sessions)
         self._tables, self._sessions = tables, sessions

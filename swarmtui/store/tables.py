@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-from swarmtui.objects.records import Cluster, Config, KeyValue, Node, Record, Secret, Service, Task
+from swarmtui.objects.records import Cluster, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
 from swarmtui.store.shards import FrozenShards, Shards
 
@@ -190,8 +190,8 @@ class TaskTable(Table[Task]):
         ]
 
 
-KeyRow = tuple[int, float, float, bytes]
-"""A row of `kv`: version, created_at, updated_at, value."""
+KeyRow = tuple[int, float, float, bytes, str]
+"""A row of `kv`: version, created_at, updated_at, value, lease ("": none)."""
 
 
 class KeyTable(Table[KeyValue]):
@@ -201,6 +201,7 @@ class KeyTable(Table[KeyValue]):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.shards = Shards()
+        self._leased: dict[str, set[str]] = {}  # keys by their lease
 
     def __len__(self) -> int:
         return self.shards.length
@@ -213,10 +214,28 @@ class KeyTable(Table[KeyValue]):
         return [key_value(key, self.shards.get(key)) for key in self.shards]
 
     def write(self, before: KeyValue | None, after: KeyValue | None) -> None:
+        if before is not None and before.lease:
+            keys = self._leased[before.lease]
+            keys.discard(before.id)
+            if not keys:
+                del self._leased[before.lease]
         if after is not None:
             self.shards.put(after.id, key_row(after))
+            if after.lease:
+                self._leased.setdefault(after.lease, set()).add(after.id)
         elif before is not None:
             self.shards.remove(before.id)
+
+    def of_lease(self, lease: str) -> list[str]:
+        """The keys that vanish with it, sorted."""
+        return sorted(self._leased.get(lease, ()))
+
+    def index_leases(self) -> None:
+        """Find the keys of leases among rows that were loaded."""
+        for key in self.shards:
+            lease = self.shards.get(key)[4]
+            if lease:
+                self._leased.setdefault(lease, set()).add(key)
 
     def freeze(self) -> FrozenShards:
         return self.shards.freeze()
@@ -234,13 +253,19 @@ class KeyTable(Table[KeyValue]):
 
 
 def key_row(pair: KeyValue) -> KeyRow:
-    return (pair.version, pair.created_at, pair.updated_at, pair.value)
+    return (pair.version, pair.created_at, pair.updated_at, pair.value, pair.lease)
 
 
 def key_value(key: str, row: KeyRow) -> KeyValue:
-    version, created_at, updated_at, value = row
+    version, created_at, updated_at, value, lease = row
     return KeyValue(
-        id=key, version=version, spec_version=version, created_at=created_at, updated_at=updated_at, value=value
+        id=key,
+        version=version,
+        spec_version=version,
+        created_at=created_at,
+        updated_at=updated_at,
+        value=value,
+        lease=lease,
     )
 
 
@@ -255,6 +280,7 @@ class Tables:
         self.config: NamedTable[Config] = NamedTable(Config.TABLE)
         self.cluster: Table[Cluster] = Table(Cluster.TABLE)
         self.kv = KeyTable(KV)
+        self.lease: Table[Lease] = Table(Lease.TABLE)
         every: tuple[Table[Any], ...] = (
             self.node,
             self.service,
@@ -263,5 +289,13 @@ class Tables:
             self.config,
             self.cluster,
             self.kv,
+            self.lease,
         )
         self.by_name: dict[str, Table[Any]] = {table.name: table for table in every}
+
+    def load(self, frozen: Mapping[str, Mapping[str, Any]]) -> None:
+        """Fills empty tables with what was frozen or read."""
+        for name, rows in frozen.items():
+            self.by_name[name].load(rows)
+        if len(self.lease):
+            self.kv.index_leases()

@@ -23,7 +23,7 @@ from swarmtui.objects.operations import (
     Transaction,
     Update,
 )
-from swarmtui.objects.records import TABLES, Config, KeyValue, Node, Record, Secret, Service, Task
+from swarmtui.objects.records import TABLES, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
 from swarmtui.objects.specs import NAME_LENGTH_MAX, PortConfig, ReplicatedMode, RestartPolicy, ServiceSpec
 from swarmtui.objects.states import TaskState
 
@@ -32,6 +32,8 @@ RESOURCE_NAME_LENGTH_MAX = 64  # of secrets and configs (swarmkit controlapi)
 LABELS_MAX = 256
 REPLICAS_MAX = 10_000
 PORT_MAX = 65_535
+LEASE_TTL_MIN_S, LEASE_TTL_MAX_S = 1.0, 3600.0
+LEASE_HOLDER_LENGTH_MAX = 200
 PROTOCOLS = ("tcp", "udp")
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]+")
@@ -92,6 +94,8 @@ def _check_advance(operation: Advance) -> Faults:
 
 def _check_put(operation: Put) -> Faults:
     yield from _check_key(operation.key, operation.value)
+    if len(operation.lease) > ID_LENGTH_MAX:
+        yield f"a lease's id has at most {ID_LENGTH_MAX} characters, not {len(operation.lease)}"
     if operation.expected is not None and operation.expected < 0:
         yield f"version {operation.expected} of key {operation.key} cannot be: 0 is `absent`, versions begin at 1"
 
@@ -114,7 +118,9 @@ def _check_record(record: Record) -> Faults:
         return
     if len(record.id) > ID_LENGTH_MAX or not _ID.fullmatch(record.id):
         yield f"an id has 1 to {ID_LENGTH_MAX} letters and digits, not {record.id!r}"
-    if isinstance(record, Service):
+    if isinstance(record, Lease):
+        yield from _check_lease(record)
+    elif isinstance(record, Service):
         yield from _check_service(record.spec)
     elif isinstance(record, Task):
         yield from _check_task(record)
@@ -123,6 +129,13 @@ def _check_record(record: Record) -> Faults:
             yield from _check_name("a node's name", record.spec.name, _NODE_NAME, NAME_LENGTH_MAX)
     elif isinstance(record, Secret | Config):
         yield from _check_name(f"a {record.TABLE}'s name", record.name, _RESOURCE_NAME, RESOURCE_NAME_LENGTH_MAX)
+
+
+def _check_lease(lease: Lease) -> Faults:
+    if not LEASE_TTL_MIN_S <= lease.ttl_s <= LEASE_TTL_MAX_S:
+        yield f"a lease lasts {LEASE_TTL_MIN_S:g} to {LEASE_TTL_MAX_S:g} seconds, not {lease.ttl_s:g}"
+    if len(lease.holder) > LEASE_HOLDER_LENGTH_MAX:
+        yield f"the holder of a lease has at most {LEASE_HOLDER_LENGTH_MAX} characters, not {len(lease.holder)}"
 
 
 def _check_name(what: str, name: str, pattern: re.Pattern[str], length_max: int) -> Faults:

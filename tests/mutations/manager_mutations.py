@@ -10,6 +10,7 @@ SCHEDULER = ("tests/manager/test_manager_scheduler.py",)
 DISPATCHER = ("tests/manager/test_manager_dispatcher.py",)
 LOOP = ("tests/manager/test_manager_loop.py",)
 SPREAD = ("tests/manager/test_manager_spread.py",)
+LEASES = ("tests/manager/test_manager_leases.py",)
 
 MUTATIONS = (
     Mutation(
@@ -239,5 +240,37 @@ MUTATIONS = (
         old="        if not is_tracked(task):\n            return",
         new="        if not is_active(task):\n            return",
         tests=SCHEDULER,
+    ),
+    Mutation(
+        name="renewed-lease-ended",
+        rule="a lease is ended by the version that was seen: a renewal that came first wins",
+        file="swarmtui/manager/leases.py",
+        old="Remove(Lease.TABLE, key, version=lease.version)",
+        new="Remove(Lease.TABLE, key)",
+        tests=LEASES,
+    ),
+    Mutation(
+        name="new-leader-ends-leases-at-once",
+        rule="a new leader gives each lease its whole time again",
+        file="swarmtui/manager/leases.py",
+        old="            self._listen(lease, moment)\n",
+        new="            self._silence.listen(lease.id, moment.wall - lease.updated_at, lease.ttl_s)\n",
+        tests=LEASES,
+    ),
+    Mutation(
+        name="sleeping-leader-ends-leases",
+        rule="a leader that slept gives each lease its whole time again",
+        file="swarmtui/manager/manager.py",
+        old="        self._leases.gap(now)\n",
+        new="",
+        tests=LEASES,
+    ),
+    Mutation(
+        name="renewal-not-heard",
+        rule="a lease that is renewed lasts",
+        file="swarmtui/manager/leases.py",
+        old="        if isinstance(change.after, Lease):\n",
+        new="        if isinstance(change.after, Lease) and change.before is None:\n",
+        tests=LEASES,
     ),
 )

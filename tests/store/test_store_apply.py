@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Advance, Create, Operation, Put, Remove, Require, Transaction, Update, Verdict
-from swarmtui.objects.records import TABLES, KeyValue, Node, Secret, Service, Task, TaskStatus
+from swarmtui.objects.records import TABLES, KeyValue, Lease, Node, Secret, Service, Task, TaskStatus
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.store import OutOfOrder, Store
@@ -27,6 +27,7 @@ ids = st.sampled_from(["a", "b", "c"])
 versions = st.none() | st.integers(0, 12)
 states = st.sampled_from(TaskState)
 statuses = st.builds(TaskStatus, state=states, timestamp=st.integers(0, 3).map(float), pid=st.integers(0, 3))
+leases = st.sampled_from(["", "", "a", "b"])
 records = st.one_of(
     st.builds(Node, id=ids, spec=st.builds(NodeSpec, name=ids)),
     st.builds(
@@ -51,7 +52,8 @@ records = st.one_of(
         desired_state=states,
     ),
     st.builds(Secret, id=ids, name=ids),
-    st.builds(KeyValue, id=ids, value=st.binary(max_size=2)),
+    st.builds(KeyValue, id=ids, value=st.binary(max_size=2), lease=leases),
+    st.builds(Lease, id=ids),
 )
 references = st.tuples(st.sampled_from([*TABLES, "network"]), ids)
 operations: st.SearchStrategy[Operation] = st.one_of(
@@ -66,7 +68,7 @@ operations: st.SearchStrategy[Operation] = st.one_of(
         st.none() | states,
         st.none() | st.sampled_from(["n1", "n2"]),
     ),
-    st.builds(Put, ids, st.binary(max_size=2), versions),
+    st.builds(Put, ids, st.binary(max_size=2), versions, leases),
 )
 numbers = st.integers(0, 3)
 transactions = st.builds(
@@ -106,6 +108,19 @@ def test_every_index_agrees_with_the_rows(log: list[bytes]) -> None:
         assert store.by_name(Service, service.name.swapcase()) is service
     published = [port for service in services for port in {p.published_port for p in service.spec.endpoint_spec.ports}]
     assert len(set(published)) == len(published)
+
+
+@given(logs)
+@settings(max_examples=200, deadline=None)
+def test_no_key_outlives_its_lease_and_the_index_of_leases_agrees(log: list[bytes]) -> None:
+    store = replay(log)
+    restored = Store()
+    restored.restore(store.freeze().chunks())
+    for each in (store, restored):
+        for lease in ("a", "b", "c"):
+            keys = sorted(key.id for key in each.all(KeyValue) if key.lease == lease)
+            assert each._tables.kv.of_lease(lease) == keys
+            assert not keys or each.get(Lease, lease) is not None
 
 
 def _same(some: list[Task], others: list[Task]) -> bool:

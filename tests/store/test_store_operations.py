@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from swarmtui.objects.operations import Advance, Create, Put, Remove, Require, Update, Verdict
+from swarmtui.objects.operations import Advance, Create, Put, Remove, Require, Transaction, Update, Verdict
 from swarmtui.objects.records import (
     Cluster,
     Config,
     KeyValue,
+    Lease,
     Node,
     NodeStatus,
     Secret,
@@ -351,3 +352,63 @@ def test_operations_see_what_those_before_them_did(log: Log) -> None:
     assert log.do(Remove("service", "s1"), Create(Service(id="s2", spec=ServiceSpec("web")))).verdict is Verdict.DONE
     assert log.do(Put("a", b"1"), Put("a", b"2")).verdict is Verdict.DONE
     assert [pair.value for pair in log.store.keys("")] == [b"2"]
+
+
+# ------------------------------------------------------------------------------------------------------------ leases
+
+HOLDER = Lease(id="l1", holder="ticker", ttl_s=5.0)
+
+
+def test_keys_vanish_with_their_lease_in_one_step(log: Log) -> None:
+    log.do(Create(HOLDER), Put("b", b"1", lease="l1"), Put("a", b"1", lease="l1"))
+    log.do(Put("c", b"1"))
+    watch = log.store.watch()
+    assert log.do(Remove("lease", "l1")).verdict is Verdict.DONE
+    changes = watch.take()
+    assert isinstance(changes, list)
+    assert [(change.index, change.id, change.after) for change in changes] == [
+        (3, "l1", None),
+        (3, "a", None),
+        (3, "b", None),
+    ]
+    assert [pair.id for pair in log.store.keys("")] == ["c"]
+
+
+def test_a_renewed_lease_is_not_removed_by_what_was_seen_before(log: Log) -> None:
+    log.do(Create(HOLDER), Put("a", b"1", lease="l1"))
+    assert log.do(Update(HOLDER, version=1)).verdict is Verdict.DONE
+    assert log.do(Remove("lease", "l1", version=1)).verdict is Verdict.CONFLICT
+    assert log.store.get(KeyValue, "a") is not None
+    assert log.do(Remove("lease", "l1", version=2)).verdict is Verdict.DONE
+
+
+def test_a_key_needs_a_lease_that_is_there(log: Log) -> None:
+    result = log.do(Put("a", b"1", lease="l1"))
+    assert result.verdict is Verdict.ABSENT
+    assert "lease l1 does not exist" in result.text
+    assert log.store.get(KeyValue, "a") is None
+    assert log.do(Create(KeyValue(id="a", lease="l1"))).verdict is Verdict.ABSENT
+
+
+def test_a_key_that_is_written_without_a_lease_stays(log: Log) -> None:
+    log.do(Create(HOLDER), Put("a", b"1", lease="l1"))
+    log.do(Put("a", b"2"))
+    log.do(Remove("lease", "l1"))
+    found = log.store.get(KeyValue, "a")
+    assert found is not None
+    assert (found.value, found.lease) == (b"2", "")
+
+
+def test_a_lease_is_not_removed_in_the_entry_that_wrote_one_of_its_keys(log: Log) -> None:
+    """Or the key could be written again in the same entry, and have one version for two values."""
+    log.do(Create(HOLDER))
+    put, remove = (Transaction((operation,)) for operation in (Put("a", b"1", lease="l1"), Remove("lease", "l1")))
+    assert [result.verdict for result in log.entry(put, remove)] == [Verdict.DONE, Verdict.CONFLICT]
+    assert log.store.get(Lease, "l1") is not None
+    assert log.store.get(KeyValue, "a") is not None
+
+
+def test_a_lease_holds_so_many_keys(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swarmtui.store.judge.LEASE_KEYS_MAX", 2)
+    log.do(Create(HOLDER), Put("a", b"1", lease="l1"), Put("b", b"1", lease="l1"))
+    assert log.do(Put("c", b"1", lease="l1")).verdict is Verdict.INVALID

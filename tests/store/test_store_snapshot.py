@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmtui.objects.operations import Create, Put
-from swarmtui.objects.records import KeyValue, Node, Service, Task
+from swarmtui.objects.records import KeyValue, Lease, Node, Service, Task
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.store import MalformedSnapshot, Store
 from swarmtui.store import snapshot as snapshot_module
@@ -29,6 +29,7 @@ def filled(log: Log) -> Log:
     log.do(Create(Node(id="n1", spec=NodeSpec("n1"))))
     for key in ("a", "b", "\N{SNOWMAN}"):
         log.do(Put(key, bytes(range(256))))
+    log.do(Create(Lease(id="l1")), Put("held", b"", lease="l1"))
     return log
 
 
@@ -45,7 +46,7 @@ def test_a_store_becomes_what_a_snapshot_holds(filled: Log) -> None:
 @given(st.integers(1, 4096))
 def test_chunks_may_be_cut_anywhere(size: int) -> None:
     store = Store()
-    store.adopt(Frozen(7, 2, 1, {"kv": {str(number): (number, 1.0, 2.0, bytes(50)) for number in range(100)}}))
+    store.adopt(Frozen(7, 2, 1, {"kv": {str(number): (number, 1.0, 2.0, bytes(50), "") for number in range(100)}}))
     stream = b"".join(store.freeze().chunks())
     other = Store()
     other.restore(stream[start : start + size] for start in range(0, len(stream), size))
