@@ -10,6 +10,7 @@ What it is
     delivery   writes until it is known what became of them; those of one moment in one call
     writes     one copy of them, to whoever leads; sessions: the numbers by which a second copy is known
     status     everybody asked side by side: who leads, may it write, how many more may fail
+    locks      a lock for applications, with a fencing version
     kv, services, nodes, tasks, host, events   what one asks most, as methods
 
 Its contract
@@ -33,11 +34,15 @@ from swarmtui.client.errors import (
     Refused,
     Unknown,
 )
+from swarmtui.client.locks import Fence, LockHeld, LockLost
 
 __all__ = [
     "ClientError",
     "Cluster",
     "Conflict",
+    "Fence",
+    "LockHeld",
+    "LockLost",
     "NoCluster",
     "NoHost",
     "NoQuorum",

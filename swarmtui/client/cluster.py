@@ -273,13 +273,13 @@ class Cluster:
 
     # ------------------------------------------------------------------------------------------------------ streams
 
-    async def watch_records(self, *tables: str) -> AsyncIterator[RecordsChanged]:
-        """Everything in these tables (`reset`), then changes, for ever: when a manager is lost another one goes on, again
+    async def watch_records(self, *tables: str, prefix: str = "") -> AsyncIterator[RecordsChanged]:
+        """Everything in these tables whose id begins with `prefix` (`reset`), then changes, for ever: when a manager is lost another one goes on, again
         with everything first. Raises NoHost when nothing runs any more."""
         while True:
             for manager in self.managers():
                 try:
-                    async for change in self.stream(manager.name, WatchRecords(tables)):
+                    async for change in self.stream(manager.name, WatchRecords(tables, prefix)):
                         assert isinstance(change, RecordsChanged)
                         yield change
                 except NotReached:

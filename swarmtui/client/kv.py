@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 import attrs
 
+from swarmtui.client.locks import GRACE_S, TTL_S, Fence, hold_lock
 from swarmtui.objects.operations import Put, Remove, Transaction
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.calls import Consistency, GetKey, Records
@@ -52,11 +54,25 @@ class Keys:
         """All keys with this prefix, in order."""
         return _keys(await self._cluster.records(KeyValue.TABLE, consistency=consistency, prefix=prefix))
 
+    def lock(
+        self,
+        name: str,
+        *,
+        timeout_s: float | None = None,
+        ttl_s: float = TTL_S,
+        grace_s: float = GRACE_S,
+        holder: str = "",
+    ) -> AbstractAsyncContextManager[Fence]:
+        """`async with cluster.kv.lock("deploy") as fence`: at most one holder in the whole cluster; `fence.version` rises
+        with every holder. Waits for `timeout_s` (None: for ever, 0: not at all). When the lock is lost the body is
+        cancelled, `grace_s` before somebody else can have it, and LockLost is raised. Raises LockHeld, LockLost."""
+        return hold_lock(self._cluster, name, timeout_s=timeout_s, ttl_s=ttl_s, grace_s=grace_s, holder=holder)
+
     async def watch(self, prefix: str = "") -> AsyncIterator[KeyChange]:
         """Changes from now on, through whichever manager answers; what was missed while none did is told afterwards."""
         known: dict[str, KeyValue] | None = None
         reset: dict[str, KeyValue] | None = None  # what has come of it
-        async for change in self._cluster.watch_records(KeyValue.TABLE):
+        async for change in self._cluster.watch_records(KeyValue.TABLE, prefix=prefix):
             found = {key.id: key for key in change.records if isinstance(key, KeyValue) and key.id.startswith(prefix)}
             gone = [id for _, id in change.removed]
             if change.reset:

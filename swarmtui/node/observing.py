@@ -15,7 +15,7 @@ import trio
 from swarmtui.node.bell import Bell
 from swarmtui.node.events import Events
 from swarmtui.objects.events import Event
-from swarmtui.objects.records import TABLES, AnyRecord
+from swarmtui.objects.records import TABLES, AnyRecord, KeyValue
 from swarmtui.raft.status import Status
 from swarmtui.store import Resync, Store
 from swarmtui.wire.calls import Mark, Observe, RecordsChanged, WatchRecords
@@ -133,15 +133,19 @@ class Observing:
         watch.wake = bell.ring
         self._watchers.add(bell)
         try:
-            for answer in self._everything(store, tables):
+            for answer in self._everything(store, tables, call.prefix):
                 yield answer
             while self._store is store:
                 changes = watch.take()
                 if isinstance(changes, Resync):
-                    for answer in self._everything(store, tables):
+                    for answer in self._everything(store, tables, call.prefix):
                         yield answer
                 elif changes:
-                    newest = {(change.table, change.id): change.after for change in changes}
+                    newest = {
+                        (change.table, change.id): change.after
+                        for change in changes
+                        if change.id.startswith(call.prefix)
+                    }
                     if newest:
                         written = tuple(record for record in newest.values() if record is not None)
                         removed = tuple(key for key, record in newest.items() if record is None)
@@ -154,10 +158,16 @@ class Observing:
             watch.close()
 
     @staticmethod
-    def _everything(store: Store, tables: frozenset[str]) -> list[RecordsChanged]:
+    def _everything(store: Store, tables: frozenset[str], prefix: str) -> list[RecordsChanged]:
         records = cast(
             tuple[AnyRecord, ...],
-            tuple(record for table in sorted(tables) if table in TABLES for record in store.all(TABLES[table])),
+            tuple(
+                record
+                for table in sorted(tables)
+                if table in TABLES
+                for record in (store.keys(prefix) if table == KeyValue.TABLE else store.all(TABLES[table]))
+                if record.id.startswith(prefix)
+            ),
         )
         most = RECORDS_PER_ANSWER_MAX
         return [

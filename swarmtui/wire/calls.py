@@ -224,10 +224,11 @@ class Mark:
 
 @attrs.frozen
 class WatchRecords:
-    """Stream of RecordsChanged: first everything in these tables (`reset`), then changes as they are applied here.
-    Answered with local state; a slow reader gets a new `reset` instead of a queue."""
+    """Stream of RecordsChanged: first everything in these tables (`reset`), then changes as they are applied here; of
+    ids that begin with `prefix` only. Answered with local state; a slow reader gets a new `reset` instead of a queue."""
 
     tables: tuple[str, ...]
+    prefix: str = ""
 
 
 @attrs.frozen

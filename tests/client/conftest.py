@@ -217,14 +217,14 @@ class FakeNode:
 
     async def _watch(self, call: WatchRecords):
         store = self.world.store
-        everything = self.world.select(call.tables, "")
+        everything = self.world.select(call.tables, call.prefix)
         middle = len(everything) // 2
         yield RecordsChanged(store.index, True, everything[:middle], more=True)
         yield RecordsChanged(store.index, False, everything[middle:])
         while True:
-            moved, known = self.world.moved, {(r.TABLE, r.id): r for r in self.world.select(call.tables, "")}
+            moved, known = self.world.moved, {(r.TABLE, r.id): r for r in self.world.select(call.tables, call.prefix)}
             await moved.wait()
-            now = {(r.TABLE, r.id): r for r in self.world.select(call.tables, "")}
+            now = {(r.TABLE, r.id): r for r in self.world.select(call.tables, call.prefix)}
             written = tuple(record for key, record in now.items() if known.get(key) is not record)
             yield RecordsChanged(store.index, False, written, tuple(key for key in known if key not in now))
 

@@ -254,7 +254,7 @@ MUTATIONS = (
         rule="a new leader gives each lease its whole time again",
         file="swarmtui/manager/leases.py",
         old="            self._listen(lease, moment)\n",
-        new="            self._silence.listen(lease.id, moment.wall - lease.updated_at, lease.ttl_s)\n",
+        new="            self._silent[lease.id] = 0.0\n            self.mark([lease.id])\n",
         tests=LEASES,
     ),
     Mutation(
@@ -269,8 +269,9 @@ MUTATIONS = (
         name="renewal-not-heard",
         rule="a lease that is renewed lasts",
         file="swarmtui/manager/leases.py",
-        old="        if isinstance(change.after, Lease):\n",
-        new="        if isinstance(change.after, Lease) and change.before is None:\n",
+        old="        self._silence.listen(lease.id, moment.now, lease.ttl_s)\n",
+        new="        if self._silence.since(lease.id) is None:\n"
+        "            self._silence.listen(lease.id, moment.now, lease.ttl_s)\n",
         tests=LEASES,
     ),
 )

@@ -293,7 +293,7 @@ MUTATIONS = (
         file="swarmtui/store/tables.py",
         old="        if len(self.lease):\n            self.kv.index_leases()\n",
         new="",
-        tests=APPLY,
+        tests=SNAPSHOT,
     ),
     Mutation(
         name="only-puts-are-applied-once",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmtui.objects.operations import Create, Put
+from swarmtui.objects.operations import Create, Put, Remove
 from swarmtui.objects.records import KeyValue, Lease, Node, Service, Task
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.store import MalformedSnapshot, Store
@@ -29,7 +29,6 @@ def filled(log: Log) -> Log:
     log.do(Create(Node(id="n1", spec=NodeSpec("n1"))))
     for key in ("a", "b", "\N{SNOWMAN}"):
         log.do(Put(key, bytes(range(256))))
-    log.do(Create(Lease(id="l1")), Put("held", b"", lease="l1"))
     return log
 
 
@@ -41,6 +40,14 @@ def test_a_store_becomes_what_a_snapshot_holds(filled: Log) -> None:
     assert other.keys("") == filled.store.keys("")
     assert other.by_name(Service, "WEB") == filled.store.by_name(Service, "web")
     assert other.tasks(service_id="s1", slot=3) == filled.store.tasks(service_id="s1", slot=3)
+
+
+def test_a_restored_store_knows_the_keys_of_leases(filled: Log) -> None:
+    filled.do(Create(Lease(id="l1")), Put("held", b"", lease="l1"))
+    filled.store.restore(list(filled.store.freeze().chunks()))
+    filled.do(Remove("lease", "l1"))
+    assert filled.store.get(KeyValue, "held") is None
+    assert filled.store.get(KeyValue, "a") is not None
 
 
 @given(st.integers(1, 4096))
