@@ -107,8 +107,8 @@ MUTATIONS = (
         name="one-version-for-two-writes",
         rule="two transactions of one entry never write the same object",
         file="swarmtui/store/store.py",
-        old="        if found == index:\n",
-        new="        if False:\n",
+        old="        if found == index or (before is not None and before[4]):\n",
+        new="        if before is not None and before[4]:\n",
         tests=APPLY,
     ),
     Mutation(
