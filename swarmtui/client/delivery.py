@@ -231,7 +231,7 @@ class Delivery:
         finally:
             self._attempts.discard(attempt)
         lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to a leader that leads no more; {READ_FIRST}")
-        return tuple([lost for _ in call.transactions])
+        return (lost,) * call.count
 
     async def _look_after(self) -> None:
         """While calls are under way: give those up that were sent before the leader of today was known."""

@@ -89,7 +89,7 @@ class Writes:
             if caller.connection.ended is not None:  # it is dead, as far as anybody can tell
                 self._bereaved_at, self._lost = trio.current_time(), caller.connection.identity.node_id
             return _lost(manager, str(error), call)
-        if not isinstance(answer, Proposed) or len(answer.outcomes) != len(call.transactions):
+        if not isinstance(answer, Proposed) or len(answer.outcomes) != call.count:
             return _lost(manager, f"{type(answer).__name__} is no answer to it", call)
         return answer.outcomes
 
@@ -148,4 +148,4 @@ class Writes:
 
 def _lost(manager: str, why: str, call: Propose, rule: str = "lost") -> tuple[Outcome, ...]:
     lost = Outcome(Fate.UNKNOWN, rule=rule, reason=f"sent to {manager}, but {why}; {READ_FIRST}")
-    return tuple(lost for _ in call.transactions)
+    return (lost,) * call.count

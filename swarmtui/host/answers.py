@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -40,7 +40,7 @@ class Answers:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def answer(self, call: Call, identity: Identity) -> Awaitable[Answer] | AsyncIterator[Answer]:
+    def answer(self, call: Call, identity: Identity) -> Coroutine[Any, Any, Answer] | AsyncIterator[Answer]:
         power = self._host.power
         match call:
             case GetHost():

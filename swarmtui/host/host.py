@@ -46,7 +46,7 @@ from swarmtui.wire.calls import HostReport, LinkFault, Power
 from swarmtui.wire.certificates import load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.listener import serve
-from swarmtui.wire.rpc import answer_calls
+from swarmtui.wire.responder import answer_calls
 
 LOOK_S = 0.5  # between two looks at the directory
 LOGS_EVERY_LOOKS = 20  # and at the sizes of the nodes' logs

@@ -51,6 +51,7 @@ from swarmtui.wire.calls import (
 )
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.responder import Answering, Pending
 from swarmtui.wire.rpc import CallRejected
 
 HEARD_S = 1.5  # without a leader: who said anything at all in this time counts as answering (or two election timeouts)
@@ -80,9 +81,11 @@ class Answers:
     read_role: Callable[[], Awaitable[str]]  # "" once it is acted upon, else why not
     manager: Manager | None = None
 
-    def __call__(self, call: Call, caller: Identity) -> Awaitable[Answer] | AsyncIterator[Answer]:
-        """The wire's `Answering`."""
+    def __call__(self, call: Call, caller: Identity) -> Pending | Answering | AsyncIterator[Answer]:
+        """The wire's `Answerer`."""
         match call:
+            case Propose():
+                return self._manager(call).writes.begin(call)
             case Observe():
                 return self.observing.observe(call)
             case WatchRecords():
@@ -100,8 +103,6 @@ class Answers:
         match call:
             case GetStatus():
                 return self.report()
-            case Propose():
-                return await self._manager(call).writes.propose(call)
             case ListRecords():
                 return await self._list(call)
             case GetKey():

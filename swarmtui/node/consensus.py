@@ -1,8 +1,11 @@
 """The driver of the core: feeds it what happens, carries out what it wants done.
 
-One task owns the core. Anybody may `feed`; effects are drained once for all that was fed meanwhile, which is what batches
-proposals, acknowledgements and writes under load and costs nothing when idle. Sends go out before Writes are begun, so the
-followers' disks work beside ours; the core itself holds back every message that promises more than is durable.
+Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. Proposals wait for the driver's
+task to take the next turn, which is when everybody who is awake has proposed: that is what makes batches under load, and
+it costs nothing when idle. News of a peer or of the disk, each a batch already, is followed by a turn at once.
+
+Sends go out before Writes are begun, so the followers' disks work beside ours; the core itself holds back every message
+that promises more than is durable. Answers to clients leave when the turn ends, all of one connection together.
 """
 
 from __future__ import annotations
@@ -57,6 +60,7 @@ class Wiring:
     moved: Callable[[], None]  # something a mark shows may have changed
     members_changed: Callable[[], None] = lambda: None
     expelled: Callable[[str], None] = lambda reason: None  # this member was removed for ever
+    flush: Callable[[], None] = lambda: None  # what was handed over to be sent shall leave now
 
 
 class Consensus:
@@ -78,11 +82,19 @@ class Consensus:
         self._changes: dict[int, Promise[Refused | None]] = {}
         self._ticket = -1  # transfers and changes of members count downwards, proposals upwards
         self._wiring: Wiring | None = None
+        self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
         """Something happened. Effects follow when the driver's task next runs."""
         self.core.feed(input, trio.current_time())
         self._bell.ring()
+
+    def hear(self, *inputs: Input) -> None:
+        """News of a peer or the disk: what follows from it is carried out at once."""
+        now = trio.current_time()
+        for each in inputs:
+            self.core.feed(each, now)
+        self.turn()
 
     @property
     def reign(self) -> tuple[str, int]:
@@ -118,39 +130,57 @@ class Consensus:
         """Until cancelled. Raises InvariantViolation: then this node must not go on."""
         self._wiring = wiring
         self._bell.ring()
-        while True:
-            deadline = self.core.deadline
-            with trio.move_on_at(deadline if deadline is not None else float("inf")) as waited:
-                await self._bell.heard()
-            if waited.cancelled_caught:
-                self._tick(deadline)
-            await self._turn()
+        try:
+            while True:
+                with trio.CancelScope(deadline=self._deadline()) as self._sleep:
+                    await self._bell.heard()
+                if self._sleep.cancelled_caught:
+                    self._tick()
+                self.turn()
+                while self._to_apply:
+                    await trio.lowlevel.checkpoint()
+                    self.turn()
+        finally:
+            self._wiring = None  # late news, as of the disk, moves nothing any more
+            self.proposals.abandon("this manager stops")
+            wiring.flush()
 
-    def _tick(self, deadline: float | None) -> None:
+    def _deadline(self) -> float:
+        deadline = self.core.deadline
+        return self.proposals.deadline if deadline is None else min(deadline, self.proposals.deadline)
+
+    def _tick(self) -> None:
         now = trio.current_time()
-        if deadline is not None and now - deadline > self._gap_s:
+        if now - self._deadline() > self._gap_s:
             self.core.feed(Gap(), now)  # the machine slept, not the peers
         self.core.feed(Tick(), now)  # one, however long it was: what is due is due now
+        self.proposals.expire(now)
 
-    async def _turn(self) -> None:
+    def turn(self) -> None:
+        """Carry out what all that was fed has brought about, and apply a slice of what is committed. Never waits. Raises
+        InvariantViolation: then this node must not go on."""
+        wiring = self._wiring
+        if wiring is None:
+            return  # not begun, or over
         self.proposals.flush()
         effects = self.core.drain()
         self.reads.drained()
-        self._carry_out(effects)
-        while self._to_apply:
+        self._carry_out(effects, wiring)
+        if self._to_apply:
             self._apply_slice()
-            self._carry_out(self.core.drain())
+            self._carry_out(self.core.drain(), wiring)
             if self._to_apply:
-                await trio.lowlevel.checkpoint()
-        if effects and self._wiring:
-            self._wiring.moved()
+                self._bell.ring()  # the rest when everybody else has had a chance
+        self._sleep.deadline = self._deadline()
+        wiring.flush()
+        if effects:
+            wiring.moved()
 
-    def _carry_out(self, effects: Sequence[Effect]) -> None:
-        wiring = self._wiring
-        assert wiring is not None
+    def _carry_out(self, effects: Sequence[Effect], wiring: Wiring) -> None:
         for effect in effects:
             if isinstance(effect, Send):
                 wiring.send(effect.message)
+        wiring.flush()
         for effect in effects:
             match effect:
                 case Send():

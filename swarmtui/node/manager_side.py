@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -111,7 +111,14 @@ class ManagerSide:
             now=trio.current_time(),
         )
         self.consensus = Consensus(core, opened.store, events, election_timeout_s=raft.election_timeout_s)
-        self.disk = Disk(opened.storage, opened.snapshots, log_worker, self.consensus.feed, self._installed)
+        self.disk = Disk(
+            opened.storage,
+            opened.snapshots,
+            log_worker,
+            self.consensus.feed,
+            self.consensus.hear,
+            self._installed,
+        )
         self.compaction = Compaction(self.consensus, opened.snapshots, snapshot_worker, events, raft)
         self.keeper = LeadershipKeeper(self.consensus, events, election_timeout_s=raft.election_timeout_s)
         self._log_worker = log_worker
@@ -155,13 +162,14 @@ class ManagerSide:
     ) -> None:
         """Until cancelled. Raises DiskFailure or InvariantViolation: then this process must not go on."""
         wiring = Wiring(
-            send=self._send,
+            send=self._peers.send_raft,
             disk=self.disk.want,
             role_changed=self._role_changed,
             applied=self._applied,
             moved=moved,
             members_changed=self._members_changed,
             expelled=self._hear.expelled,
+            flush=self._peers.outgoing.flush,
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.disk.run)
@@ -185,8 +193,9 @@ class ManagerSide:
 
     # ------------------------------------------------------------------------------------------------- from outside
 
-    def receive(self, message: AnyMessage) -> None:
-        self.consensus.feed(Received(message))
+    def receive(self, messages: Sequence[AnyMessage]) -> None:
+        """What has come from one peer at once."""
+        self.consensus.hear(*[Received(message) for message in messages])
 
     def peer_connected(self, node_id: str) -> None:
         for member in self.consensus.member_ids(node_id):
@@ -217,10 +226,6 @@ class ManagerSide:
                 return  # several gaps are waiting to be heard already: one more says nothing new
 
     # ---------------------------------------------------------------------------------------------------- effects
-
-    def _send(self, message: AnyMessage) -> None:
-        """What finds no connection, or its queue full, is lost: the core notices by what is not answered."""
-        self._peers.send_raft(message)
 
     def _role_changed(self, effect: RoleChanged) -> None:
         names = {member.id: member.name for member in self.consensus.status().configuration.members}

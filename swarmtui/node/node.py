@@ -28,7 +28,6 @@ from swarmtui.node.sessions import Sessions
 from swarmtui.node.writes import Lost, NotSent
 from swarmtui.objects.dispatch import Assignment, DispatchMessage, Relay
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.raft.messages import Message as RaftMessage
 from swarmtui.storage.directory import NodeDirectory
 from swarmtui.storage.errors import StorageError
 from swarmtui.wire import dial as wire_dial
@@ -40,6 +39,7 @@ from swarmtui.wire.codec import Message
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.listener import serve
+from swarmtui.wire.responder import Responder, answer_calls
 
 TRANSFER_TIMEOUTS = 2  # election timeouts that a handover before a stop may take
 
@@ -201,7 +201,8 @@ class Node:
         if connection.identity.is_node:
             await self.peers.adopt(connection, dialled_here=False)
         else:
-            await rpc.answer_calls(connection, self.answers, on_refused=self._refusals.tell)
+            posted = self.peers.outgoing.add
+            await answer_calls(connection, self.answers, on_refused=self._refusals.tell, posted=posted)
 
     async def _serve_peer(self, connection: Connection) -> None:
         peer_id = connection.identity.node_id
@@ -209,11 +210,14 @@ class Node:
         self._callers[peer_id] = caller
         try:
             async with trio.open_nursery() as nursery:
-                responder = rpc.Responder(connection, self.answers, nursery, on_refused=self._refusals.tell)
-                while messages := await connection.receive():
-                    self.peers.heard(peer_id)
-                    for channel, message in messages:
-                        self._receive(peer_id, channel, message, caller, responder)
+                posted = self.peers.outgoing.add
+                responder = Responder(connection, self.answers, nursery, on_refused=self._refusals.tell, posted=posted)
+                try:
+                    while messages := await connection.receive():
+                        self.peers.heard(peer_id)
+                        self._receive(peer_id, messages, caller, responder)
+                finally:
+                    responder.close()
                 nursery.cancel_scope.cancel()
         finally:
             caller.lose(connection.ended or "closed here")
@@ -221,20 +225,26 @@ class Node:
                 del self._callers[peer_id]
 
     def _receive(
-        self, peer_id: str, channel: Channel, message: Message, caller: rpc.Caller, responder: rpc.Responder
+        self, peer_id: str, messages: list[tuple[Channel, Message]], caller: rpc.Caller, responder: Responder
     ) -> None:
-        if channel is Channel.RAFT:
-            if self._side is not None and isinstance(message, RaftMessage):
-                self._side.receive(message)
-        elif channel is Channel.AGENT:
-            if isinstance(message, Relay):
-                self.sessions.from_manager(peer_id, message)
-            elif self._side is None or self._connector.is_of_own_session(peer_id, message):  # type: ignore[arg-type]
-                self._to_agent(peer_id, message)  # type: ignore[arg-type]
-            else:
-                self.sessions.from_agent(peer_id, message)  # type: ignore[arg-type]
-        elif not caller.take(message):
-            responder.take(message, channel)
+        """Everything that came at once: first what consensus is told, all of it together."""
+        if self._side is not None:
+            told = [message for channel, message in messages if channel is Channel.RAFT]
+            if told:
+                self._side.receive(told)  # type: ignore[arg-type]
+        for channel, message in messages:
+            if channel is Channel.AGENT:
+                self._receive_for_agent(peer_id, message)
+            elif channel is not Channel.RAFT and not caller.take(message):
+                responder.take(message, channel)
+
+    def _receive_for_agent(self, peer_id: str, message: Message) -> None:
+        if isinstance(message, Relay):
+            self.sessions.from_manager(peer_id, message)
+        elif self._side is None or self._connector.is_of_own_session(peer_id, message):  # type: ignore[arg-type]
+            self._to_agent(peer_id, message)  # type: ignore[arg-type]
+        else:
+            self.sessions.from_agent(peer_id, message)  # type: ignore[arg-type]
 
     def _peer_connected(self, node_id: str) -> None:
         if self._side is not None:

@@ -42,6 +42,20 @@ class PeerEvents:
     refused: Callable[[str], None]  # no connection is left and a dial was refused
 
 
+class Outgoing:
+    """Connections to which something was posted in this step: it all leaves together when the step ends."""
+
+    def __init__(self) -> None:
+        self._connections: set[Connection] = set()
+
+    def add(self, connection: Connection) -> None:
+        self._connections.add(connection)
+
+    def flush(self) -> None:
+        while self._connections:
+            self._connections.pop().flush()
+
+
 @attrs.define
 class _Peer:
     node_id: str
@@ -66,21 +80,23 @@ class Peers:
         self._peers: dict[str, _Peer] = {}
         self._wanted: dict[str, str] = {}
         self._wants_changed = Bell()
+        self.outgoing = Outgoing()
 
     # --------------------------------------------------------------------------------------------------- sending
 
-    def send_raft(self, message: AnyMessage) -> bool:
-        node_id = node_of(message.target)
-        return self.is_manager(node_id) and self._send(node_id, Channel.RAFT, message)
+    def send_raft(self, message: AnyMessage) -> None:
+        """It leaves with the next flush of `outgoing`. What finds no connection, or its queue full, is lost: the core
+        notices by what is not answered."""
+        peer = self._peers.get(node_of(message.target))
+        if peer is not None and peer.connection is not None and self.is_manager(peer.node_id):
+            peer.connection.post(Channel.RAFT, message)
+            self.outgoing.add(peer.connection)
 
     def send_agent(self, node_id: str, message: AgentMessage) -> bool:
-        return self._send(node_id, Channel.AGENT, message)
-
-    def _send(self, node_id: str, channel: Channel, message: AnyMessage | AgentMessage) -> bool:
         peer = self._peers.get(node_id)
         if peer is None or peer.connection is None:
             return False
-        return peer.connection.send_soon(channel, message)
+        return peer.connection.send_soon(Channel.AGENT, message)
 
     def connection(self, node_id: str) -> Connection | None:
         peer = self._peers.get(node_id)

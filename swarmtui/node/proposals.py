@@ -4,14 +4,17 @@ Every write ends as done, refused or unknown, and this file is where that promis
 
 - *refused* is said only when nothing was appended, or when another entry was applied at the index where it stood;
 - a write that was appended is settled when its index is applied: same term, its result; another term, refused;
-- losing leadership settles nothing: the entry may still be committed, so its waiter waits on until its deadline, and then
-  the answer is *unknown*, and nobody sends it again.
+- losing leadership settles nothing: the entry may still be committed, so its call waits on until its deadline, and then
+  the answer is *unknown*.
 
-What is asked for between two drains of the core travels together: one proposal of few entries, one sync, one round.
+What is asked for between two drains of the core travels together: one proposal of few entries, one sync, one round. A
+transaction is bytes here: looked into once, to see whether it may be proposed and what it writes, and then only passed on.
+A call costs no task and no timer: it is told by a callback, and deadlines lie in a wheel.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -23,37 +26,35 @@ from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.raft.effects import Accepted, Refused
 from swarmtui.raft.entries import EntryKind
 from swarmtui.raft.inputs import Input, Proposed
-from swarmtui.store.batching import split
-from swarmtui.store.validation import check
+from swarmtui.store.batching import Batcher
+from swarmtui.store.validation import examine
 from swarmtui.wire.calls import Fate, Outcome
 
 ENTRY_DATA_BYTES_MAX = 1024 * 1024  # of transactions put into one entry; a larger one has an entry of its own
 WAITING_MAX = 20_000  # transactions waiting for their result; more are refused
+SPOKE_S = 0.1  # of the wheel: a call may wait so much longer than it wished
+
+Decided = Callable[[tuple[Outcome, ...]], None]
 
 
 @attrs.define(eq=False)
 class _Asked:
-    """One call: wakes its task once, when the last of its transactions is decided."""
+    """One call. Told once, when the last of its transactions is decided. The first answer of each holds."""
 
+    outcomes: list[Outcome | None]
     undecided: int
-    decided: trio.Event = attrs.field(factory=trio.Event)
+    timeout_s: float
+    spoke: int
+    decided: Decided
 
 
 @attrs.define(eq=False)
-class _Waiter:
-    """One transaction of a call. The first answer holds."""
+class _Filling:
+    """An entry that is being filled, and who waits for each of its transactions: the call and the place in it."""
 
-    encoded: bytes
-    transaction: Transaction
-    asked: _Asked
-    outcome: Outcome | None = None
-
-    def keep(self, outcome: Outcome) -> None:
-        if self.outcome is None:
-            self.outcome = outcome
-            self.asked.undecided -= 1
-            if not self.asked.undecided:
-                self.asked.decided.set()
+    encoded: list[bytes] = attrs.field(factory=list)
+    waiting: list[tuple[_Asked, int]] = attrs.field(factory=list)
+    batcher: Batcher = attrs.field(factory=lambda: Batcher(ENTRY_DATA_BYTES_MAX))
 
 
 class Proposals:
@@ -62,12 +63,15 @@ class Proposals:
     def __init__(self, feed: Callable[[Input], None], ring: Callable[[], None]) -> None:
         self._feed = feed
         self._ring = ring
-        self._pending: dict[int, list[_Waiter]] = {}  # by the term they are meant for
-        self._asked: dict[int, list[list[_Waiter]]] = {}  # by ticket: entries not yet accepted
-        self._waiting: dict[int, tuple[int, list[_Waiter]]] = {}  # by index: appended, not yet applied
+        self._pending: dict[int, list[_Filling]] = {}  # by the term they are meant for
+        self._asked: dict[int, list[_Filling]] = {}  # by ticket: entries not yet accepted
+        self._waiting: dict[int, tuple[int, list[tuple[_Asked, int]]]] = {}  # by index: appended, not yet applied
+        self._wheel: dict[int, dict[_Asked, None]] = {}  # calls by the spoke of their deadline
         self._ticket = 0
         self._count = 0
         self._waiting_for_none = trio.lowlevel.ParkingLot()
+        self.deadline = math.inf
+        """When `expire` has something to do, by trio's clock; it may be earlier, never later."""
         self.closed = ""  # why nothing is taken any more (a full disk), "" while it is
 
     @property
@@ -80,60 +84,60 @@ class Proposals:
         while self._count:
             await self._waiting_for_none.park()
 
-    async def submit(
-        self, transactions: Sequence[Transaction], term: int, timeout_s: float, encoded: Sequence[bytes] = ()
-    ) -> tuple[Outcome, ...]:
-        """Propose in exactly `term` and wait for the outcome of each. `encoded` are the same transactions as bytes, where
-        they came so. Never raises but Cancelled."""
-        if not transactions:
-            return ()
-        asked = _Asked(len(transactions))
-        encoded = encoded or [b""] * len(transactions)
-        waiters = [_Waiter(*both, asked) for both in zip(encoded, transactions, strict=True)]
-        for waiter in waiters:
-            self._admit(waiter, term)
-        try:
-            with trio.move_on_after(timeout_s):
-                await asked.decided.wait()
-        finally:
-            self._count -= len(waiters)
-            if not self._count:
-                self._waiting_for_none.unpark_all()
-        return tuple([waiter.outcome or self._undecided(waiter, timeout_s) for waiter in waiters])
+    # ------------------------------------------------------------------------------------------------------ asking
 
-    def _admit(self, waiter: _Waiter, term: int) -> None:
-        self._count += 1
-        wrong = self._wrong(waiter)
-        if wrong:
-            waiter.keep(Outcome(Fate.REFUSED, rule="invalid", reason=wrong))
-        elif self.closed:
-            waiter.keep(Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
+    async def submit(self, transactions: Sequence[Transaction], term: int, timeout_s: float) -> tuple[Outcome, ...]:
+        """Propose in exactly `term` and wait for the outcome of each. Never raises but Cancelled."""
+        return await self.submit_encoded([_encoded(transaction) for transaction in transactions], term, timeout_s)
+
+    async def submit_encoded(self, encoded: Sequence[bytes], term: int, timeout_s: float) -> tuple[Outcome, ...]:
+        """The same of transactions that are bytes already."""
+        told = trio.Event()
+        outcomes: tuple[Outcome, ...] = ()
+
+        def decided(found: tuple[Outcome, ...]) -> None:
+            nonlocal outcomes
+            outcomes = found
+            told.set()
+
+        self.begin(encoded, term, timeout_s, decided)
+        await told.wait()
+        return outcomes
+
+    def begin(self, encoded: Sequence[bytes], term: int, timeout_s: float, decided: Decided) -> None:
+        """Propose these transactions in exactly `term`; `decided` is called once with the outcome of each, perhaps before
+        this returns."""
+        if not encoded:
+            decided(())
+            return
+        spoke = math.ceil((trio.current_time() + timeout_s) / SPOKE_S)
+        asked = _Asked([None] * len(encoded), len(encoded), timeout_s, spoke, decided)
+        self._wheel.setdefault(spoke, {})[asked] = None
+        self.deadline = min(self.deadline, spoke * SPOKE_S)
+        self._count += len(encoded)
+        if self.closed:
+            self._settle_all(asked, Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
         elif self._count > WAITING_MAX:
             reason = f"{WAITING_MAX} writes are waiting already; try again later"
-            waiter.keep(Outcome(Fate.REFUSED, rule="overload", reason=reason))
+            self._settle_all(asked, Outcome(Fate.REFUSED, rule="overload", reason=reason))
         else:
-            self._pending.setdefault(term, []).append(waiter)
-            self._ring()
+            self._fill(asked, encoded, self._pending.setdefault(term, [_Filling()]))
+        self._ring()
 
-    @staticmethod
-    def _wrong(waiter: _Waiter) -> str | None:
-        """Why it may not enter the log. Fills in its bytes."""
-        try:
-            waiter.encoded = waiter.encoded or encode(waiter.transaction)
-        except MalformedObject as error:
-            return str(error)
-        return check(waiter.transaction, len(waiter.encoded))
-
-    def _undecided(self, waiter: _Waiter, timeout_s: float) -> Outcome:
-        for waiters in self._pending.values():
-            if waiter in waiters:  # never reached the core: certainly not appended
-                waiters.remove(waiter)
-                return Outcome(Fate.REFUSED, rule="timeout", reason="the leader was too busy to take it in time")
-        return Outcome(
-            Fate.UNKNOWN,
-            rule="timeout",
-            reason=f"appended but not known to be committed after {timeout_s:g} s; read it again before you repeat it",
-        )
+    def _fill(self, asked: _Asked, encoded: Sequence[bytes], entries: list[_Filling]) -> None:
+        """Put each transaction into an entry that may hold it, or refuse it."""
+        entry = entries[-1]
+        for place, transaction in enumerate(encoded):
+            fault, written = examine(transaction)
+            if fault is not None:
+                self._settle(asked, place, Outcome(Fate.REFUSED, rule="invalid", reason=fault))
+                continue
+            if not entry.batcher.add(len(transaction), written):
+                entry = _Filling()
+                entry.batcher.add(len(transaction), written)
+                entries.append(entry)
+            entry.encoded.append(transaction)
+            entry.waiting.append((asked, place))
 
     def flush(self) -> None:
         """Hand everything pending to the core. Called before each drain."""
@@ -141,49 +145,83 @@ class Proposals:
             return
         pending, self._pending = self._pending, {}
         now = time.time()
-        for term, waiters in pending.items():
-            by_transaction = [(waiter.encoded, waiter.transaction) for waiter in waiters]
-            entries: list[list[_Waiter]] = []
-            position = 0
-            for group in split(by_transaction, ENTRY_DATA_BYTES_MAX):
-                entries.append(waiters[position : position + len(group)])
-                position += len(group)
-            payloads = tuple(encode_transactions([waiter.encoded for waiter in group], now) for group in entries)
+        for term, fillings in pending.items():
+            entries = [entry for entry in fillings if entry.encoded]
+            if not entries:
+                continue
+            payloads = tuple([encode_transactions(entry.encoded, now) for entry in entries])
             self._ticket += 1
             self._asked[self._ticket] = entries
             self._feed(Proposed(self._ticket, term, payloads, EntryKind.TRANSACTIONS))
 
+    # ---------------------------------------------------------------------------------------------------- answering
+
     def accepted(self, effect: Accepted) -> None:
-        for offset, waiters in enumerate(self._asked.pop(effect.ticket, [])):
-            self._displace(effect.first_index + offset)
-            self._waiting[effect.first_index + offset] = (effect.term, waiters)
+        for index, entry in enumerate(self._asked.pop(effect.ticket, []), effect.first_index):
+            self._displace(index)
+            self._waiting[index] = (effect.term, entry.waiting)
 
     def refused(self, effect: Refused) -> None:
-        for waiters in self._asked.pop(effect.ticket, []):
-            for waiter in waiters:
-                waiter.keep(Outcome(Fate.REFUSED, rule=effect.rule, reason=effect.reason))
+        outcome = Outcome(Fate.REFUSED, rule=effect.rule, reason=effect.reason)
+        for entry in self._asked.pop(effect.ticket, []):
+            self._settle_each(entry.waiting, outcome)
 
     def applied(self, index: int, term: int, results: Sequence[Result]) -> None:
         """The entry (index, term) was applied with these results."""
-        if not self._waiting:
-            return
         found = self._waiting.pop(index, None)
         if found is None:
             return
-        asked_term, waiters = found
-        if asked_term != term or len(results) != len(waiters):
-            self._overwritten(waiters, index, asked_term, term)
+        asked_term, waiting = found
+        if asked_term != term or len(results) != len(waiting):
+            self._overwritten(waiting, index, asked_term, term)
             return
-        for waiter, result in zip(waiters, results, strict=True):
-            waiter.keep(outcome_of(result))
+        last, outcome = None, None
+        for (asked, place), result in zip(waiting, results, strict=True):
+            if result is not last or outcome is None:  # of most there is the same to say
+                last, outcome = result, outcome_of(result)
+            self._settle(asked, place, outcome)
 
     def passed_over(self, index: int) -> None:
         """A snapshot replaced the state up to `index`: what became of those writes cannot be told here."""
+        reason = "a snapshot took the place of its entry; read it again before you repeat it"
+        outcome = Outcome(Fate.UNKNOWN, rule="snapshot", reason=reason)
         for waiting_index in [waiting for waiting in self._waiting if waiting <= index]:
-            _, waiters = self._waiting.pop(waiting_index)
-            reason = "a snapshot took the place of its entry; read it again before you repeat it"
-            for waiter in waiters:
-                waiter.keep(Outcome(Fate.UNKNOWN, rule="snapshot", reason=reason))
+            self._settle_each(self._waiting.pop(waiting_index)[1], outcome)
+
+    def expire(self, now: float) -> None:
+        """Answer the calls whose time is over."""
+        if now < self.deadline:
+            return
+        for spoke in [spoke for spoke in self._wheel if spoke * SPOKE_S <= now]:
+            for asked in self._wheel.pop(spoke):
+                self._expire(asked)
+        self.deadline = min(self._wheel, default=math.inf) * SPOKE_S
+
+    def abandon(self, why: str) -> None:
+        """Answer every call now: nothing more will be heard of the log here."""
+        reason = f"appended but not known to be committed, and {why}; read it again before you repeat it"
+        for asked in [asked for spoke in self._wheel.values() for asked in spoke]:
+            self._withdraw(asked)
+            self._settle_all(asked, Outcome(Fate.UNKNOWN, rule="lost", reason=reason))
+
+    def _expire(self, asked: _Asked) -> None:
+        self._withdraw(asked)
+        reason = (
+            f"appended but not known to be committed after {asked.timeout_s:g} s; read it again before you repeat it"
+        )
+        self._settle_all(asked, Outcome(Fate.UNKNOWN, rule="timeout", reason=reason))
+
+    def _withdraw(self, asked: _Asked) -> None:
+        """What never reached the core is certainly not appended."""
+        outcome = Outcome(Fate.REFUSED, rule="timeout", reason="the leader was too busy to take it in time")
+        for fillings in self._pending.values():
+            for entry in fillings:
+                kept = [
+                    (data, who) for data, who in zip(entry.encoded, entry.waiting, strict=True) if who[0] is not asked
+                ]
+                if len(kept) < len(entry.encoded):
+                    self._settle_each([who for who in entry.waiting if who[0] is asked], outcome)
+                    entry.encoded, entry.waiting = [data for data, _ in kept], [who for _, who in kept]
 
     def _displace(self, index: int) -> None:
         """This leader appends at `index` again, in a later term: what it had there in an earlier one was overwritten."""
@@ -191,12 +229,47 @@ class Proposals:
         if found is not None:
             self._overwritten(found[1], index, found[0], None)
 
-    @staticmethod
-    def _overwritten(waiters: Sequence[_Waiter], index: int, asked_term: int, term: int | None) -> None:
+    def _overwritten(
+        self, waiting: Sequence[tuple[_Asked, int]], index: int, asked_term: int, term: int | None
+    ) -> None:
         by = "" if term is None else f" by one of term {term}"
         reason = f"the entry {index} of term {asked_term} was overwritten{by}: the leader had lost its quorum"
-        for waiter in waiters:
-            waiter.keep(Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
+        self._settle_each(waiting, Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
+
+    def _settle_all(self, asked: _Asked, outcome: Outcome) -> None:
+        self._settle_each([(asked, place) for place in range(len(asked.outcomes))], outcome)
+
+    def _settle_each(self, waiting: Sequence[tuple[_Asked, int]], outcome: Outcome) -> None:
+        for asked, place in waiting:
+            self._settle(asked, place, outcome)
+
+    def _settle(self, asked: _Asked, place: int, outcome: Outcome) -> None:
+        outcomes = asked.outcomes
+        if outcomes[place] is not None:
+            return
+        outcomes[place] = outcome
+        asked.undecided -= 1
+        if not asked.undecided:
+            self._count -= len(outcomes)
+            if not self._count:
+                self._waiting_for_none.unpark_all()
+            self._forget(asked)
+            asked.decided(tuple(outcomes))  # type: ignore[arg-type]
+
+    def _forget(self, asked: _Asked) -> None:
+        spoke = self._wheel.get(asked.spoke)
+        if spoke is not None:  # None: it is being expired
+            del spoke[asked]
+            if not spoke:
+                del self._wheel[asked.spoke]
+
+
+def _encoded(transaction: Transaction) -> bytes:
+    """Nothing, which is no transaction, for one that no bytes can hold."""
+    try:
+        return encode(transaction)
+    except MalformedObject:
+        return b""
 
 
 def outcome_of(result: Result) -> Outcome:

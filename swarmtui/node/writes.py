@@ -7,12 +7,15 @@ what was sent and not answered is *unknown* and never sent twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
+import attrs
 import trio
 
 from swarmtui.node.consensus import Consensus
 from swarmtui.wire.calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
+from swarmtui.wire.responder import Pending
 
 ELECTION_TIMEOUTS_MAX = 2  # a write waits for a leader this long
 LOOK_AGAIN_S = 0.005  # at a leader that could not be reached or does not take anything; another one wakes us
@@ -48,6 +51,26 @@ class Writes:
         self._reachable = reachable
         self._patience_s = ELECTION_TIMEOUTS_MAX * election_timeout_s
 
+    def begin(self, call: Propose) -> Pending | Coroutine[Any, Any, Proposed]:
+        """The answer. Where this node leads it comes about without a task that waits for it; unless the lead is lost before
+        the call is appended, then a task goes on with it."""
+        leader, term = self._consensus.reign
+        if leader != self._node_id:
+            return self.propose(call)
+        pending = Pending()
+        timeout_s = min(call.timeout_s, PROPOSAL_TIMEOUT_MAX_S)
+        deadline = trio.current_time() + timeout_s
+
+        def decided(outcomes: tuple[Outcome, ...]) -> None:
+            if isinstance(self._or_retry(outcomes), str):
+                left_s = deadline - trio.current_time()
+                pending.leave_to(self.propose(attrs.evolve(call, timeout_s=left_s)))
+            else:
+                pending.give(Proposed(self._with_arithmetic(outcomes)))
+
+        self._consensus.proposals.begin(call.encoded, term, timeout_s, decided)
+        return pending
+
     async def propose(self, call: Propose) -> Proposed:
         timeout_s = min(call.timeout_s, PROPOSAL_TIMEOUT_MAX_S)
         deadline = trio.current_time() + timeout_s
@@ -61,7 +84,7 @@ class Writes:
                 return Proposed(outcomes)
             reason = outcomes or reason
             if trio.current_time() >= give_up or call.forwarded:
-                return Proposed(tuple(self._refusal(reason) for _ in call.transactions))
+                return Proposed((self._refusal(reason),) * call.count)
             with trio.move_on_at(give_up if not self._consensus.reign[0] else trio.current_time() + LOOK_AGAIN_S):
                 await self._consensus.reign_changed()
 
@@ -76,21 +99,19 @@ class Writes:
         """The outcomes, or why there was no leader to ask."""
         leader, term = self._consensus.reign
         if leader == self._node_id:
-            outcomes = await self._consensus.proposals.submit(call.transactions, term, left_s, call.encoded)
-            return self._or_retry(tuple(self._with_arithmetic(outcome) for outcome in outcomes))
+            outcomes = await self._consensus.proposals.submit_encoded(call.encoded, term, left_s)
+            return self._or_retry(self._with_arithmetic(outcomes))
         if call.forwarded or not leader:
             return "no leader is known"
         try:
-            answer = await self._forward(
-                leader, Propose(call.transactions, left_s, forwarded=True, encoded=call.encoded), left_s
-            )
+            answer = await self._forward(leader, Propose((), left_s, forwarded=True, encoded=call.encoded), left_s)
         except NotSent as error:
             return str(error)
         except Lost as error:
             unknown = Outcome(
                 Fate.UNKNOWN, rule="lost", reason=f"sent to the leader, but {error}; read it again before you repeat it"
             )
-            return tuple(unknown for _ in call.transactions)
+            return (unknown,) * call.count
         return self._or_retry(answer.outcomes)
 
     @staticmethod
@@ -99,12 +120,13 @@ class Writes:
             return outcomes[0].reason
         return outcomes
 
-    def _with_arithmetic(self, outcome: Outcome) -> Outcome:
+    def _with_arithmetic(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         """A leader that is in contact with too few refuses as a follower would: with the same count."""
-        if outcome.rule != "no-quorum":
-            return outcome
+        if outcomes[0].rule != "no-quorum":  # of one call none or all are
+            return outcomes
         status = self._consensus.status()
-        return self._no_quorum(len(set(self._reachable()) & set(status.configuration.voter_ids)))
+        found = self._no_quorum(len(set(self._reachable()) & set(status.configuration.voter_ids)))
+        return tuple([found if outcome.rule == "no-quorum" else outcome for outcome in outcomes])
 
     def _no_quorum(self, reachable: int) -> Outcome:
         voters = len(self._consensus.status().configuration.voters)

@@ -21,7 +21,7 @@ from swarmtui.raft.effects import HardState
 from swarmtui.raft.entries import ENTRY_FORMAT, Entry, decode_entries, encode_entries
 
 
-class Flag(enum.IntFlag):
+class Flag(enum.IntEnum):  # not IntFlag, whose every `|` makes an object: this runs at each write
     OPENING = 1
     RESET = 2
     HEAD = 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
@@ -25,10 +26,14 @@ class DiskOverloaded(Exception):
     """More work waits for the disk than JOBS_MAX: it hangs, or somebody does not wait for it."""
 
 
+Done = Callable[[outcome.Outcome[Any]], None]
+
+
 @attrs.define(eq=False)
 class Job:
-    work: Callable[[], Any]
-    task: trio.lowlevel.Task | None  # None: whoever asked does not wait any more
+    work: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    done: Done | None = None  # None: whoever asked does not wait any more
 
 
 class DiskWorker:
@@ -61,25 +66,33 @@ class DiskWorker:
         """Does the work after everything that was given before, and answers or raises as it did. Cancelled, the work is
         done nevertheless and its outcome dropped. Raises DiskOverloaded."""
         await trio.lowlevel.checkpoint_if_cancelled()
-        if self._waiting >= JOBS_MAX:
-            raise DiskOverloaded(f"{self._waiting} jobs wait for the disk, at most {JOBS_MAX} may")
-        self._waiting += 1
-        job = Job(lambda: work(*arguments), trio.lowlevel.current_task())
-        self._jobs.put(job)
+        job = Job(work, arguments, partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()))
+        self._put(job)
 
         def abort(_: Any) -> trio.lowlevel.Abort:
-            job.task = None
+            job.done = None
             return trio.lowlevel.Abort.SUCCEEDED
 
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
+
+    def begin(self, done: Done, work: Callable[..., Any], *arguments: Any) -> None:
+        """The same without a task that waits: `done` is called in the event loop with the outcome, and must not raise.
+        Raises DiskOverloaded."""
+        self._put(Job(work, arguments, done))
+
+    def _put(self, job: Job) -> None:
+        if self._waiting >= JOBS_MAX:
+            raise DiskOverloaded(f"{self._waiting} jobs wait for the disk, at most {JOBS_MAX} may")
+        self._waiting += 1
+        self._jobs.put(job)
 
     def _work(self) -> None:
         """The thread."""
         token = self._token
         assert token is not None
         while (job := self._jobs.get()) is not None:
-            result = outcome.capture(job.work)
+            result = outcome.capture(job.work, *job.arguments)
             try:
                 token.run_sync_soon(self._done, job, result)
             except trio.RunFinishedError:
@@ -88,5 +101,5 @@ class DiskWorker:
     def _done(self, job: Job, result: outcome.Outcome[Any]) -> None:
         """In the event loop."""
         self._waiting -= 1
-        if job.task is not None:
-            trio.lowlevel.reschedule(job.task, result)
+        if job.done is not None:
+            job.done(result)

@@ -6,7 +6,7 @@ the next one that does begins a new entry. `require` only reads, and two that re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from swarmtui.objects.operations import Advance, Create, Put, Remove, Transaction, Update
 from swarmtui.objects.records import KeyValue, Task
@@ -41,10 +41,10 @@ class Batcher:
         self._count = 0
         self._written: set[tuple[str, str]] = set()
 
-    def add(self, encoded: bytes, transaction: Transaction) -> bool:
-        """Takes the transaction into this entry, or answers False: it must go into the next. An empty entry takes any."""
-        objects = written(transaction)
-        size = self._bytes + len(encoded) + LENGTH_BYTES
+    def add(self, encoded_bytes: int, objects: Collection[tuple[str, str]]) -> bool:
+        """Takes a transaction of so many bytes that writes these objects into this entry, or answers False: it must go
+        into the next. An empty entry takes any."""
+        size = self._bytes + encoded_bytes + LENGTH_BYTES
         full = size > self._bytes_max or self._count >= ENTRY_TRANSACTIONS_MAX
         if self._count and (full or not self._written.isdisjoint(objects)):
             return False
@@ -60,9 +60,10 @@ def split(transactions: Sequence[tuple[bytes, Transaction]], bytes_max: int) -> 
     entries: list[list[tuple[bytes, Transaction]]] = []
     batcher: Batcher | None = None
     for encoded, transaction in transactions:
-        if batcher is None or not batcher.add(encoded, transaction):
+        objects = written(transaction)
+        if batcher is None or not batcher.add(len(encoded), objects):
             batcher = Batcher(bytes_max)
-            batcher.add(encoded, transaction)
+            batcher.add(len(encoded), objects)
             entries.append([])
         entries[-1].append((encoded, transaction))
     return entries

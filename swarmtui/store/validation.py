@@ -6,7 +6,7 @@ Checked once, before a transaction enters the log. What is in the log is obeyed 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from swarmtui.objects import codec
@@ -26,6 +26,7 @@ from swarmtui.objects.operations import (
 from swarmtui.objects.records import TABLES, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
 from swarmtui.objects.specs import NAME_LENGTH_MAX, PortConfig, ReplicatedMode, RestartPolicy, ServiceSpec
 from swarmtui.objects.states import TaskState
+from swarmtui.store.batching import KV, written
 
 ID_LENGTH_MAX = 64
 RESOURCE_NAME_LENGTH_MAX = 64  # of secrets and configs (swarmkit controlapi)
@@ -63,6 +64,21 @@ def check(transaction: Transaction, encoded_bytes: int | None = None) -> str | N
     if encoded_bytes > TRANSACTION_BYTES_MAX:
         return f"a transaction has at most {TRANSACTION_BYTES_MAX} bytes, not {encoded_bytes}"
     return None
+
+
+def examine(encoded: bytes) -> tuple[str | None, Collection[tuple[str, str]]]:
+    """Of an encoded transaction: why it may not be proposed, or None; and the objects that it may write, as (table, id)."""
+    one = codec.decode_one_put(encoded)
+    if one is not None:
+        put = one.operations[0]
+        is_short = 0 < len(put.key) * 4 <= KEY_BYTES_MAX and len(encoded) <= VALUE_BYTES_MAX
+        if is_short and (put.expected is None or put.expected >= 0) and (one.serial > 0 or not one.session):
+            return None, ((KV, put.key),)  # as `check` would find: most are so
+    try:
+        transaction = codec.decode(encoded, Transaction)
+    except codec.MalformedObject as error:
+        return str(error), ()
+    return check(transaction, len(encoded)), written(transaction)
 
 
 # -------------------------------------------------------------------------------------------------------- operations

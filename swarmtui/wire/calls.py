@@ -98,15 +98,19 @@ class NodeReport:
 class Propose:
     """Let these transactions be judged, each alone. A follower forwards once to the leader. `lost` is the id of a leader
     whose connection has just ended under the caller: nothing is forwarded there by one who has not noticed yet (it waits a
-    moment for the next leader), for what is sent to a dying process is neither done nor refused. `encoded` are the same
-    transactions as bytes, in the same order; it is filled when a Propose is read from the wire, so that the log and a
-    forward use these bytes and nobody encodes them again."""
+    moment for the next leader), for what is sent to a dying process is neither done nor refused. `encoded` are the
+    transactions as bytes: made of `transactions` when the call is written, and all that is left of them when it was read,
+    for the log and a forward use the very same bytes, and nobody looks into them on the way."""
 
-    transactions: tuple[Transaction, ...]
+    transactions: tuple[Transaction, ...] = ()
     timeout_s: float = 10.0
     forwarded: bool = False
     lost: str = ""
-    encoded: tuple[bytes, ...] = attrs.field(default=(), eq=False, repr=False)
+    encoded: tuple[bytes, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.encoded or self.transactions)
 
 
 @attrs.frozen

@@ -23,7 +23,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from swarmtui.objects import codec as objects_codec
 from swarmtui.objects.codec import MalformedObject, converter
 from swarmtui.objects.dispatch import AgentMessage
-from swarmtui.objects.operations import Result, Transaction, Verdict
+from swarmtui.objects.operations import Result, Verdict
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
 from swarmtui.wire.calls import Answer, Call, Fate, Outcome, Propose, Proposed
@@ -111,7 +111,6 @@ def _propose() -> _Form:
                 raise MalformedMessage(f"Propose whose last transaction ends {position - end} bytes behind it")
             encoded.append(blob[start:position])
         fields["encoded"] = tuple(encoded)
-        fields["transactions"] = tuple([objects_codec.decode(one, Transaction) for one in encoded])
         call: Propose = read(fields, Propose)
         return call
 
@@ -126,8 +125,10 @@ def _proposed() -> _Form:
     def write_fields(answer: Proposed) -> tuple[Any, bytes]:
         said: list[Any] = []
         run = [0, 0]
+        last, index = None, None
         for outcome in answer.outcomes:
-            index = _done_at(outcome)
+            if outcome is not last:  # the outcomes of one entry are the same object
+                last, index = outcome, _done_at(outcome)
             if index is None:
                 said.append(write(outcome))
                 run = [0, 0]

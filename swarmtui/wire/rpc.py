@@ -1,38 +1,30 @@
-"""Calls over a connection: one answer each, or a stream of them.
+"""Calls over a connection: one answer each, or a stream of them. This is the asking end; `responder` is the other.
 
-`Caller` and `Responder` are two ends that never read the connection themselves: whoever iterates over it hands them their
-messages (`take`), so that on a connection between managers both live beside Raft. `answer_calls` and `Caller.run` are that
-loop for connections that carry nothing else.
+`Caller` and `Responder` never read the connection themselves: whoever iterates over it hands them their messages (`take`),
+so that on a connection between managers both live beside Raft. `Caller.run` and `responder.answer_calls` are that loop for
+connections that carry nothing else.
 
 A stream's items are paid for: the caller gives the responder room for so many and gives more as it consumes, so a slow
-reader holds up its own stream and nobody else's, and nothing piles up at either end. The table `ALLOWED` is looked at
-before a call is looked at any further.
+reader holds up its own stream and nobody else's, and nothing piles up at either end.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 
 import attrs
 import trio
 
-from swarmtui.wire.admission import Refusal
-from swarmtui.wire.answers import PARTED, RECORDS_MAX, RECORDS_PER_PART, halves, join_records
-from swarmtui.wire.calls import ALLOWED, STREAMS, Answer, Call, Peerage, Records, StreamState, TaskOutput
-from swarmtui.wire.certificates import Identity
+from swarmtui.wire.answers import RECORDS_MAX, join_records
+from swarmtui.wire.calls import Answer, Call, Records
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
-from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong
+from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 
 CALL_TIMEOUT_S = 5.0
 STREAM_ITEMS_MAX = 64  # on their way or waiting, a stream
-REQUESTS_MAX = 2048  # under way, a connection
-
-log = logging.getLogger("swarmtui.wire")
 
 
 class CallFailed(Exception):
@@ -237,148 +229,3 @@ class AnswerStream:
         self._over = True
         self._failure = failure
         self._arrived.unpark_all()
-
-
-# ------------------------------------------------------------------------------------------------------- the responder
-
-Answering = Callable[[Call, Identity], "Awaitable[Answer] | AsyncIterator[Answer]"]
-"""Answers one call of a certified caller: an awaitable, or for the calls of `STREAMS` an async iterator. May raise
-CallRejected; anything else that it raises is a fault of this program, is logged, and costs this one call only."""
-
-
-class Responder:
-    """The answering end. Every call runs as a task of `nursery`."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        answer: Answering,
-        nursery: trio.Nursery,
-        *,
-        allowed: Mapping[Peerage, tuple[type, ...]] = ALLOWED,
-        on_refused: Callable[[Refusal], None] | None = None,
-    ) -> None:
-        self._connection = connection
-        self._answer = answer
-        self._nursery = nursery
-        self._allowed = frozenset(allowed[connection.identity.role])
-        self._on_refused = on_refused
-        self._running: dict[int, _Running] = {}
-
-    def take(self, message: Message, channel: Channel = Channel.CLIENT) -> bool:
-        """Hand over a message of the connection. True if it was a call or belonged to one."""
-        if isinstance(message, Request):
-            self._begin(message, channel)
-        elif isinstance(message, Cancel):
-            if (running := self._running.get(message.id)) is not None:
-                running.scope.cancel()
-        elif isinstance(message, More):
-            if (running := self._running.get(message.id)) is not None:
-                running.give(message.count)
-        else:
-            return False
-        return True
-
-    def _begin(self, request: Request, channel: Channel) -> None:
-        peer, name = self._connection.identity, type(request.call).__name__
-        if type(request.call) not in self._allowed:
-            reason = f"a certificate of role {peer.role} may not make the call {name}"
-            if self._on_refused is not None:
-                self._on_refused(Refusal(peer, self._connection.address, "call", reason))
-            self._fail(request.id, channel, "forbidden", reason)
-        elif request.id in self._running:
-            self._fail(request.id, channel, "protocol", f"call {request.id} is under way already")
-        elif len(self._running) >= REQUESTS_MAX:
-            self._fail(request.id, channel, "overload", f"{REQUESTS_MAX} calls of this connection are under way")
-        else:
-            running = self._running[request.id] = _Running()
-            self._nursery.start_soon(self._run, request, channel, running)
-
-    async def _run(self, request: Request, channel: Channel, running: _Running) -> None:
-        id, call = request.id, request.call
-        try:
-            with running.scope:
-                if isinstance(call, STREAMS):
-                    await self._stream(id, call, channel, running)
-                else:
-                    answered = self._answer(call, self._connection.identity)
-                    assert isinstance(answered, Awaitable)
-                    await self._send(id, await answered, channel)
-        except CallRejected as error:
-            self._fail(id, channel, error.rule, error.reason)
-        except ConnectionEnded:
-            return  # nobody is left to answer
-        except MalformedMessage as error:
-            self._fail(id, channel, "too-large", str(error))
-        except Exception as error:
-            log.exception("answering %s", type(call).__name__)
-            self._fail(id, channel, "internal", f"{type(call).__name__} failed: {type(error).__name__}: {error}")
-        finally:
-            self._running.pop(id, None)
-
-    async def _send(self, id: int, answer: Answer, channel: Channel, stream: _Running | None = None) -> None:
-        """An answer, in parts if it is a long list of records: each part is encoded when there is room for it, so that a
-        hundred thousand records neither stop the event loop nor lie in memory as one frame."""
-        waiting = [answer]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, PARTED) and len(part.records) > RECORDS_PER_PART:
-                waiting += reversed(halves(part))
-                continue
-            if stream is not None:
-                await stream.wait_room()
-            try:
-                await self._connection.send(channel, Reply(id, part, more=stream is not None or bool(waiting)))
-            except MessageTooLong:
-                if not isinstance(part, PARTED) or len(part.records) < 2:
-                    raise
-                waiting += reversed(halves(part))
-
-    async def _stream(self, id: int, call: Call, channel: Channel, running: _Running) -> None:
-        answers = self._answer(call, self._connection.identity)
-        assert isinstance(answers, AsyncIterator)
-        lane = Channel.OUTPUT if isinstance(call, TaskOutput | StreamState) and channel is Channel.CLIENT else channel
-        try:
-            async for answer in answers:
-                await self._send(id, answer, lane, running)
-            await self._connection.send(lane, Ended(id))
-        finally:
-            close = getattr(answers, "aclose", None)
-            if close is not None:
-                await close()
-
-    def _fail(self, id: int, channel: Channel, rule: str, reason: str) -> None:
-        self._connection.send_soon(channel, Failed(id, rule, reason))
-
-
-@attrs.define(eq=False)
-class _Running:
-    """One call that is being answered; `room` is what a stream may still send."""
-
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-    room: int = STREAM_ITEMS_MAX
-    given: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
-
-    def give(self, count: int) -> None:
-        self.room = min(self.room + max(0, count), STREAM_ITEMS_MAX)
-        self.given.unpark_all()
-
-    async def wait_room(self) -> None:
-        while self.room <= 0:
-            await self.given.park()
-        self.room -= 1
-
-
-async def answer_calls(
-    connection: Connection,
-    answer: Answering,
-    *,
-    allowed: Mapping[Peerage, tuple[type, ...]] = ALLOWED,
-    on_refused: Callable[[Refusal], None] | None = None,
-) -> None:
-    """Answer every call of a connection that carries nothing else, until it ends."""
-    async with trio.open_nursery() as nursery:
-        responder = Responder(connection, answer, nursery, allowed=allowed, on_refused=on_refused)
-        async for channel, message in connection:
-            responder.take(message, channel)
-        nursery.cancel_scope.cancel()

@@ -57,7 +57,8 @@ from swarmtui.wire.calls import (
 from swarmtui.wire.certificates import Authority, create_authority, load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.listener import serve
-from swarmtui.wire.rpc import CallRejected, answer_calls
+from swarmtui.wire.responder import answer_calls
+from swarmtui.wire.rpc import CallRejected
 from tests.ports import free_port
 
 MANAGERS = ("n1", "n2", "n3", "n4", "n5")
@@ -180,14 +181,14 @@ class FakeNode:
         return self.index or self.world.store.index
 
     def _propose(self, call: Propose) -> tuple[Outcome, ...]:
-        self.world.batches.append((self.entry.name, len(call.transactions)))
+        self.world.batches.append((self.entry.name, call.count))
         self.lost = call.lost
         if self.refuse is not None:
-            return tuple(self.refuse for _ in call.transactions)
+            return (self.refuse,) * call.count
         if not any(node.leads for node in self.world.nodes.values()):
             reason = f"no quorum: {len(self.heard)} of 5 managers answer, 3 are needed"
             refused = Outcome(Fate.REFUSED, None, "no-quorum", reason, len(self.heard), 3, 5)
-            return tuple(refused for _ in call.transactions)
+            return (refused,) * call.count
         return tuple(self.world.apply(encoded) for encoded in call.encoded)
 
     def _records(self, call: ListRecords | GetKey) -> Records:

@@ -24,7 +24,8 @@ from swarmtui.wire.calls import Answer, Call, Done, Observe, RecordsChanged, Set
 from swarmtui.wire.certificates import Identity, load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.listener import serve
-from swarmtui.wire.rpc import CallRejected, answer_calls
+from swarmtui.wire.responder import answer_calls
+from swarmtui.wire.rpc import CallRejected
 
 TASK = "import os,subprocess,sys,time; subprocess.Popen([sys.executable,'-c','import os,time; os.setsid(); time.sleep(600)']); time.sleep(600)"
 

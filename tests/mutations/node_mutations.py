@@ -13,28 +13,24 @@ MUTATIONS = (
         name="refused-after-it-was-appended",
         rule="a write that was appended and is not known to be committed is unknown, never refused",
         file="swarmtui/node/proposals.py",
-        old="        return Outcome(\n            Fate.UNKNOWN,\n",
-        new="        return Outcome(\n            Fate.REFUSED,\n",
+        old='Outcome(Fate.UNKNOWN, rule="timeout", reason=reason)',
+        new='Outcome(Fate.REFUSED, rule="timeout", reason=reason)',
         tests=CONSENSUS,
     ),
     Mutation(
         name="acknowledged-when-appended",
         rule="a write is acknowledged when it is applied, not when it is appended",
         file="swarmtui/node/proposals.py",
-        old="            self._waiting[effect.first_index + offset] = (effect.term, waiters)\n",
-        new=(
-            "            self._waiting[effect.first_index + offset] = (effect.term, waiters)\n"
-            "            for waiter in waiters:\n"
-            "                waiter.keep(Outcome(Fate.DONE))\n"
-        ),
+        old="            self._waiting[index] = (effect.term, entry.waiting)\n",
+        new="            self._settle_each(entry.waiting, Outcome(Fate.DONE))\n",
         tests=CONSENSUS,
     ),
     Mutation(
         name="two-writes-of-a-key-in-one-entry",
         rule="no two transactions of one entry write the same object",
         file="swarmtui/node/proposals.py",
-        old="            for group in split(by_transaction, ENTRY_DATA_BYTES_MAX):\n",
-        new="            for group in [by_transaction]:\n",
+        old="            if not entry.batcher.add(len(transaction), written):\n",
+        new="            if not entry.batcher.add(len(transaction), ()):\n",
         tests=CONSENSUS,
     ),
     Mutation(
@@ -57,7 +53,7 @@ MUTATIONS = (
         name="lost-write-sent-again",
         rule="what left and was not answered is never sent again",
         file="swarmtui/node/writes.py",
-        old="            return tuple(unknown for _ in call.transactions)\n",
+        old="            return (unknown,) * call.count\n",
         new="            return str(unknown.reason)\n",
         tests=WRITES,
     ),

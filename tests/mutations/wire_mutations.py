@@ -158,7 +158,7 @@ MUTATIONS = (
     Mutation(
         name="table-of-calls-not-looked-at",
         rule="which certificate may make which call is checked before the call is looked at",
-        file="swarmtui/wire/rpc.py",
+        file="swarmtui/wire/responder.py",
         old="        if type(request.call) not in self._allowed:",
         new="        if False:",
         tests=RPC,
@@ -166,7 +166,7 @@ MUTATIONS = (
     Mutation(
         name="slow-reader-fills-the-memory",
         rule="a stream sends no more than there is room for at its reader",
-        file="swarmtui/wire/rpc.py",
+        file="swarmtui/wire/responder.py",
         old="        while self.room <= 0:\n            await self.given.park()\n",
         new="",
         tests=RPC,

@@ -20,7 +20,7 @@ class FakeConsensus:
     def __init__(self, leader: str = "id1") -> None:
         self.leader = leader
         self.outcomes: list[Outcome] = [DONE]
-        self.proposals = SimpleNamespace(submit=self._submit)
+        self.proposals = SimpleNamespace(submit_encoded=self._submit)
         self.submitted = 0
         self._change = trio.Event()
 
@@ -39,7 +39,7 @@ class FakeConsensus:
     def status(self):
         return SimpleNamespace(configuration=FIVE)
 
-    async def _submit(self, transactions, term, timeout_s, encoded=()):
+    async def _submit(self, encoded, term, timeout_s):
         self.submitted += 1
         return tuple(self.outcomes)
 

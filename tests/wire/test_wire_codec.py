@@ -84,7 +84,7 @@ MESSAGES = [
     Relay("a", Beat("s1")),
     Hello(),
     Goodbye("enough"),
-    Request(1, Propose(TRANSACTIONS, timeout_s=2.0)),
+    Request(1, Propose(timeout_s=2.0, encoded=tuple(map(objects_codec.encode, TRANSACTIONS)))),
     Request(2, SetLinkFaults((LinkFault("b", cut_out=True, until=5.0),))),
     Request(3, PowerNode("n1", "kill")),
     Reply(1, Proposed((Outcome(Fate.DONE, Result(Verdict.DONE, 8)), Outcome(Fate.UNKNOWN, reason="?")))),

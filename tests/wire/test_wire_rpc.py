@@ -29,16 +29,14 @@ from swarmtui.wire.calls import (
 )
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.messages import Cancel, Failed, Reply, Request
+from swarmtui.wire.responder import REQUESTS_MAX, Responder, answer_calls
 from swarmtui.wire.rpc import (
-    REQUESTS_MAX,
     STREAM_ITEMS_MAX,
     Broken,
     Caller,
     CallRefused,
     CallRejected,
     NotSent,
-    Responder,
-    answer_calls,
 )
 from tests.wire.conftest import N1, N2, W1, identity, memory_pair, tls_pair
 

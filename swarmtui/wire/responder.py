@@ -1,0 +1,254 @@
+"""The answering end of calls. The table `ALLOWED` is looked at before a call is looked at any further.
+
+Most calls are answered by a task of their own. A call whose answer comes about by itself, as that of a write does when its
+entry is applied, is answered by a `Pending`: no task waits for it, and its answer leaves with the others of its moment.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+
+from swarmtui.wire.admission import Refusal
+from swarmtui.wire.answers import PARTED, RECORDS_PER_PART, halves
+from swarmtui.wire.calls import ALLOWED, Answer, Call, Peerage, StreamState, TaskOutput
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.channels import Channel
+from swarmtui.wire.codec import MalformedMessage, Message
+from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong
+from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
+from swarmtui.wire.rpc import STREAM_ITEMS_MAX, CallRejected
+
+REQUESTS_MAX = 2048  # under way, a connection
+
+log = logging.getLogger("swarmtui.wire")
+
+
+Answering = Coroutine[Any, Any, Answer]
+
+
+class Pending:
+    """An answer that somebody will `give`, exactly once, or leave to a task after all (`leave_to`)."""
+
+    def __init__(self) -> None:
+        self._given: Answer | Answering | None = None
+        self._take: Callable[[Answer | Answering], None] | None = None
+
+    def give(self, answer: Answer) -> None:
+        self._hand_over(answer)
+
+    def leave_to(self, answering: Answering) -> None:
+        self._hand_over(answering)
+
+    def _hand_over(self, given: Answer | Answering) -> None:
+        if self._take is not None:
+            self._take(given)
+        else:
+            self._given = given
+
+    def then(self, take: Callable[[Answer | Answering], None]) -> None:
+        """Whoever made the call takes what is given, now or later."""
+        if self._given is not None:
+            take(self._given)
+        else:
+            self._take = take
+
+
+Answerer = Callable[[Call, Identity], "Pending | Answering | AsyncIterator[Answer]"]
+"""Answers one call of a certified caller: an awaitable or a Pending, or for the calls of `STREAMS` an async iterator. May raise
+CallRejected; anything else that it raises is a fault of this program, is logged, and costs this one call only."""
+
+
+class Responder:
+    """The answering end. Calls run as tasks of `nursery`. Answers that were pending are posted, and `posted` is told so
+    that somebody flushes; without it they are flushed at once."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        answer: Answerer,
+        nursery: trio.Nursery,
+        *,
+        allowed: Mapping[Peerage, tuple[type, ...]] = ALLOWED,
+        on_refused: Callable[[Refusal], None] | None = None,
+        posted: Callable[[Connection], None] = Connection.flush,
+    ) -> None:
+        self._connection = connection
+        self._answer = answer
+        self._posted = posted
+        self._nursery = nursery
+        self._allowed = frozenset(allowed[connection.identity.role])
+        self._on_refused = on_refused
+        self._running: dict[int, _Running] = {}
+        self._closed = False
+
+    def take(self, message: Message, channel: Channel = Channel.CLIENT) -> bool:
+        """Hand over a message of the connection. True if it was a call or belonged to one."""
+        if isinstance(message, Request):
+            self._begin(message, channel)
+        elif isinstance(message, Cancel):
+            if (running := self._running.get(message.id)) is not None:
+                running.scope.cancel()
+        elif isinstance(message, More):
+            if (running := self._running.get(message.id)) is not None:
+                running.give(message.count)
+        else:
+            return False
+        return True
+
+    def _begin(self, request: Request, channel: Channel) -> None:
+        peer, name = self._connection.identity, type(request.call).__name__
+        if type(request.call) not in self._allowed:
+            reason = f"a certificate of role {peer.role} may not make the call {name}"
+            if self._on_refused is not None:
+                self._on_refused(Refusal(peer, self._connection.address, "call", reason))
+            self._fail(request.id, channel, "forbidden", reason)
+        elif request.id in self._running:
+            self._fail(request.id, channel, "protocol", f"call {request.id} is under way already")
+        elif len(self._running) >= REQUESTS_MAX:
+            self._fail(request.id, channel, "overload", f"{REQUESTS_MAX} calls of this connection are under way")
+        else:
+            self._start(request, channel)
+
+    def _start(self, request: Request, channel: Channel) -> None:
+        running = self._running[request.id] = _Running()
+        try:
+            answered = self._answer(request.call, self._connection.identity)
+        except Exception as error:
+            del self._running[request.id]
+            self._explain(request, channel, error)
+            return
+        if isinstance(answered, Pending):
+            answered.then(partial(self._given, request, channel, running))
+        else:
+            self._nursery.start_soon(self._run, request, channel, running, answered)
+
+    def _given(self, request: Request, channel: Channel, running: _Running, given: Answer | Answering) -> None:
+        """What was pending has come."""
+        if isinstance(given, Coroutine):
+            answering = given
+        elif self._connection.post(channel, Reply(request.id, given)):
+            del self._running[request.id]
+            self._posted(self._connection)
+            return
+        else:
+            answering = _ready(given)  # the queue is full: a task waits for room
+        if self._closed:
+            answering.close()
+        else:
+            self._nursery.start_soon(self._run, request, channel, running, answering)
+
+    async def _run(
+        self,
+        request: Request,
+        channel: Channel,
+        running: _Running,
+        answered: Answering | AsyncIterator[Answer],
+    ) -> None:
+        try:
+            with running.scope:
+                if isinstance(answered, Coroutine):
+                    await self._send(request.id, await answered, channel)
+                else:
+                    await self._stream(request, answered, channel, running)
+        except Exception as error:
+            self._explain(request, channel, error)
+        finally:
+            self._running.pop(request.id, None)
+
+    def _explain(self, request: Request, channel: Channel, error: Exception) -> None:
+        """Why a call has no answer."""
+        name = type(request.call).__name__
+        if isinstance(error, CallRejected):
+            self._fail(request.id, channel, error.rule, error.reason)
+        elif isinstance(error, MalformedMessage):
+            self._fail(request.id, channel, "too-large", str(error))
+        elif not isinstance(error, ConnectionEnded):  # else nobody is left to answer
+            log.error("answering %s", name, exc_info=error)
+            self._fail(request.id, channel, "internal", f"{name} failed: {type(error).__name__}: {error}")
+
+    async def _send(self, id: int, answer: Answer, channel: Channel, stream: _Running | None = None) -> None:
+        """An answer, in parts if it is a long list of records: each part is encoded when there is room for it, so that a
+        hundred thousand records neither stop the event loop nor lie in memory as one frame."""
+        waiting = [answer]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, PARTED) and len(part.records) > RECORDS_PER_PART:
+                waiting += reversed(halves(part))
+                continue
+            if stream is not None:
+                await stream.wait_room()
+            try:
+                await self._connection.send(channel, Reply(id, part, more=stream is not None or bool(waiting)))
+            except MessageTooLong:
+                if not isinstance(part, PARTED) or len(part.records) < 2:
+                    raise
+                waiting += reversed(halves(part))
+
+    async def _stream(
+        self, request: Request, answers: AsyncIterator[Answer], channel: Channel, running: _Running
+    ) -> None:
+        is_output = isinstance(request.call, TaskOutput | StreamState) and channel is Channel.CLIENT
+        lane = Channel.OUTPUT if is_output else channel
+        try:
+            async for answer in answers:
+                await self._send(request.id, answer, lane, running)
+            await self._connection.send(lane, Ended(request.id))
+        finally:
+            close = getattr(answers, "aclose", None)
+            if close is not None:
+                await close()
+
+    def close(self) -> None:
+        """The nursery is about to end."""
+        self._closed = True
+
+    def _fail(self, id: int, channel: Channel, rule: str, reason: str) -> None:
+        self._connection.send_soon(channel, Failed(id, rule, reason))
+
+
+@attrs.define(eq=False)
+class _Running:
+    """One call that is being answered; `room` is what a stream may still send."""
+
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    room: int = STREAM_ITEMS_MAX
+    given: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+
+    def give(self, count: int) -> None:
+        self.room = min(self.room + max(0, count), STREAM_ITEMS_MAX)
+        self.given.unpark_all()
+
+    async def wait_room(self) -> None:
+        while self.room <= 0:
+            await self.given.park()
+        self.room -= 1
+
+
+async def _ready(answer: Answer) -> Answer:
+    return answer
+
+
+async def answer_calls(
+    connection: Connection,
+    answer: Answerer,
+    *,
+    allowed: Mapping[Peerage, tuple[type, ...]] = ALLOWED,
+    on_refused: Callable[[Refusal], None] | None = None,
+    posted: Callable[[Connection], None] = Connection.flush,
+) -> None:
+    """Answer every call of a connection that carries nothing else, until it ends."""
+    async with trio.open_nursery() as nursery:
+        responder = Responder(connection, answer, nursery, allowed=allowed, on_refused=on_refused, posted=posted)
+        try:
+            while messages := await connection.receive():
+                for channel, message in messages:
+                    responder.take(message, channel)
+        finally:
+            responder.close()
+        nursery.cancel_scope.cancel()
