@@ -1,8 +1,9 @@
 """Simulated clients of `kv`: each asks one thing after another of any node, gives up after a while, and remembers it all.
 
 A write goes to the node that the client talks to, which forwards it once to the leader that it knows; a read is confirmed
-where it arrives, by ReadIndex. Every value is written once, so that whoever reads it says who wrote it. What they were told
-is judged for linearizability when the run ends (`swarmtui.sim.linearizability`).
+where it arrives, by ReadIndex. Every value is written once, so that whoever reads it says who wrote it. Some clients open a
+session and send a write again, as the same request, while nobody answers. What they were told is judged for linearizability
+when the run ends (`swarmtui.sim.linearizability`): what was applied twice shows there.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WIRE_S = 0.0005  # mean, from a client to its node and back
 REFUSED_S = 0.05  # after a refusal a client waits a little longer
+RETRY_S = (0.03, 0.4)  # after which a client with a session sends its request again
 LEADER_SHARE = 0.4  # of operations asked of whoever seems to lead, the rest of anybody
 KINDS = (Kind.GET, Kind.GET, Kind.GET, Kind.PUT, Kind.PUT, Kind.CAS, Kind.CAS, Kind.DELETE)
 ENDINGS = {Verdict.DONE: Ending.DONE, Verdict.CONFLICT: Ending.CONFLICT, Verdict.ABSENT: Ending.ABSENT}
@@ -65,9 +67,19 @@ class Clients:
             self.cluster.counts[f"histories {judgement.verdict}"] += 1
 
 
+@attrs.define
+class Session:
+    """`since`: the highest log index that its client had seen when it drew the number."""
+
+    number: int
+    since: int
+    serial: int = 0
+
+
 class Client:
-    """`asked` is the operation under way, numbered by `turn` so that a late answer finds nobody; `seen` the last version
-    that this client was told of each key, which its swaps expect."""
+    """`asked` is the operation under way, numbered by `turn` so that a late answer finds nobody, and `copies` how often it
+    was sent; `seen` the last version that this client was told of each key, which its swaps expect, `seen_index` the highest
+    of all."""
 
     def __init__(self, clients: Clients, name: str) -> None:
         self.clients = clients
@@ -76,7 +88,14 @@ class Client:
         self.rng = random.Random(f"client {self.cluster.seed} {name}")
         self.asked: Operation | None = None
         self.turn = 0
+        self.node: SimulatedNode | None = None  # that was asked
+        self.copies = 0
         self.seen: dict[str, int] = {}
+        self.seen_index = 1
+        self.session = self._new_session() if self.rng.random() < self.cluster.parameters.sessions else None
+
+    def _new_session(self) -> Session:
+        return Session(self.rng.randrange(1, 1 << 62), self.seen_index)
 
     def think(self) -> None:
         parameters = self.cluster.parameters
@@ -88,7 +107,7 @@ class Client:
 
     def begin(self, kind: Kind, key: str, node: SimulatedNode) -> None:
         """Ask this of that node, and wait no longer than the client's patience."""
-        self.turn += 1
+        self.turn, self.node = self.turn + 1, node
         expected: int | None = None
         if kind is Kind.CAS or (kind is Kind.DELETE and self.rng.random() < 0.5):
             expected = self.seen.get(key, 0)
@@ -103,9 +122,34 @@ class Client:
             expected=expected,
         )
         self.cluster.note("", f"{self.name} asks {node.id}: {self.asked}", None)
-        self._travel(self._arrive, node, self.turn, self.asked)
+        self.copies = 0
+        transaction = None
+        if kind is not Kind.GET:
+            transaction = self._transaction(self.asked)
+        self._send(node, self.turn, self.asked, transaction)
         patience_s = self.cluster.parameters.client_patience_s
         self.cluster.after(patience_s * self.rng.uniform(0.5, 1.5), self._give_up, self.turn)
+
+    def _transaction(self, asked: Operation) -> Transaction:
+        transaction, session = transaction_of(asked), self.session
+        if session is None:
+            return transaction
+        session.serial += 1
+        return attrs.evolve(
+            transaction, session=session.number, serial=session.serial, lowest=session.serial, since=session.since
+        )
+
+    def _send(self, node: SimulatedNode, turn: int, asked: Operation, transaction: Transaction | None) -> None:
+        """With a session: again and again, to anybody, until there is an answer."""
+        if turn != self.turn or self.asked is None:
+            return
+        self.copies += 1
+        self._travel(self._arrive, node, turn, asked, transaction)
+        if self.session is not None and transaction is not None:
+            self.cluster.after(self.rng.uniform(*RETRY_S), self._send_again, turn, asked, transaction)
+
+    def _send_again(self, turn: int, asked: Operation, transaction: Transaction) -> None:
+        self._send(self._node(), turn, asked, transaction)
 
     def _node(self) -> SimulatedNode:
         leader = self.cluster.leader
@@ -118,27 +162,27 @@ class Client:
 
     # ---- at the node ----
 
-    def _arrive(self, node: SimulatedNode, turn: int, asked: Operation) -> None:
+    def _arrive(self, node: SimulatedNode, turn: int, asked: Operation, transaction: Transaction | None) -> None:
         if node.core is None:
             self._travel(self._refused, turn, "nobody listens there")
-        elif asked.kind is Kind.GET:
+        elif transaction is None:
             node.when_awake(lambda: node.desk.read(lambda why: self._read(node, turn, asked, why)))
         else:
-            node.when_awake(lambda: self._write(node, turn, asked, None))
+            node.when_awake(lambda: self._write(node, turn, transaction, None))
 
-    def _write(self, node: SimulatedNode, turn: int, asked: Operation, via: SimulatedNode | None) -> None:
+    def _write(self, node: SimulatedNode, turn: int, transaction: Transaction, via: SimulatedNode | None) -> None:
         """At the leader it is proposed; elsewhere it goes, once, to the leader that is known there."""
         core = node.core
         if core is None:
             return
         leader = core.role.leader
         if leader == node.id:
-            node.desk.write(transaction_of(asked), lambda told: self._answered(node, turn, told, via))
+            node.desk.write(transaction, lambda told: self._answered(node, turn, told, via))
         elif via is not None or leader not in self.cluster.nodes:
             self._answered(node, turn, "not-leader", via)
         else:
             target = self.cluster.nodes[leader]
-            self.cluster.carry(node, target, lambda: self._write(target, turn, asked, node))
+            self.cluster.carry(node, target, lambda: self._write(target, turn, transaction, node))
 
     def _answered(self, node: SimulatedNode, turn: int, told: Result | str, via: SimulatedNode | None) -> None:
         """The way back, through the node that forwarded it."""
@@ -161,6 +205,10 @@ class Client:
             return
         if turn != self.turn or self.asked is None:
             return
+        self.seen_index = max(self.seen_index, told.index)
+        if told.verdict is Verdict.EXPIRED and self.session is not None:
+            self._expired(turn)
+            return
         ending = ENDINGS.get(told.verdict)
         if ending is None:
             raise InvariantViolation("a client's write is done, in conflict or absent", told=told, asked=self.asked)
@@ -174,9 +222,22 @@ class Client:
                 attrs.evolve(self.asked, ended=self.cluster.now, ending=Ending.DONE, value=value, version=version)
             )
 
+    def _expired(self, turn: int) -> None:
+        """Its session is forgotten. What was sent once was not applied, and is asked anew; of several copies another one may
+        have been."""
+        assert self.asked is not None
+        self.cluster.counts["sessions expired"] += 1
+        self.session = self._new_session()
+        if self.copies == 1:
+            self.copies = 0
+            assert self.node is not None
+            self._send(self.node, turn, self.asked, self._transaction(self.asked))
+        else:
+            self._ended(self.asked)
+
     def _refused(self, turn: int, why: str) -> None:
-        """Certainly nothing was done: no part of the history."""
-        if turn == self.turn and self.asked is not None:
+        """Certainly nothing was done, unless another copy is on its way: no part of the history."""
+        if turn == self.turn and self.asked is not None and (self.copies == 1 or self.asked.kind is Kind.GET):
             self.cluster.note("", f"{self.name} is refused: {why}", None)
             self.cluster.counts["client refusals"] += 1
             self.asked = None
@@ -193,6 +254,7 @@ class Client:
         if operation.kind is not Kind.GET or operation.ending is Ending.DONE:
             self.clients.history.append(operation)
         if operation.version is not None:
+            self.seen_index = max(self.seen_index, operation.version)
             self.seen[operation.key] = 0 if operation.kind is Kind.DELETE else operation.version
         self.think()
 

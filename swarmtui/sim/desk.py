@@ -88,13 +88,14 @@ class Desk:
         if not self.pending:
             return
         pending, self.pending = self.pending, {}
+        wall = self.node.clock * self.node.cluster.parameters.wall_speed
         for term, requests in pending.items():
             entries: list[tuple[Request, ...]] = []
             position = 0
             for group in split([(one.encoded, one.transaction) for one in requests], ENTRY_BYTES_MAX):
                 entries.append(tuple(requests[position : position + len(group)]))
                 position += len(group)
-            payloads = tuple(codec.encode_transactions([one.encoded for one in entry], 0.0) for entry in entries)
+            payloads = tuple(codec.encode_transactions([one.encoded for one in entry], wall) for entry in entries)
             ticket = self.new_ticket()
             self.asked[ticket] = entries
             self.node.take(Proposed(ticket, term, payloads))

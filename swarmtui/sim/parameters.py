@@ -66,6 +66,8 @@ class Parameters:
     client_rate: float = 10.0  # operations of one, while it does not wait
     client_patience_s: float = 1.0
     keys: int = 2
+    sessions: float = 0.0  # share of clients that have one
+    wall_speed: float = 1.0  # of the time in entries, so that idle sessions are forgotten within a run
     with_store: bool = False  # the store as the state machine; else a checksum only
     segment_bytes: int = 0  # the real storage beneath, in segments of this size; 0: a model of it only
 
@@ -145,5 +147,7 @@ def draw_parameters(seed: int) -> Parameters:
         tick_bursts_rate=sometimes(0.2, 0.1, 2.0),
         damages_rate=sometimes(0.3, 0.1, 2.0),
         apply_late_s=sometimes(0.3, 0.0, 0.1),
+        sessions=rng.choice([0.0, 0.5, 1.0]),
+        wall_speed=rng.choice([1.0, 3000.0]),
         changes_rate=sometimes(0.4, 0.2, 4.0),
     )

@@ -60,9 +60,9 @@ def test_sending_again_after_unknown_is_noticed(monkeypatch: pytest.MonkeyPatch)
     """Without a session, a second try after silence may be applied a second time."""
     arrive = Client._arrive
 
-    def twice(client, node, turn, asked):
-        arrive(client, node, turn, asked)
-        client.cluster.after(0.3, arrive, client, node, turn, asked)
+    def twice(client, node, turn, asked, transaction):
+        arrive(client, node, turn, asked, transaction)
+        client.cluster.after(0.3, arrive, client, node, turn, asked, transaction)
 
     monkeypatch.setattr(Client, "_arrive", twice)
     assert "histories are linearizable" in first_failure()

@@ -1,0 +1,94 @@
+"""Bugs that the simulator alone has to find: each test is its run over a few hundred seeds, nothing else.
+
+What it found in earnest is in tests/sim/seeds.txt. Here are bugs of membership, sessions, storage and liveness that were
+planted to see whether it would.
+"""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Mutation
+
+SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
+
+MUTATIONS = (
+    Mutation(
+        name="simulated-compacted-flight",
+        rule="a follower whose messages in flight are compacted is fed again",
+        file="swarmtui/raft/replication.py",
+        old="if progress.state is REPLICATE and log.term_at(progress.next - 1) is None:",
+        new="if False:",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-only-voter-waits",
+        rule="the only voter can be replaced",
+        file="swarmtui/raft/membership.py",
+        old='return why.rule == "leader-leaves" and len(current.voters) == 1',
+        new="return False",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-change-before-own-term",
+        rule="no change of the members before an entry of the leader's term is committed",
+        file="swarmtui/raft/membership.py",
+        old="if core.log.commit < self.leader.first_index:  # the bug",
+        new="if False:  # the bug",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-second-change-in-flight",
+        rule="one change of the members at a time",
+        file="swarmtui/raft/membership.py",
+        old="if members.index > core.log.commit:\n            return Why(",
+        new="if False:\n            return Why(",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-joint-needs-one-half",
+        rule="a joint configuration needs both majorities",
+        file="swarmtui/raft/quorum.py",
+        old="return min(value, _agreed(self.outgoing, values, floor)) if self.outgoing else value",
+        new="return value",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-truncation-keeps-members",
+        rule="a configuration that is truncated is taken back",
+        file="swarmtui/raft/members.py",
+        old="while len(self._stack) > 1 and self._stack[-1][0] > after:",
+        new="while False:",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-session-forgets-results",
+        rule="a repeated request is applied once",
+        file="swarmtui/store/sessions.py",
+        old="if kept is not None:\n            return",
+        new="if False:\n            return",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-sessions-left-out-of-snapshots",
+        rule="the table of sessions is part of every snapshot",
+        file="swarmtui/store/sessions.py",
+        old="self._by_id[id] = ClientSession(id, since, used, lowest, dict(results), text)",
+        new="pass",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-read-of-an-old-round",
+        rule="a read is confirmed by a round that began after it was asked",
+        file="swarmtui/raft/reads.py",
+        old="self.number += 1",
+        new="self.number += 0",
+        tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-fsync-gate",
+        rule="after a failed sync nothing is written by this process",
+        file="swarmtui/storage/log.py",
+        old="            self.failure = DiskFailure(what, self._segments[-1].path, error)\n            raise self.failure from error",
+        new="            raise DiskFailure(what, self._segments[-1].path, error) from error",
+        tests=SIMULATOR,
+    ),
+)
