@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from swarmtui.client.errors import ClientError, Conflict, NoHost, Refused
+from swarmtui.client.errors import UNKNOWN, ClientError, Conflict, NoHost, Refused
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.operations import Create, Operation, Put, Remove, Result, Transaction, Update
 from swarmtui.objects.records import KeyValue, Lease
@@ -54,7 +54,9 @@ class LockHeld(Refused):
 
 
 class LockLost(ClientError):
-    """The lock was held, or waited for, and the lease could not be kept: what was done under it was ended."""
+    """The lock was held, or waited for, and the lease could not be kept: what was done under it was ended, somewhere."""
+
+    exit_code = UNKNOWN
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"lock {name} was lost: {reason}")

@@ -54,6 +54,7 @@ def key_values(record: KeyValue) -> dict[str, Any]:
         "value": text_of(record.value),
         "value_base64": base64.b64encode(record.value).decode(),
         "version": record.version,
+        **({"lease": record.lease} if record.lease else {}),
     }
 
 

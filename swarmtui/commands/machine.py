@@ -7,7 +7,7 @@ and imports it only when it is asked, since a cluster can be talked to from wher
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -78,6 +78,9 @@ class Machine(Protocol):
         ...
 
     def connect(self, directory: Path) -> AbstractAsyncContextManager[ClusterPort]: ...
+    async def run_program(self, argv: Sequence[str], environment: Mapping[str, str], grace_s: float) -> int:
+        """Its exit code. Cancelled: it is ended first."""
+        ...
 
 
 class ThisMachine:
@@ -193,3 +196,8 @@ class ThisMachine:
         from swarmtui.client import connect
 
         return connect(directory)
+
+    async def run_program(self, argv: Sequence[str], environment: Mapping[str, str], grace_s: float) -> int:
+        from swarmtui.commands.child import run_program
+
+        return await run_program(argv, environment, grace_s)

@@ -7,6 +7,7 @@ text and an `exit_code`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,6 +103,11 @@ class KeyChange(Protocol):
     def record(self) -> KeyValue | None: ...
 
 
+class FencePort(Protocol):
+    @property
+    def version(self) -> int: ...
+
+
 class KeysPort(Protocol):
     async def get(self, key: str, *, consistency: Consistency = ...) -> KeyValue | None: ...
     async def put(self, key: str, value: bytes) -> int: ...
@@ -109,6 +115,7 @@ class KeysPort(Protocol):
     async def delete(self, key: str) -> None: ...
     async def list(self, prefix: str = "", *, consistency: Consistency = ...) -> Sequence[KeyValue]: ...
     def watch(self, prefix: str = "") -> AsyncIterator[KeyChange]: ...
+    def lock(self, name: str, *, timeout_s: float | None = None) -> AbstractAsyncContextManager[FencePort]: ...
 
 
 class HostPort(Protocol):

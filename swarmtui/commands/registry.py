@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from swarmtui.commands import cluster, events, faults, kv, nodes, raft, recovery, services, status, tasks
+from swarmtui.commands import cluster, events, faults, kv, lock, nodes, raft, recovery, services, status, tasks
 from swarmtui.commands.command import Command
 
 _up, _down, _ls, _console = cluster.COMMANDS
@@ -25,6 +25,7 @@ _IN_ORDER: tuple[Command, ...] = (
     *recovery.COMMANDS,
     *services.COMMANDS,
     *kv.COMMANDS,
+    *lock.COMMANDS,
     *raft.COMMANDS,
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage
 from swarmtui.commands.output import Document, Line
+from swarmtui.objects.records import KeyValue
 from tests.commands.fakes import FakeNoQuorum, FakeRefused, FakeUnknown
 
 
@@ -70,7 +71,7 @@ async def test_limits_are_refused_before_anything_is_sent(order, cluster):
 
 
 async def test_watch_shows_each_change(order, cluster):
-    record = SimpleNamespace(id="a", value=b"1", version=9, updated_at=0.0)
+    record = KeyValue(id="a", value=b"1", version=9)
     cluster.kv.changes = [
         SimpleNamespace(key="a", record=record),
         SimpleNamespace(key="a", record=None),
