@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,9 +31,11 @@ from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import InstallSnapshot, Role, RoleChanged
 from swarmtui.raft.inputs import CampaignAsked, LeaderLost, Reachable, Received, Unreachable
+from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.raft.options import RaftOptions
 from swarmtui.storage.log import RaftStorage
+from swarmtui.storage.seen import Seen, begin_start, note_seen
 from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
 from swarmtui.store import Store
@@ -59,6 +62,7 @@ class Opened:
     storage: RaftStorage
     snapshots: SnapshotFiles
     store: Store
+    seen: Seen  # how far it had come, counted with this start
 
 
 def open_disk(directory: Path, member_id: str, introduction: Configuration | None = None) -> Opened:
@@ -75,7 +79,16 @@ def open_disk(directory: Path, member_id: str, introduction: Configuration | Non
             for _ in chunks:  # its checksum says whether the disk or a newer version is to blame: DamagedSnapshot
                 continue
             raise
-    return Opened(storage, snapshots, store)
+    return Opened(storage, snapshots, store, _count_start(directory, node_id, storage.restored))
+
+
+def _count_start(directory: Path, node_id: str, restored: Restored) -> Seen:
+    """Refuses a directory that was put back to what it was before its last start."""
+    mark, entries = restored.snapshot, restored.entries
+    snapshot = mark.index if mark is not None else 0
+    last = entries[-1].index if entries else snapshot
+    now = Seen(member=node_id, term=restored.hard_state.term, commit=max(restored.hard_state.commit, snapshot))
+    return begin_start(directory.parent, directory, now, last)
 
 
 class ManagerSide:
@@ -302,4 +315,16 @@ class ManagerSide:
                     "raft", full or f"{self.node.name}'s disk has {free} bytes free again: writes are taken"
                 )
             self._disk_refuses = self.consensus.proposals.closed = full
+            await self._note_seen()
             await trio.sleep(DISK_LOOK_S)
+
+    async def _note_seen(self) -> None:
+        """Beside the directory, how far it has come; what is durable here only, so that it is never ahead of the log."""
+        core, known = self.consensus.core, self.opened.seen
+        if not core.hard_state_is_durable:
+            return
+        seen = attrs.evolve(known, term=core.term, commit=min(core.log.commit, core.log.durable))
+        if seen != known:
+            self.opened.seen = seen
+            with suppress(OSError):  # a disk that refuses this says so where it matters
+                await self._log_worker.run(note_seen, self.opened.storage.path.parent, seen)

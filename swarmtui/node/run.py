@@ -18,6 +18,7 @@ from swarmtui.node.node import CannotListen, Node
 from swarmtui.node.power import BadHandover, Handover, read_handover, watch_power
 from swarmtui.storage.directory import NodeDirectory, open_node_directory
 from swarmtui.storage.errors import Damaged, DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
+from swarmtui.storage.seen import OlderDirectory
 from swarmtui.store import MalformedSnapshot
 from swarmtui.wire.certificates import NotCertified
 from swarmtui.wire.codec import prepare
@@ -30,6 +31,7 @@ UNUSABLE = (
     DirectoryMissing,
     ForeignDirectory,
     NewerFormat,
+    OlderDirectory,
     MalformedSnapshot,
     NotCertified,
     BadHandover,

@@ -137,9 +137,24 @@ class Replication:
         is_late = at != progress.next - 1 if progress.state is PROBE else at <= progress.match
         if progress.state is SNAPSHOT or is_late:
             return
+        if at <= progress.match:
+            self._begin_again(progress, message)
+            return
         if progress.state is REPLICATE and not progress.may_go_back(self.core.now, self.core.options.heartbeat_s):
             return  # where messages overtake each other, each would beget a window of them; the next heartbeat asks anew
         progress.probe(log.search(min(message.conflict_index, at), message.conflict_term) + 1)
+
+    def _begin_again(self, progress: Progress, message: AppendReply) -> None:
+        """The peer does not hold what it acknowledged: its disk was put back to an older state (or a late answer looks so,
+        which costs a search). What it holds is found out anew, in a session of its own, and it is filled again."""
+        core, peer = self.core, message.source
+        kept = core.log.search(min(message.conflict_index, message.previous_index), message.conflict_term)
+        told = {"of": core.name(peer), "acknowledged": progress.match, "kept": kept}
+        core.narrate("acknowledged entries are gone", **told)
+        self._session += 1
+        self.progress[peer] = Progress(
+            self._session, kept + 1, connected=progress.connected, heard_at=progress.heard_at, round=progress.round
+        )
 
     def reachable(self, peer: str) -> None:
         """A new connection: begin again from what is acknowledged, at once."""

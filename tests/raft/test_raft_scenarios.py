@@ -12,19 +12,22 @@ import attrs
 import pytest
 
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
-from swarmtui.raft.effects import InstallSnapshot, Narrate, Send, Write, WriteChunk
+from swarmtui.raft.effects import HardState, InstallSnapshot, Narrate, Send, Write, WriteChunk
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import (
     CampaignAsked,
     ChunkOutcome,
     ChunkWritten,
     Proposed,
+    Reachable,
     Received,
     SnapshotInstalled,
     Tick,
+    Unreachable,
     Written,
 )
 from swarmtui.raft.invariants import InvariantViolation
+from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import (
     Append,
     AppendReply,
@@ -358,3 +361,34 @@ def test_S58_stranger_is_dropped_before_its_term(trio, broken):
     trio.feed("n1", Received(attrs.evolve(message, **broken)))
     assert trio.cores["n1"].term == 1
     assert any(isinstance(e, Narrate) and e.what == "dropped" for e in trio.effects["n1"])
+
+
+def test_S57_voter_that_lost_what_it_acknowledged_is_told_of_and_filled_again(trio):
+    """Its disk was put back to an older state, and nothing on the disk says so. The leader that had its acknowledgement
+    notices when it refuses to follow it, says so, and sends everything again; it used to ask the same for ever."""
+    leader = trio.elect()
+    victim = next(id for id in trio.cores if id != leader)
+    term = trio.cores[leader].term
+    trio.feed(leader, Proposed(1, term, (b"one",)))
+    image = trio.cores[victim]
+    old = Restored(
+        HardState(image.term, image.vote, image.log.commit),
+        None,
+        image.members.current,
+        tuple(image.entries(1, image.log.last)),
+    )
+    trio.feed(leader, Proposed(2, term, (b"two", b"three")))
+    last = trio.cores[leader].log.last
+    assert trio.cores[victim].log.durable == last
+    trio.down.add(victim)
+    trio.feed(leader, Unreachable(victim))
+    trio.cores[victim] = trio.make(victim, old)
+    trio.down.clear()
+    trio.feed(leader, Reachable(victim))
+    trio.run(1)
+    assert trio.leader == leader
+    assert trio.cores[victim].log.durable == last
+    (told,) = [effect for effect in trio.told(leader, Narrate) if effect.what == "acknowledged entries are gone"]
+    assert (told.operands["of"], told.operands["acknowledged"], told.operands["kept"]) == (victim, last, last - 2)
+    trio.feed(leader, Proposed(3, term, (b"four",)))
+    assert trio.cores[victim].log.durable == last + 1
