@@ -79,15 +79,15 @@ def open_disk(directory: Path, member_id: str, introduction: Configuration | Non
             for _ in chunks:  # its checksum says whether the disk or a newer version is to blame: DamagedSnapshot
                 continue
             raise
-    return Opened(storage, snapshots, store, _count_start(directory, node_id, storage.restored))
+    return Opened(storage, snapshots, store, _count_start(directory, member_id, storage.restored))
 
 
-def _count_start(directory: Path, node_id: str, restored: Restored) -> Seen:
+def _count_start(directory: Path, member_id: str, restored: Restored) -> Seen:
     """Refuses a directory that was put back to what it was before its last start."""
     mark, entries = restored.snapshot, restored.entries
     snapshot = mark.index if mark is not None else 0
     last = entries[-1].index if entries else snapshot
-    now = Seen(member=node_id, term=restored.hard_state.term, commit=max(restored.hard_state.commit, snapshot))
+    now = Seen(member=member_id, term=restored.hard_state.term, commit=max(restored.hard_state.commit, snapshot))
     return begin_start(directory.parent, directory, now, last)
 
 

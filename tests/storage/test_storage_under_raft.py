@@ -22,7 +22,7 @@ from swarmtui.raft.inputs import ChunkRead, ChunkWritten, Input, SnapshotInstall
 from swarmtui.raft.log import Restored
 from swarmtui.sim import node as simulated_node
 from swarmtui.sim.cluster import SimulatedCluster
-from swarmtui.sim.disk import DropLog, Operation, SaveSnapshot, SimulatedDisk
+from swarmtui.sim.disk import DropLog, Operation, Ruin, SaveSnapshot, SimulatedDisk
 from swarmtui.storage import simulated
 from swarmtui.storage.log import RaftStorage
 
@@ -111,7 +111,7 @@ class RealLogDisk(SimulatedDisk):
 
     # ---- crashes
 
-    def crash(self) -> None:
+    def crash(self, ruin: Ruin) -> None:
         groups = _groups(self.working)
         whole = self.rng.randint(0, len(groups))
         for group in groups[:whole]:
@@ -125,7 +125,10 @@ class RealLogDisk(SimulatedDisk):
         self.platter.on_step = None
         self.working, self.waiting = [], []
         type(self).crashes += 1
-        self.platter.lose_power(self.rng.random)
+        if ruin is Ruin.POWER:
+            self.platter.lose_power(self.rng.random)
+        else:
+            self.platter.lose_process()
         self.storage = self._open()
         self._look()
 
