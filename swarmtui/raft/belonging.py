@@ -37,19 +37,19 @@ class Belonging:
         else:
             self.settles_at = core.members.index
 
-    @property
-    def may_campaign(self) -> bool:
-        """A voter may. So may who was one before a configuration that is not committed: where it has the only log with that
-        entry, nobody else can be elected (dissertation 4.2.2: server 1 of two leaves, and crashes)."""
+    def may_campaign(self, asked_by_leader: bool) -> bool:
+        """A voter may. So may, by its own timer, who was one before a configuration that is not committed: where it has the
+        only log with that entry, nobody else can be elected (dissertation 4.2.2: server 1 of two leaves, and crashes)."""
         core = self.core
         if self.expelled:
             return False
-        return core.is_voter or (self.settles_at != NEVER and core.node_id in core.members.previous.voter_ids)
+        was_voter = self.settles_at != NEVER and core.node_id in core.members.previous.voter_ids
+        return core.is_voter or (was_voter and not asked_by_leader)
 
-    def why_no_campaign(self) -> Why | None:
+    def why_no_campaign(self, *, asked_by_leader: bool) -> Why | None:
         """Why this node asks nobody for a vote now."""
         core = self.core
-        if not self.may_campaign:
+        if not self.may_campaign(asked_by_leader=asked_by_leader):
             return Why("no-voter", node=core.name(core.node_id))
         if core.incoming.installing is not None:
             return Why("installing", index=core.incoming.installing.index)

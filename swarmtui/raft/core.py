@@ -271,7 +271,7 @@ class RaftCore:
 
     def begin_election(self, cause: Why, *, transfer: bool = False, timer: ElectionTimer | None = None) -> None:
         """Ask for pre-votes, or stand at once if the leader itself wishes it; not while it would be in vain."""
-        why = self.belonging.why_no_campaign()
+        why = self.belonging.why_no_campaign(asked_by_leader=transfer)
         if why is not None:
             self.narrate("no pre-vote asked", why)
             if not isinstance(self.role, Leader):

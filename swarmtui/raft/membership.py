@@ -117,21 +117,18 @@ class LeaderMembership:
 
     def why_no_quorum(self, wanted: Configuration) -> Why | None:
         """The arithmetic that forbids these voters, None if those in contact could go on (swarm.md 2.5)."""
-        core = self.core
         for half, when in ((wanted.voters, "after"), (wanted.outgoing, "during")):
-            answering = [member.name for member in half if self.leader.answers(member.id)]
             needed = majority(len(half)) if half else 0
+            answering = [member.name for member in half if self.leader.answers(member.id)]
             if len(answering) < needed:
-                silent = " ".join(member.name for member in half if member.name not in answering)
                 return Why(
                     "quorum",
                     when=when,
-                    voters=len(half),
                     needed=needed,
-                    leader=core.name(core.node_id),
-                    hears=len(answering),
+                    voters=len(half),
+                    names=" ".join(member.name for member in half),
+                    answer=len(answering),
                     answering=" ".join(answering) or "none",
-                    silent=silent,
                 )
         return None
 

@@ -64,7 +64,7 @@ REASONS: Mapping[str, str] = {
     "in-flight": "the change at index {index} is not committed",
     "in-flight/joint": "the joint configuration of index {index} is not left",
     "quorum": (
-        "{when} this change {voters} voters decide, {needed} of them are needed, and {leader} hears {hears} ({answering}; not {silent})"
+        "{when} this change a majority is {needed} of {voters} voters ({names}), and {answer} of them answer: {answering}"
     ),
     "leader-leaves": "{leader} leads and would leave: leadership is being handed to {heir}, ask again there",
     "leader-leaves/nobody": "{leader} leads and would leave, and no voter that stays is in contact to take over",

@@ -38,6 +38,8 @@ def status_line(status: Status) -> str:
     )
     if status.snapshot:
         line += f" snapshot {status.snapshot}"
+    if status.expelled:
+        line += " expelled"
     return line + "".join(f" | {peer} {peer_line(peer_status)}" for peer, peer_status in status.peers.items())
 
 

@@ -22,9 +22,12 @@ synced, time stands still until told. SWARMTUI_REWRITE=1 writes the lines anew; 
     crash n1 / start n1               what was not synced is gone / from its disk
     snapshot n1                       takes one of its applied state
     ask n2>n3 5 4/2 [pre]             a question for a vote in term 5 by one whose log ends at index 4 of term 2
+    join n4                           starts a node that knows the members, and nothing of the log
+    members n1 9 +n4 ?n5 ~n3 -n2 n1@b1     wishes: a voter, a learner; demote, remove, move. Told: MembersChanged of everybody
     draw n1 0.5 0.1                   its next election timers: 1.5 and 1.1 election timeouts
     stall n1 / unstall n1             its state machine applies nothing / again, beginning with what waited
     state [n1 ...] / log [n1 ...] / waiting     lines of state; terms of the log; messages on their way
+    who [n1 ...]                      the members as each knows them
     data [n1 ...]                     what was proposed and is committed there
 """
 
@@ -35,6 +38,7 @@ from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
+from swarmtui.raft.changes import AddLearner, AddVoter, Change, Demote, Move, Remove
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import (
@@ -56,6 +60,7 @@ from swarmtui.raft.inputs import (
     Gap,
     Input,
     LeaderLost,
+    MembersAsked,
     Proposed,
     Reachable,
     ReadAsked,
@@ -73,6 +78,7 @@ from swarmtui.sim.machine import StateMachine
 
 SETTLE_ROUNDS_MAX = 200
 LIVE_STEP_S = 0.01
+NARRATED = ("truncated", "dropped", "transfer given up", "promoted", "promotion waits", "catching up given up")
 
 
 class Script:
@@ -124,6 +130,16 @@ class Script:
         self.settle_disks()
         self.quiet = quiet
 
+    def do_join(self, id: str) -> None:
+        known = self.core(self.up[0]).members.current
+        disk = self.disks[id] = SimulatedDisk(known, Entry(1, 1, EntryKind.NOOP), random.Random(1))
+        disk.entries, disk.hard_state = [], HardState()
+        self.draws[id] = deque()
+        for other in self.cores:
+            self.paths.setdefault(f"{id}>{other}", deque())
+            self.paths.setdefault(f"{other}>{id}", deque())
+        self._start(id)
+
     def do_node(self, id: str, *settings: str) -> None:
         values = dict(setting.split("=") for setting in settings)
         disk = self.disks[id]
@@ -174,7 +190,7 @@ class Script:
         core = self.core(id)
         while effects := core.drain():
             for effect in effects:
-                if not isinstance(effect, Narrate) or effect.what in ("truncated", "dropped", "transfer given up"):
+                if not isinstance(effect, Narrate) or effect.what in NARRATED:
                     self.say(f"{id} {effect_line(effect)}")
                 self.carry_out(id, core, effect)
 
@@ -182,7 +198,7 @@ class Script:
         if isinstance(effect, Send):
             path = f"{id}>{effect.message.target}"
             if path not in self.cuts:
-                self.paths[path].append(effect.message)
+                self.paths.setdefault(path, deque()).append(effect.message)
         elif isinstance(effect, Write | ReadChunk | WriteChunk | InstallSnapshot):
             self.disks[id].waiting.append(effect)
         elif isinstance(effect, Compact):
@@ -260,6 +276,9 @@ class Script:
 
     def do_transfer(self, id: str, ticket: str, target: str = "") -> None:
         self.feed(id, TransferAsked(int(ticket), target))
+
+    def do_members(self, id: str, ticket: str, *wishes: str) -> None:
+        self.feed(id, MembersAsked(int(ticket), self.core(id).term, tuple(map(_change, wishes))))
 
     def do_hint(self, id: str, leader: str) -> None:
         self.feed(id, LeaderLost(leader, self.core(id).term))
@@ -366,6 +385,10 @@ class Script:
         for id in ids or self.up:
             self.say(status_line(self.core(id).status(self.now)))
 
+    def do_who(self, *ids: str) -> None:
+        for id in ids or self.up:
+            self.say(f"{id} {self.core(id).members.index}: {self.core(id).members.current}")
+
     def do_log(self, *ids: str) -> None:
         for id in ids or self.up:
             log = self.core(id).log
@@ -378,6 +401,16 @@ class Script:
             entries = log.between(log.first, log.commit)
             data = [entry.data.decode() for entry in entries if entry.kind is EntryKind.TRANSACTIONS]
             self.say(f"{id} holds {' '.join(data)}")
+
+
+def _change(wish: str) -> Change:
+    """`+n4` `?n4` `~n4` `-n4` `n4@address`."""
+    id, _, address = wish.strip("+?~-").partition("@")
+    member = Member(id, id, address or f"a{id[1:]}")
+    if address:
+        return Move(member)
+    make: dict[str, Change] = {"+": AddVoter(member), "?": AddLearner(member), "~": Demote(id), "-": Remove(id)}
+    return make[wish[0]]
 
 
 def run_script(text: str) -> str:

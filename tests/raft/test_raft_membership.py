@@ -171,8 +171,8 @@ def test_promotion_waits_for_a_quorum_of_the_voters_then(led):
     leader.role.membership.go_on()
     trio.settle()
     assert str([told for told in trio.told("n1", Narrate) if told.what == "promotion waits"][-1]) == (
-        "promotion waits of=n4: after this change 4 voters decide, 3 of them are needed, "
-        "and n1 hears 2 (n1 n2; not n3 n4)"
+        "promotion waits of=n4: after this change a majority is 3 of 4 voters (n1 n2 n3 n4), "
+        "and 2 of them answer: n1 n2"
     )
     trio.run(0.1)
     assert not leader.role.membership.catching_up["n4"].ready
@@ -263,7 +263,7 @@ def test_removing_a_living_voter_beside_a_dead_one_is_refused_with_the_arithmeti
     trio.run(0.7)
     assert refused(trio.ask(Remove("n2"))) == (
         "quorum",
-        "after this change 2 voters decide, 2 of them are needed, and n1 hears 1 (n1; not n3)",
+        "after this change a majority is 2 of 2 voters (n1 n3), and 1 of them answer: n1",
     )
     assert isinstance(trio.ask(Remove("n3")), Accepted), "the dead one may go"
     trio.run(0.1)
@@ -282,7 +282,7 @@ def test_both_halves_of_a_joint_change_must_be_reachable(led):
     other.feed("n1", Unreachable("n5"))
     assert refused(other.ask(Remove("n2"), Demote("n3"))) == (
         "quorum",
-        "after this change 3 voters decide, 2 of them are needed, and n1 hears 1 (n1; not n4 n5)",
+        "after this change a majority is 2 of 3 voters (n1 n4 n5), and 1 of them answer: n1",
     )
 
 
