@@ -230,8 +230,8 @@ def with_log(trio, *terms: int) -> None:
     trio.cores["n1"].drain()
 
 
-def test_snapshot_brings_its_members(trio):
-    """S35: openraft#1808 kept the old ones."""
+def test_S35_snapshot_brings_its_members(trio):
+    """openraft#1808 kept the old ones."""
     install(trio, mark_of(9, 2, voters=5))
     assert len(trio.cores["n1"].members.voters) == 5
 

@@ -420,6 +420,22 @@ def test_S41_leader_that_leaves_with_a_joint_configuration_leads_until_that_is_c
     assert [told.cause for told in five.told(five.leader, RoleChanged)][-2] == "asked by transfer"
 
 
+def test_S41_leader_that_leaves_does_not_count_itself(led):
+    """Voters n2 n3, led by n1: one of them is not enough, whatever the leader's own disk holds."""
+    trio = led(3)
+    trio.down.add("n3")
+    leader = trio.cores["n1"]
+    without = Configuration((member(2), member(3)), removed=("n1",))
+    leader.append([Entry(3, leader.term, EntryKind.CONFIGURATION, encode_configuration(without))])
+    trio.settle()
+    trio.run(0.2)
+    assert leader.role.progress["n2"].match == leader.log.durable == 3
+    assert leader.log.commit == 2
+    trio.down.clear()
+    trio.run(0.2)
+    assert leader.log.commit == 3
+
+
 # ---- joint configurations ----
 
 
@@ -438,6 +454,25 @@ def test_S39_joint_configuration_commits_in_both_halves(led, down):
     five.down.clear()
     five.run(0.3)
     assert five.voters("n2") == "n1 n2 n3"
+
+
+@pytest.mark.parametrize("down", [{"n2", "n3"}, {"n3", "n4", "n5"}], ids=["new half lost", "old half lost"])
+def test_S39_joint_configuration_elects_in_both_halves(led, down):
+    """Voters n1 n2 n3, outgoing all five; everybody knows it, nobody leads."""
+    five = led(5)
+    five.cores["n1"].role.membership.go_on = lambda: None
+    five.ask(Remove("n4"), Remove("n5"))
+    five.run(0.2)
+    assert {five.voters(id) for id in five.cores} == {"n1 n2 n3 / n1 n2 n3 n4 n5"}
+    five.cut = {(a, b) for a in five.cores for b in five.cores}
+    five.run(3, until=lambda: not five.leader)
+    five.cut = set()
+    five.down.update(down)
+    five.run(5)
+    assert not five.leader
+    five.down.clear()
+    five.run(3)
+    assert five.voters(five.leader) == "n1 n2 n3"
 
 
 @pytest.mark.parametrize("stage", ["only the leader has it", "a follower has it", "committed"])
