@@ -148,8 +148,8 @@ MUTATIONS = (
         name="S43-change-that-loses-the-quorum",
         rule="a change that would leave the voters in contact without a quorum is refused",
         file="swarmtui/raft/membership.py",
-        old="if reason := self.why_no_quorum(wanted):",
-        new="if reason := '':",
+        old="if why := self.why_no_quorum(wanted):",
+        new="if why := None:",
         tests=(script("S43_two_voters"),),
     ),
     Mutation(

@@ -64,24 +64,24 @@ from swarmtui.raft.inputs import (
     Proposed,
     Reachable,
     ReadAsked,
-    Received,
     SnapshotInstalled,
     Tick,
     TransferAsked,
     Unreachable,
 )
-from swarmtui.raft.messages import AnyMessage, SnapshotMark, VoteRequest
+from swarmtui.raft.messages import AnyMessage, SnapshotMark
 from swarmtui.raft.options import RaftOptions
-from swarmtui.raft.text import effect_line, message_line, status_line
+from swarmtui.raft.text import effect_line, status_line
 from swarmtui.sim.disk import DropLog, Ruin, SaveSnapshot, SimulatedDisk, checksum
 from swarmtui.sim.machine import StateMachine
+from tests.raft.script_messages import Messages
 
 SETTLE_ROUNDS_MAX = 200
 LIVE_STEP_S = 0.01
 NARRATED = ("truncated", "dropped", "transfer given up", "promoted", "promotion waits", "catching up given up")
 
 
-class Script:
+class Script(Messages):
     def __init__(self) -> None:
         self.now = 0.0
         self.lines: list[str] = []
@@ -234,12 +234,6 @@ class Script:
                 self.feed(id, Tick())
             self.do_settle()
 
-    def do_cut(self, *paths: str) -> None:
-        self.cuts.update(paths)
-
-    def do_uncut(self, *paths: str) -> None:
-        self.cuts.difference_update(paths)
-
     def do_gap(self, id: str) -> None:
         self.feed(id, Gap())
 
@@ -288,57 +282,6 @@ class Script:
 
     def do_reachable(self, id: str, peer: str) -> None:
         self.feed(id, Reachable(peer))
-
-    # ---- messages ----
-
-    def do_deliver(self, path: str = "", count: str = "1000") -> None:
-        for one in [path] if path else list(self.paths):
-            for _ in range(min(int(count), len(self.paths[one]))):
-                self._deliver(self.paths[one].popleft())
-
-    def _deliver(self, message: AnyMessage) -> None:
-        if self.cores.get(message.target) is not None:
-            self.feed(message.target, Received(message))
-
-    def do_drop(self, path: str, count: str = "1000") -> None:
-        for _ in range(min(int(count), len(self.paths[path]))):
-            self.say(f"lost {message_line(self.paths[path].popleft())}")
-
-    def do_twice(self, path: str) -> None:
-        self.paths[path].appendleft(self.paths[path][0])
-
-    def do_hold(self, path: str) -> None:
-        self.aside.append(self.paths[path].popleft())
-        self.say(f"held {message_line(self.aside[-1])}")
-
-    def do_late(self) -> None:
-        while self.aside:
-            message = self.aside.popleft()
-            self.paths[f"{message.source}>{message.target}"].append(message)
-
-    def do_ask(self, path: str, term: str, log: str, *kind: str) -> None:
-        source, target = path.split(">")
-        index, last_term = (int(number) for number in log.split("/"))
-        self.paths[path].append(
-            VoteRequest(
-                cluster="c",
-                source=source,
-                target=target,
-                term=int(term),
-                last_index=index,
-                last_term=last_term,
-                pre=kind == ("pre",),
-            )
-        )
-
-    def do_damage(self, path: str) -> None:
-        message = self.paths[path][0]
-        message.data = b"?" + message.data[1:]  # type: ignore[union-attr]
-
-    def do_waiting(self) -> None:
-        for messages in self.paths.values():
-            for message in messages:
-                self.say(message_line(message))
 
     # ---- disks ----
 
