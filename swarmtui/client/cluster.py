@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -28,10 +27,11 @@ from swarmtui.client.host import HostClient
 from swarmtui.client.kv import Keys
 from swarmtui.client.links import Link
 from swarmtui.client.nodes import Nodes
+from swarmtui.client.roster import Roster
 from swarmtui.client.services import Services
 from swarmtui.client.status import STATUS_TIMEOUT_S, ClusterStatus, gather_status
 from swarmtui.client.tasks import Tasks
-from swarmtui.client.writes import Writes
+from swarmtui.client.writes import NOT_A_MANAGER, Writes
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
@@ -91,12 +91,8 @@ class Cluster:
 
     def __init__(self, directory: Path, manifest: Manifest, credentials: Credentials, nursery: trio.Nursery) -> None:
         self.directory = directory
-        self.manifest = manifest
         self.nursery = nursery
-        self._links = {
-            node.name: Link(node.name, node.id, partial(str, node.address), credentials, nursery)
-            for node in manifest.nodes
-        }
+        self._roster = Roster(directory, manifest, credentials, nursery)
         self._delivery = Delivery(self, Writes(self))
         self.leader = ""  # the name of whoever led when we last heard
         self.index_seen = 0  # the highest log index that anybody told of
@@ -106,6 +102,11 @@ class Cluster:
         self.services = Services(self)
         self.nodes = Nodes(self)
         self.tasks = Tasks(self)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the cluster was created as, and the nodes of this machine as they are now."""
+        return self._roster.manifest
 
     # ------------------------------------------------------------------------------------------------- single nodes
 
@@ -131,13 +132,13 @@ class Cluster:
         entry = self.manifest.node(node)
         if entry is None:
             raise Refused("absent", f"there is no node {node}; see swarmtui node ls")
-        return self._links[entry.name]
+        return self._roster.link(entry.id)
 
     def managers(self) -> list[NodeEntry]:
         """The managers, whoever led last first, those with a connection next."""
         return sorted(
             self.manifest.managers,
-            key=lambda node: (node.name != self.leader, not self._links[node.name].connected, node.name),
+            key=lambda node: (node.name != self.leader, not self._roster.link(node.id).connected, node.name),
         )
 
     # ------------------------------------------------------------------------------------------------------- writes
@@ -203,6 +204,10 @@ class Cluster:
             answer = await self.ask(name, call)
         except (NotReached, Unknown):
             return None
+        except Refused as error:
+            if error.rule == NOT_A_MANAGER:
+                return None  # it was demoted a moment ago
+            raise
         return answer if isinstance(answer, Records) else None
 
     async def _everybody(self, ask: Callable[[str], Awaitable[T | None]]) -> list[T]:
@@ -284,6 +289,9 @@ class Cluster:
                         yield change
                 except NotReached:
                     continue
+                except Refused as error:
+                    if error.rule != NOT_A_MANAGER:
+                        raise
             if running_host(self.directory) is None:
                 raise self.nobody(0)
             await trio.sleep(REJOIN_PAUSE_S)

@@ -24,6 +24,7 @@ HOST = ""  # the host among the sources
 RETRY_S = 0.25
 HELD_QUIET_S = 0.3  # a source that said nothing for so long has told all that it held
 BUFFER_EVENTS = 1_000
+SOURCES_LOOK_S = 0.5  # how often nodes that came or went are looked for
 
 
 async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> AsyncIterator[Event]:
@@ -36,19 +37,41 @@ async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> 
         yield event
     if not follow:
         return
-    last: dict[str, Event | None] = dict.fromkeys(_sources(cluster))
+    last: dict[str, Event | None] = {}
     for event in held:  # in order of its source
         last[_source_of(cluster, event)] = event
     send, receive = trio.open_memory_channel[Event](BUFFER_EVENTS)
-    scopes = [trio.CancelScope() for _ in last]
-    for (source, seen), scope in zip(last.items(), scopes, strict=True):
-        cluster.nursery.start_soon(_follow, cluster, source, seen, since or began, send, scope)
+    scope = trio.CancelScope()
+    cluster.nursery.start_soon(_follow_all, cluster, last, since or began, send, scope)
     try:
         async for event in receive:
             yield event
     finally:
-        for scope in scopes:
-            scope.cancel()
+        scope.cancel()
+
+
+async def _follow_all(
+    cluster: Cluster,
+    last: dict[str, Event | None],
+    since: float,
+    send: trio.MemorySendChannel[Event],
+    scope: trio.CancelScope,
+) -> None:
+    """Until `scope` is cancelled: every source there is, also those that come later."""
+    followed: dict[str, trio.CancelScope] = {}
+    with scope:
+        async with trio.open_nursery() as nursery:
+            while True:
+                sources = _sources(cluster)
+                for source in [source for source in followed if source not in sources]:
+                    followed.pop(source).cancel()
+                for source in sources:
+                    if source not in followed:
+                        followed[source] = trio.CancelScope()
+                        nursery.start_soon(
+                            _follow, cluster, source, last.pop(source, None), since, send, followed[source]
+                        )
+                await trio.sleep(SOURCES_LOOK_S)
 
 
 def _sources(cluster: Cluster) -> list[str]:

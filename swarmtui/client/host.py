@@ -10,14 +10,18 @@ import trio
 from swarmtui.client.errors import NoHost, NotReached, Refused, Unknown
 from swarmtui.client.links import Link
 from swarmtui.host.info import running_host
+from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import (
     Answer,
     Call,
     CutLinks,
     Done,
+    ForgetNode,
     GetHost,
     Heal,
     HostReport,
+    MakeNode,
+    MoveNode,
     Observe,
     PowerNode,
     SetLink,
@@ -70,6 +74,18 @@ class HostClient:
         for_s: float | None = None,
     ) -> str:
         return await self._order(SetLink(source, target, one_way, cut, delay_ms, jitter_ms, loss, for_s))
+
+    async def make(self, entry: NodeEntry) -> str:
+        """A new node of this machine, whose record exists; returns where it listens."""
+        return await self._order(MakeNode(entry))
+
+    async def forget(self, node: str) -> str:
+        """A node whose record is gone: its process ends and its directory is deleted."""
+        return await self._order(ForgetNode(node))
+
+    async def move(self, node: str, address: str) -> str:
+        """Where a node that does not run listens from its next start on; returns that."""
+        return await self._order(MoveNode(node, address))
 
     async def heal(self, nodes: Sequence[str] = ()) -> str:
         return await self._order(Heal(tuple(nodes)))

@@ -87,6 +87,7 @@ class ClusterStatus:
 
 async def gather_status(cluster: Cluster) -> ClusterStatus:
     """Raises NoHost if neither the host nor any node answers."""
+    nodes = cluster.manifest.nodes
     reports: dict[str, NodeReport] = {}
     gone: set[str] = set()
     host: list[HostReport] = []
@@ -110,7 +111,7 @@ async def gather_status(cluster: Cluster) -> ClusterStatus:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask_host)
-        for node in cluster.manifest.nodes:
+        for node in nodes:
             nursery.start_soon(ask_node, node.name)
     if not reports and not host:
         raise cluster.nobody(len(cluster.manifest.managers))

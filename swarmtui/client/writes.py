@@ -19,6 +19,7 @@ from swarmtui.wire.rpc import Broken, CallRefused, NotSent
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
+NOT_A_MANAGER = "not-a-manager"  # the rule by which a worker refuses what only managers answer
 DIAL_TIMEOUT_S = 1.0
 LOOKS_MAX = 3  # times that a leader is looked for while managers refuse for want of one
 ANSWER_GRACE_S = 2.0  # beyond what the node itself was given
@@ -83,6 +84,8 @@ class Writes:
         except CallRefused as error:
             if error.rule == "internal":  # it failed on the way: how far it had come is not known
                 return _lost(manager, str(error), call, FAULT_RULE)
+            if error.rule == NOT_A_MANAGER:
+                return None  # it was demoted a moment ago
             raise Refused(error.rule, error.reason) from None
         except Broken as error:
             self._cluster.leader = ""  # it may be paused or cut off: the next write looks first

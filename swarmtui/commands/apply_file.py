@@ -22,10 +22,11 @@ from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Create, Transaction, Update
 from swarmtui.objects.records import Node, Service
 from swarmtui.objects.specs import ServiceSpec
+from swarmtui.objects.states import Availability, NodeRole
 
 FILE_LABEL = "swarmtui.file"  # the digest of the service as the file had it
 DIGEST_LENGTH = 12
-ANEW = "nodes and settings are fixed when a cluster is created; to make it anew: swarmtui down --volumes && swarmtui up"
+ANEW = "settings are fixed when a cluster is created; to make it anew: swarmtui down --volumes && swarmtui up"
 
 
 @attrs.frozen
@@ -123,18 +124,31 @@ def differing_settings(file: ClusterFile, manifest: Manifest, nodes: Sequence[No
 def _differing_nodes(wishes: Sequence[NodeWish], entries: Sequence[NodeEntry], stored: Mapping[str, Node]) -> list[str]:
     lines = []
     by_name = {entry.name: entry for entry in entries}
-    more = [wish.name for wish in wishes if wish.name not in by_name]
-    fewer = [name for name in by_name if name not in {wish.name for wish in wishes}]
-    if more:
-        lines.append(f"the file has nodes that the cluster has not: {', '.join(more)}; {ANEW}")
-    if fewer:
-        lines.append(f"the cluster has nodes that the file has not: {', '.join(fewer)}; {ANEW}")
+    lines += [
+        f"the file has a node {wish.name} that the cluster has not: {_join_words(wish)}"
+        for wish in wishes
+        if wish.name not in by_name
+    ]
+    wished = {wish.name for wish in wishes}
+    lines += [
+        f"the cluster has a node {name} that the file has not: swarmtui swarm leave {_force_word(known)}{name}"
+        for name, known in by_name.items()
+        if name not in wished
+    ]
     for wish in wishes:
         entry = by_name.get(wish.name)
         if entry is None:
             continue
-        if wish.role is not entry.role or wish.address not in (None, entry.address):
-            lines.append(f"{wish.name} has another role or address in the file; {ANEW}")
+        role = stored[entry.id].spec.role if entry.id in stored else entry.role
+        if wish.role is not role:
+            verb = "promote" if wish.role is NodeRole.MANAGER else "demote"
+            lines.append(f"{wish.name} is to be a {wish.role} in the file: swarmtui node {verb} {wish.name}")
+        if wish.address not in (None, entry.address):
+            move = f"swarmtui node update --address {wish.address} {wish.name}"
+            lines.append(
+                f"{wish.name} has another address in the file: swarmtui stop {wish.name} && {move} && "
+                f"swarmtui start {wish.name}"
+            )
         spec = stored[entry.id].spec if entry.id in stored else None
         availability = {entry.availability, spec.availability if spec else entry.availability}
         if wish.availability not in availability:
@@ -148,3 +162,15 @@ def _differing_nodes(wishes: Sequence[NodeWish], entries: Sequence[NodeEntry], s
             options = " ".join(f"--label-add {key}={value}" for key, value in added.items())
             lines.append(f"{wish.name} has other labels in the file: swarmtui node update {options} {wish.name}")
     return lines
+
+
+def _force_word(entry: NodeEntry) -> str:
+    return "--force " if entry.role is NodeRole.MANAGER else ""
+
+
+def _join_words(wish: NodeWish) -> str:
+    words = ["swarmtui swarm join", f"--role {wish.role}", f"--name {wish.name}"]
+    words += [f"--availability {wish.availability}"] if wish.availability is not Availability.ACTIVE else []
+    words += [f"--address {wish.address}"] if wish.address is not None else []
+    words += [f"--label {key}={value}" for key, value in wish.labels.items()]
+    return " ".join(words)

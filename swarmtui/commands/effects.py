@@ -59,6 +59,22 @@ def losing_nodes(view: View, names: Collection[str]) -> Effect:
     )
 
 
+def leaving(view: View, names: Collection[str]) -> Effect:
+    """What it would do if these nodes were managers no more."""
+    voters = {node.name for node in view.status.nodes if node.role == "manager"}
+    lost = sorted(voters & set(names))
+    if not lost:
+        return Effect()
+    up = _voters_up(view) - set(lost)
+    after, needed = len(voters) - len(lost), needed_of(len(voters) - len(lost))
+    if len(up) < needed:
+        text = f"{after} managers would be left, {needed} of them needed, {len(up)} answer: it is refused"
+        return Effect(text, loses_quorum=True)
+    spare = _spare_sentence(len(up) - needed)
+    leads = f"{view.status.leader} is the leader and hands over; " if view.status.leader in lost else ""
+    return Effect(f"{leads}managers {len(voters)} -> {after}; {needed} needed: {spare}")
+
+
 def splitting(view: View, groups: Sequence[Collection[str]]) -> Effect:
     """What it would do if nothing passed between these groups of nodes; nodes not named belong to the last group, and
     to one group the rest is the other."""

@@ -12,7 +12,8 @@ from swarmtui.commands.effects import Effect, View, draining
 from swarmtui.commands.errors import CommandFailed, SomeFailed
 from swarmtui.commands.filters import NODE_FILTERS, filtered, task_filters
 from swarmtui.commands.listings import STALE, manager_status, node_listing, shown_name, task_listing
-from swarmtui.commands.output import Failure, Inspection, Line
+from swarmtui.commands.members import parse_address
+from swarmtui.commands.output import Failure, Inspection, Line, Note
 from swarmtui.commands.pretty import pretty_node
 from swarmtui.commands.service_options import choice, parse_label
 from swarmtui.commands.services import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, QUIET
@@ -23,7 +24,7 @@ from swarmtui.objects.engine import to_engine
 from swarmtui.objects.operations import Transaction, Update
 from swarmtui.objects.records import Node
 from swarmtui.objects.specs import NodeSpec
-from swarmtui.objects.states import Availability
+from swarmtui.objects.states import Availability, NodeRole
 
 NODE = positional("node", completes=Completes.NODE)
 NODES = positional("nodes", repeated=True, completes=Completes.NODE, metavar="NODE")
@@ -84,6 +85,13 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
 async def run_update(context: Context, arguments: Arguments) -> None:
     tables = await fetch(context, "node")
     node = find_node(arguments.text("node"), tables.nodes)
+    if arguments.get("address") is not None:
+        address = await context.cluster.nodes.move(node.id, arguments.text("address"))
+        context.out.show(Note(f"{node.name} listens on {address} once it is started: swarmtui start {node.name}"))
+    if (role := arguments.get("role")) is not None:
+        change = context.cluster.nodes.promote if role is NodeRole.MANAGER else context.cluster.nodes.demote
+        await change(node.id)
+        node = await context.cluster.nodes.inspect(node.id)
     await change_node(context, node, _updated_spec(node.spec, arguments))
     context.out.show(Line(arguments.text("node")))
 
@@ -157,11 +165,18 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         name=("node", "update"),
-        summary="Change a node's availability or labels",
+        summary="Change a node's availability, labels, role or address",
         parameters=(
             option("--availability", "active, pause or drain", metavar="WORD", reader=choice(Availability)),
             option("--label-add", "Add or change a label", metavar="KEY=VALUE", repeated=True, reader=parse_label),
             option("--label-rm", "Remove a label", metavar="KEY", repeated=True),
+            option("--role", "manager or worker, as promote and demote", metavar="WORD", reader=choice(NodeRole)),
+            option(
+                "--address",
+                "Where a stopped node listens from its next start on; auto: a free port",
+                metavar="HOST:PORT",
+                reader=parse_address,
+            ),
             NODE,
         ),
         run=run_update,
@@ -186,4 +201,3 @@ COMMANDS: tuple[Command, ...] = (
         undo="drain NODE",
     ),
 )
-"""`promote`, `demote`, `rm` and `update --role` come with changes of membership."""

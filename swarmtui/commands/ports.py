@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Result, Transaction
-from swarmtui.objects.records import KeyValue
+from swarmtui.objects.records import KeyValue, Node
+from swarmtui.objects.states import Availability, NodeRole
 from swarmtui.wire.calls import Call, Consistency, HostReport, Records
 
 
@@ -141,6 +142,24 @@ class HostPort(Protocol):
     async def shut_down(self) -> str: ...
 
 
+class NodesPort(Protocol):
+    async def inspect(self, node: str) -> Node: ...
+    async def promote(self, node: str, *, timeout_s: float = ...) -> bool: ...
+    async def demote(self, node: str, *, timeout_s: float = ...) -> bool: ...
+    async def remove(self, node: str, *, force: bool = False) -> None: ...
+    async def move(self, node: str, address: str = "") -> str: ...
+    async def join(
+        self,
+        *,
+        name: str = "",
+        role: NodeRole = ...,
+        availability: Availability = ...,
+        labels: Mapping[str, str] = ...,
+        address: str = "",
+        timeout_s: float = ...,
+    ) -> Node: ...
+
+
 class ClusterPort(Protocol):
     @property
     def directory(self) -> Path: ...
@@ -150,6 +169,8 @@ class ClusterPort(Protocol):
     def kv(self) -> KeysPort: ...
     @property
     def host(self) -> HostPort: ...
+    @property
+    def nodes(self) -> NodesPort: ...
     async def status(self) -> StatusView: ...
     async def records(
         self, *tables: str, consistency: Consistency = ..., service_id: str = "", node_id: str = ""

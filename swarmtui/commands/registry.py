@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from swarmtui.commands import cluster, events, faults, kv, lock, nodes, raft, recovery, services, status, tasks
+from swarmtui.commands import (
+    cluster,
+    events,
+    faults,
+    kv,
+    lock,
+    members,
+    nodes,
+    raft,
+    recovery,
+    services,
+    status,
+    tasks,
+)
 from swarmtui.commands.command import Command
 
 _up, _down, _ls, _console = cluster.COMMANDS
@@ -22,6 +35,7 @@ _IN_ORDER: tuple[Command, ...] = (
     _drain,
     _activate,
     *(command for command in nodes.COMMANDS if len(command.name) > 1),
+    *members.COMMANDS,
     *recovery.COMMANDS,
     *services.COMMANDS,
     *kv.COMMANDS,

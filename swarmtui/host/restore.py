@@ -17,9 +17,9 @@ import attrs
 
 from swarmtui.host.create import CreationFailed, genesis
 from swarmtui.host.layout import NodeLayout
-from swarmtui.manager.genesis import cluster_record, node_record
+from swarmtui.manager.genesis import cluster_record
 from swarmtui.objects.cluster_file import ClusterFile, NodeWish
-from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.manifest import Manifest, NodeEntry, node_record
 from swarmtui.objects.records import Cluster, Node, Record, Task
 from swarmtui.storage.backup import BackupRefused, Head, check_backup, read_state
 from swarmtui.storage.errors import StorageError

@@ -5,10 +5,9 @@ Once the Cluster record exists the manifest has had its say: a node removed late
 
 from __future__ import annotations
 
-from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.manifest import Manifest, node_record
 from swarmtui.objects.operations import OPERATIONS_MAX, Create, Operation, Transaction
-from swarmtui.objects.records import Cluster, Node, NodeDescription, NodeStatus
-from swarmtui.objects.specs import NodeSpec
+from swarmtui.objects.records import Cluster, Node
 from swarmtui.store import Store
 
 
@@ -37,14 +36,4 @@ def cluster_record(manifest: Manifest) -> Cluster:
         restart_delay_s=manifest.restart_delay_s,
         restart_delay_after_death_s=manifest.restart_delay_after_death_s,
         death_is_down=manifest.raft.hurry,
-    )
-
-
-def node_record(entry: NodeEntry) -> Node:
-    return Node(
-        id=entry.id,
-        spec=NodeSpec(name=entry.name, labels=entry.labels, role=entry.role, availability=entry.availability),
-        description=NodeDescription(hostname=entry.name),
-        status=NodeStatus(address=entry.address),
-        role=entry.role,
     )

@@ -48,6 +48,7 @@ def _configuration_by_nodes(configuration: Configuration) -> Configuration:
         voters=voters,
         outgoing=outgoing,
         learners=tuple(member for member in named(configuration.learners) if member.id not in vote),
+        removed=(),  # members for ever, but their nodes may be back
         promotions=(),
     )
 

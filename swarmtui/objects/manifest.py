@@ -12,6 +12,8 @@ from collections.abc import Mapping
 import attrs
 
 from swarmtui.objects.membership import member_id
+from swarmtui.objects.records import Node, NodeDescription, NodeStatus
+from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import Availability, NodeRole
 
 MANIFEST_FORMAT = 1
@@ -53,6 +55,17 @@ def raft_directory(promotions: int) -> str:
     """Where a manager's log and snapshots lie in its directory: apart for each membership, so that none is mistaken for
     another."""
     return f"raft-{promotions}" if promotions else "raft"
+
+
+def node_record(entry: NodeEntry) -> Node:
+    """The record of a node that is born, which the managers keep from then on."""
+    return Node(
+        id=entry.id,
+        spec=NodeSpec(name=entry.name, labels=entry.labels, role=entry.role, availability=entry.availability),
+        description=NodeDescription(hostname=entry.name),
+        status=NodeStatus(address=entry.address),
+        role=entry.role,
+    )
 
 
 @attrs.frozen(kw_only=True)

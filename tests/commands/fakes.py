@@ -10,13 +10,15 @@ from typing import Any
 
 import attrs
 
+from swarmtui.client.errors import Refused
+from swarmtui.client.nodes import Nodes
 from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.machine import FoundCluster
 from swarmtui.objects.cluster_file import ClusterFile
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
-from swarmtui.objects.operations import Create, Operation, Put, Remove, Result, Transaction, Verdict
+from swarmtui.objects.operations import Create, Operation, Put, Remove, Result, Transaction, Update, Verdict
 from swarmtui.objects.records import (
     TABLES,
     Cluster,
@@ -40,6 +42,7 @@ from swarmtui.wire.calls import (
     LogLine,
     LogLines,
     LogRange,
+    MayLeave,
     NodePower,
     NodeReport,
     OutputLine,
@@ -183,6 +186,33 @@ class FakeHost:
     async def undo(self) -> str:
         return self._note("undo")
 
+    async def make(self, node: NodeEntry) -> str:
+        if node.name in self.refuses:
+            raise Refused("host", self.refuses[node.name])
+        made = attrs.evolve(node, address=node.address or "127.0.0.1:7199")
+        self._cluster.manifest = self._cluster.manifest.with_node(made)
+        self._note(f"make {node.name} {node.role}")
+        self._cluster.play(self._cluster)
+        return made.address
+
+    async def forget(self, node: str) -> str:
+        entry = self._cluster.manifest.node(node)
+        assert entry is not None
+        self._cluster.manifest = self._cluster.manifest.without_node(entry.id)
+        self._cluster.off.discard(entry.name)
+        self.powers.pop(entry.name, None)
+        return self._note(f"forget {entry.name}")
+
+    async def move(self, node: str, address: str) -> str:
+        entry = self._cluster.manifest.node(node)
+        assert entry is not None
+        if entry.name in self.refuses:
+            raise Refused("host", self.refuses[entry.name])
+        moved = attrs.evolve(entry, address=address or "127.0.0.1:7198")
+        self._cluster.manifest = self._cluster.manifest.with_node(moved)
+        self._note(f"move {entry.name} {moved.address}")
+        return moved.address
+
     async def shut_down(self) -> str:
         self._cluster.running = False
         return self._note("shut down")
@@ -205,11 +235,14 @@ class FakeCluster:
         self.store = Store()
         self.kv = FakeKeys(self)
         self.host = FakeHost(self)
+        self.nodes = Nodes(self)  # type: ignore[arg-type]
         self.running = True
         self.stale = False
         self.fails: Exception | None = None
         self.leader: str | None = "n1"
         self.states: dict[str, str] = {}
+        self.off: set[str] = set()
+        self.may_not_leave = ""
         self.outputs: dict[str, tuple[OutputLine, ...]] = {}
         self.asked: list[tuple[str, Any]] = []
         self.answers: dict[type, Any] = {}
@@ -281,6 +314,27 @@ class FakeCluster:
             status = NodeStatus(NodeState.READY, address=node.address)
             self.write(Create(Node(id=node.id, spec=spec, description=description, status=status, role=node.role)))
 
+    def keep_roles(self) -> None:
+        """What the role manager and the host would do: every role becomes what is wanted, every node here ready."""
+        for node in self.store.all(Node):
+            entry = self.manifest.node(node.id)
+            if entry is None:
+                continue
+            status = node.status if node.name in self.off else attrs.evolve(node.status, state=NodeState.READY)
+            kept = attrs.evolve(node, role=node.spec.role, status=status)
+            if kept != node:
+                self.write(Update(kept, version=node.version))
+            self.manifest = self.manifest.with_node(attrs.evolve(entry, role=node.spec.role))
+
+    def turn_off(self, name: str) -> None:
+        """The node is down, and everybody knows."""
+        self.off.add(name)
+        self.states[name] = "down"
+        self.host.powers[name] = (Power.KILLED, "")
+        node = next(node for node in self.store.all(Node) if node.name == name)
+        down = attrs.evolve(node, status=NodeStatus(NodeState.DOWN, address=node.status.address))
+        self.write(Update(down, version=node.version))
+
     def check(self, asks_quorum: bool = True) -> None:
         if self.fails is not None and asks_quorum:
             raise self.fails
@@ -291,8 +345,7 @@ class FakeCluster:
         rows = []
         for node in self.manifest.nodes:
             default = "worker" if node.role is NodeRole.WORKER else "leader" if node.name == self.leader else "follower"
-            stored = self.store.get(Node, node.id)
-            assert stored is not None
+            stored = self.store.get(Node, node.id) or Node(id=node.id, spec=NodeSpec())
             rows.append(
                 NodeRow(
                     node.name,
@@ -375,6 +428,8 @@ class FakeCluster:
                 return self._report(node)
             case ListRecords():
                 return await self.records(*call.tables, consistency=call.consistency)
+            case MayLeave():
+                return Done(refused=self.may_not_leave)
             case SignalTask() | TransferLeadership() | TakeSnapshot():
                 return Done()
         raise AssertionError(f"nobody answers {call}")

@@ -124,3 +124,16 @@ async def test_quorum_is_lost_exactly_when_too_few_are_left(managers, down, kill
     newly = [name for name in victims if int(name[1:]) not in down]
     assert effect.loses_quorum == (bool(newly) and len(left) < needed_of(managers))
     assert splitting(view, [sorted(names)[:1]]).text == splitting(view, [sorted(names)[:1], sorted(names)[1:]]).text
+
+
+async def test_a_demotion_says_how_many_may_fail_afterwards(five):
+    view = await view_of(five)
+    effect = effect_of("node demote n2", view)
+    assert effect.text == "managers 5 -> 4; 3 needed: 1 more may fail"
+    assert not effect.needs_confirmation
+    assert "n1 is the leader and hands over" in effect_of("node demote n1", view).text
+    assert effect_of("node rm n6", view).text == ""
+    five.states = {"n3": "down", "n4": "down"}
+    refused = effect_of("node demote n2", await view_of(five))
+    assert refused.loses_quorum
+    assert refused.text == "4 managers would be left, 3 of them needed, 2 answer: it is refused"

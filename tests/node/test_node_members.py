@@ -61,6 +61,13 @@ def test_a_node_that_leaves_as_one_member_while_it_enters_as_another_is_one_node
     assert [member.id for member in told.configuration.members] == ["a", "b", "c"]
 
 
+def test_a_node_that_was_removed_and_is_back_is_told_of_like_any_other():
+    """The configuration by nodes named a member that was removed, which no configuration may: every manager died of it."""
+    back = Configuration((A, B, C2), removed=("c", "c.1"))
+    told = by_nodes(attrs.evolve(STATUS, configuration=back))
+    assert [member.id for member in told.configuration.voters] == ["a", "b", "c"]
+
+
 def test_wishes_are_changes_of_raft():
     seat = Seat("c.2", "n3", "h:3")
     assert change_of(TakeSeat(seat)) == AddVoter(C2)
