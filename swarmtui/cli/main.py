@@ -131,9 +131,9 @@ def _interrupted_line(command: Command) -> str:
 
 
 def _open_console(console: OpenConsole) -> int:
-    from swarmtui.console.app import run_console  # the one door to textual, opened only here
+    from swarmtui.console.start import open_console  # the one door to textual, opened only here
 
-    return run_console(console.directory, console.watch)
+    return open_console(console.directory, console.watch)
 
 
 def _report_unexpected(error: Exception, terminal: Terminal, environment: Mapping[str, str]) -> int:

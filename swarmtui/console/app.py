@@ -36,6 +36,7 @@ from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine, Words
+from swarmtui.console.start import first_frame_shown
 from swarmtui.console.targets import target_named
 from swarmtui.console.theming import VARIABLE_DEFAULTS
 from swarmtui.console.view import View
@@ -43,6 +44,7 @@ from swarmtui.console.wardrobe import Wardrobe
 from swarmtui.objects.manifest import Manifest
 
 PAINT_INTERVAL_S = 0.1
+FIRST_FRAME_S = 0.5  # after mounting; by then the first frame is on the screen
 MODAL_TICKS = 10  # under an open dialog only every so many ticks are painted
 LISTEN_TICKS = 5  # as often it is looked whether a service that is listened to has other tasks now
 ECHO_SECONDS = 8.0
@@ -105,6 +107,7 @@ class ConsoleApp(App[int]):
         self._restore_terminal_on_signals()
         self.backend.start(self.observe)
         self.call_after_refresh(self.paint)
+        self.set_timer(FIRST_FRAME_S, first_frame_shown)
         if self._paint_interval_s is not None:
             self.set_interval(self._paint_interval_s, self.paint)
 

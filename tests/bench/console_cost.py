@@ -9,6 +9,7 @@ process, so its own cost of making events is counted too.
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import pty
@@ -32,6 +33,8 @@ KEYS_PRESSED = 10
 def child(rate: float, seconds: float, report: Path) -> None:
     """The application, feeding itself."""
     import asyncio
+
+    gc.disable()  # as `open_console` does
 
     from swarmtui.console.app import ConsoleApp
     from swarmtui.console.rehearsal import Rehearsal
