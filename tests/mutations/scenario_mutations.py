@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 SCENARIOS = "tests/raft/test_raft_scenarios.py::"
 STORE = "tests/store/test_store_scenarios.py::"
+STORAGE = "tests/storage/test_storage_scenarios.py::"
 
 
 def script(name: str) -> str:
@@ -158,5 +159,37 @@ MUTATIONS = (
         old="if not self.floor < since <= index:",
         new="if since > index:",
         tests=(f"{STORE}test_S52_request_of_a_forgotten_session_is_refused_everywhere",),
+    ),
+    Mutation(
+        name="S53-writes-after-a-failed-sync",
+        rule="a failed write or sync is final, though the next one would succeed",
+        file="swarmtui/storage/log.py",
+        old="            self.failure = DiskFailure(what, self._segments[-1].path, error)\n            raise self.failure from error",
+        new="            raise DiskFailure(what, self._segments[-1].path, error) from error",
+        tests=(f"{STORAGE}test_S53_disk_that_failed_once_is_never_written_again",),
+    ),
+    Mutation(
+        name="S54-damage-taken-for-a-torn-tail",
+        rule="a frame that was written whole and does not agree with its checksum is damage, never a torn end",
+        file="swarmtui/storage/frames.py",
+        old='    return Bad(offset, "a frame was written whole and does not agree with its checksum")',
+        new='    return End(offset, "a frame that does not agree with its checksum")',
+        tests=(f"{STORAGE}test_S54_torn_last_frame_is_cut_off_and_damage_before_a_whole_one_is_refused",),
+    ),
+    Mutation(
+        name="S54-whole-frames-behind-a-torn-one-dropped",
+        rule="a bad frame before a whole one is damage",
+        file="swarmtui/storage/frames.py",
+        old="            if found > number and chain ==",
+        new="            if found < 0 and chain ==",
+        tests=(f"{STORAGE}test_S54_torn_last_frame_is_cut_off_and_damage_before_a_whole_one_is_refused",),
+    ),
+    Mutation(
+        name="S57-older-directory-believed",
+        rule="a voter that forgot what it promised does not start",
+        file="swarmtui/storage/seen.py",
+        old="    if inner.starts < outer.starts:",
+        new="    if False:",
+        tests=(f"{STORAGE}test_S57_copy_from_before_the_last_start_is_refused",),
     ),
 )
