@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import attrs
-import pytest
-
 from swarmtui.raft.changes import AddLearner
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
-from swarmtui.raft.effects import Accepted, Narrate, Role
+from swarmtui.raft.effects import Accepted, Role
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Proposed, Received, Tick
 from swarmtui.raft.members import Members
-from swarmtui.raft.messages import Append, TimeoutNow, VoteRequest
+from swarmtui.raft.messages import TimeoutNow, VoteRequest
 
 NEW = Member("n4", "n4", "127.0.0.1:7104")
 
@@ -121,23 +118,3 @@ def test_hint_on_a_node_outside_the_voters_hurries_nothing(trio):
     trio.feed("n4", LeaderLost(trio.leader, 2))
     assert trio.cores["n4"].hurry is None
     trio.feed("n4", Tick())
-
-
-@pytest.mark.parametrize(
-    "broken",
-    [
-        {"cluster": "another"},
-        {"target": "n2"},
-        {"source": "n1"},
-        {"term": 0},
-    ],
-    ids=lambda broken: next(iter(broken)),
-)
-def test_message_that_is_not_ours_is_dropped_before_its_term(trio, broken):
-    """S58."""
-    message = Append(
-        cluster="c", source="n3", target="n1", term=99, session=1, previous_index=1, previous_term=1, commit=1
-    )
-    trio.feed("n1", Received(attrs.evolve(message, **broken)))
-    assert trio.cores["n1"].term == 1
-    assert any(isinstance(e, Narrate) and e.what == "dropped" for e in trio.effects["n1"])

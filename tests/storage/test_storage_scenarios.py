@@ -91,7 +91,7 @@ async def test_S53_node_stops_and_reports_nothing_as_written(node: Node) -> None
         raise AssertionError("nothing was installed")
 
     async with DiskWorker() as worker:
-        disk = Disk(node.storage, node.storage.snapshots, worker, reported.append, installed)
+        disk = Disk(node.storage, node.storage.snapshots, worker, reported.append, reported.append, installed)
         fail_once(node.disk, "sync")
         disk.want(node.make(node.run(2, 3)))
         disk.want(Compact(1))
