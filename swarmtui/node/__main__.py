@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO, stream=sys.stderr)
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 100, 50)  # the youngest are looked through in a few ms; all of a million keys once in 50 M
     try:
         run(directory, launcher)
     except CannotStart as error:

@@ -3,6 +3,8 @@
 The rows lie in PARTS dictionaries by the hash of their key. Freezing hands out the dictionaries themselves; whoever
 writes a row afterwards first copies the one dictionary that it lies in. So a million keys cost the event loop some
 microseconds when a snapshot begins, and a few of them with the next writes, instead of one long copy.
+
+Beside the rows lies the order of their keys, so that a listing by prefix costs what it lists.
 """
 
 from __future__ import annotations
@@ -11,15 +13,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from swarmtui.store.ordered import OrderedTexts
+
 PARTS = 1024  # a power of two; of a million keys one part holds a thousand
 _MASK = PARTS - 1
 
 
 class FrozenShards(Mapping[str, Any]):
-    """Rows that never change."""
+    """Rows that never change. They may bring the order of their keys along, for the first who makes them change again."""
 
-    def __init__(self, parts: Iterable[dict[str, Any]] | None = None) -> None:
+    def __init__(self, parts: Iterable[dict[str, Any]] | None = None, order: OrderedTexts | None = None) -> None:
         self.parts = tuple(parts) if parts is not None else tuple({} for _ in range(PARTS))
+        self._order = order
+
+    def take_order(self) -> OrderedTexts:
+        """The order of the keys, for the caller alone; where it was taken already it is worked out anew."""
+        order, self._order = self._order, None
+        if order is None:
+            order = OrderedTexts()
+            for key in sorted(self):
+                order.add(key)
+        return order
 
     def __getitem__(self, key: str) -> Any:
         return self.parts[hash(key) & _MASK][key]
@@ -42,6 +56,7 @@ class Shards:
         self._parts: list[dict[str, Any]] = list(frozen.parts) if frozen is not None else [{} for _ in range(PARTS)]
         self._shared = bytearray(b"\x01" * PARTS) if frozen is not None else bytearray(PARTS)
         self.length = len(frozen) if frozen is not None else 0
+        self._order = frozen.take_order() if frozen is not None else OrderedTexts()
 
     def get(self, key: str) -> Any:
         return self._parts[hash(key) & _MASK].get(key)
@@ -53,11 +68,17 @@ class Shards:
         part[key] = row
         if before is None:
             self.length += 1
+            self._order.add(key)
         return before
 
     def remove(self, key: str) -> None:
         del self._own(hash(key) & _MASK)[key]
         self.length -= 1
+        self._order.remove(key)
+
+    def beginning_with(self, prefix: str) -> list[str]:
+        """The keys that begin so, in order."""
+        return list(self._order.beginning_with(prefix))
 
     def _own(self, number: int) -> dict[str, Any]:
         if self._shared[number]:
@@ -72,3 +93,7 @@ class Shards:
         """These rows as they are now, for any thread and for ever."""
         self._shared = bytearray(b"\x01" * PARTS)
         return FrozenShards(self._parts)
+
+    def hand_over(self) -> FrozenShards:
+        """`freeze` for the last time: the order of the keys goes along, and nothing may be written here any more."""
+        return FrozenShards(self._parts, self._order)

@@ -116,7 +116,7 @@ def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
         if section == "end":
             if body != count or next(blocks, None) is not None:
                 raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
-            tables[KV] = keys.freeze()
+            tables[KV] = keys.hand_over()
             return attrs.evolve(head, tables=tables, sessions=attrs.evolve(head.sessions, sessions=tuple(sessions)))
         if (section not in tables and section != SESSIONS) or not isinstance(body, list):
             raise MalformedSnapshot(f"a block of section {section!r}")

@@ -248,8 +248,7 @@ class KeyTable(Table[KeyValue]):
                 self.shards.put(key, row)
 
     def with_prefix(self, prefix: str) -> list[KeyValue]:
-        wanted = sorted([key for key in self.shards if key.startswith(prefix)])
-        return [key_value(key, self.shards.get(key)) for key in wanted]
+        return [key_value(key, self.shards.get(key)) for key in self.shards.beginning_with(prefix)]
 
 
 def key_row(pair: KeyValue) -> KeyRow:
