@@ -29,6 +29,7 @@ from swarmtui.sim.invariants import Observer
 from swarmtui.sim.network import Parcel, SimulatedNetwork
 from swarmtui.sim.node import SimulatedNode
 from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
+from swarmtui.sim.scheduling import Scheduling
 from swarmtui.sim.trouble import Trouble
 
 RECENT_LINES = 60  # of the trace, shown when something is violated
@@ -91,6 +92,7 @@ class SimulatedCluster:
         self.observer = Observer(self.nodes)
         self.trouble = Trouble(self)
         self.clients = Clients(self)
+        self.scheduling = Scheduling(self)
         self.healing = Healing(self)
 
     # ---- time ----
@@ -125,6 +127,7 @@ class SimulatedCluster:
             self.begin()
             self.run_until(self.parameters.duration_s)
             self.healing.heal()
+            self.scheduling.settle()
             self.healing.recover()
             self.healing.stay_whole()
             self.healing.serve_everybody()
@@ -141,6 +144,7 @@ class SimulatedCluster:
         first.feed(CampaignAsked())
         self.trouble.begin()
         self.clients.begin()
+        self.scheduling.begin()
 
     def outcome(self) -> Outcome:
         last = len(self.observer.committed)
@@ -184,10 +188,11 @@ class SimulatedCluster:
         """Something that is no message of the consensus, over the same network: once at most, as over one connection, and
         never to a later life."""
         for at in self.network.arrivals(source.id, target.id, self.now)[:1]:
-            self.at(at, self._hand_over, target, target.life, arrive)
+            self.at(at, self.hand_over, target, target.life, arrive)
 
     @staticmethod
-    def _hand_over(target: SimulatedNode, life: int, arrive: Callable[[], None]) -> None:
+    def hand_over(target: SimulatedNode, life: int, arrive: Callable[[], None]) -> None:
+        """Unless the target has died since."""
         if target.core is not None and target.life == life:
             target.when_awake(arrive)
 

@@ -76,11 +76,13 @@ class Desk:
             self.asked[ticket] = [() for _ in payloads]
             self.node.feed(Proposed(ticket, core.term, payloads))
 
-    def write(self, transaction: Transaction, answer: Answer) -> None:
-        """Of a client, to a node that leads; it travels with whatever else waits when the core is next drained."""
+    def write(self, transaction: Transaction, answer: Answer, term: int | None = None) -> None:
+        """To a node that leads (in this term); it travels with whatever else waits when the core is next drained."""
         core = self.node.core
         if core is not None:
-            self.pending.setdefault(core.term, []).append(Request(transaction, codec.encode(transaction), answer))
+            self.pending.setdefault(term or core.term, []).append(
+                Request(transaction, codec.encode(transaction), answer)
+            )
             self.node.pump_soon()
 
     def flush(self) -> None:

@@ -43,6 +43,7 @@ class StoredDisk(SimulatedDisk):
         self.node_id = node_id
         self.segment_bytes = segment_bytes
         self._told: dict[int, tuple[ChunkOutcome, int]] = {}  # what became of pieces, by operation
+        self._log_in_hand = False  # while a Write is stored
         self.files = simulated.SimulatedDisk()
         first = None if genesis is None else configuration
         RaftStorage.create(PATH, node_id, first, file_ops=self.files, segment_bytes=segment_bytes)
@@ -80,7 +81,9 @@ class StoredDisk(SimulatedDisk):
                 writes.append(operation)
                 continue
             if writes:
+                self._log_in_hand = True
                 self.storage.write_many(writes)
+                self._log_in_hand = False
                 writes = []
             if operation is not None:
                 self._store_one(operation)
@@ -167,17 +170,16 @@ class StoredDisk(SimulatedDisk):
             self._store(batch)
         except PowerCut:
             pass  # as it was meant
-        except StorageError:
-            self._refuses_for_good()
+        except StorageError as error:
+            if self._log_in_hand:
+                self._refuses_for_good(error)
         finally:
             self.files.on_step = None
         return unsynced_lost
 
-    def _refuses_for_good(self) -> None:
+    def _refuses_for_good(self, failure: StorageError) -> None:
         """After a failure of the log nothing may be written by this process, however well the disk seems."""
-        failure = self.storage.failure
-        if failure is None:
-            return  # it was a snapshot that found no room: nothing that was promised
+        self._log_in_hand = False
         try:
             self.storage.write(Write(0, None, None, ()))
         except DiskFailure:

@@ -41,6 +41,7 @@ class Healing:
         cluster.note("", "heal", None)
         cluster.trouble.end()
         cluster.clients.end()
+        cluster.scheduling.heal()
         cluster.network.heal()
         cluster.disk_parameters = DiskParameters()
         cluster.parameters = attrs.evolve(

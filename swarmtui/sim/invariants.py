@@ -137,6 +137,13 @@ class Observer:
                 previous=core.members.previous_index,
                 commit=core.log.commit,
             )
+            require(
+                core.term_at(core.log.commit) == core.term,
+                "an entry of the leader's term is committed before it changes the members",
+                leader=node.id,
+                term=core.term,
+                commit=core.log.commit,
+            )
 
     def expels(self, node: SimulatedNode) -> None:
         """Only what is committed expels anybody."""
@@ -179,8 +186,9 @@ class Observer:
 
     # ---- the state machine ----
 
-    def applies(self, node: SimulatedNode, entry: Entry, digest: int) -> None:
-        """State machine safety: the same entry at the same index everywhere, and only what is durable here."""
+    def applies(self, node: SimulatedNode, entry: Entry, digest: int) -> bool:
+        """State machine safety: the same entry at the same index everywhere, and only what is durable here. True if nobody
+        had applied it before."""
         core = node.core
         assert core is not None
         require(node.disk.holds(entry.index, entry.term), "applied is durable", node=node.id, entry=entry)
@@ -188,7 +196,7 @@ class Observer:
         if committed is None:
             require(entry.index == len(self.committed) + 1, "applied without a hole", node=node.id, entry=entry)
             self.committed[entry.index] = Committed(entry.term, core.term, entry, digest)
-            return
+            return True
         require(
             committed.term == entry.term and committed.entry.data == entry.data and committed.digest == digest,
             "the same entry is applied everywhere",
@@ -196,6 +204,7 @@ class Observer:
             entry=entry,
             committed=committed.entry,
         )
+        return False
 
     def restores(self, node: SimulatedNode, index: int, digest: int) -> None:
         """A snapshot is the state after its index."""

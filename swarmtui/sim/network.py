@@ -78,9 +78,9 @@ class SimulatedNetwork:
         path = (source, target)
         if path in self.cuts or (parameters.loss and rng.random() < parameters.loss):
             return []
-        times = [self._arrival(path, now)]
+        times = [self.arrival(path, now)]
         if parameters.duplication and rng.random() < parameters.duplication:
-            times.append(self._arrival(path, now) + rng.expovariate(10.0))
+            times.append(self.arrival(path, now) + rng.expovariate(10.0))
         return times
 
     def replayed_at(self, now: float) -> float | None:
@@ -88,7 +88,7 @@ class SimulatedNetwork:
         share = self.parameters.replayed
         return now + self.rng.uniform(*REPLAYED_AFTER_S) if share and self.rng.random() < share else None
 
-    def _arrival(self, path: Path, now: float) -> float:
+    def arrival(self, path: Path, now: float) -> float:
         parameters = self.parameters
         at = now + parameters.delay_min_s + self.rng.expovariate(1.0) * parameters.delay_mean_s
         if self.clogs:

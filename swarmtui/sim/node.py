@@ -249,6 +249,8 @@ class SimulatedNode:
             cluster.note(self.id, "<", Applied(applied))
         self.schedule_tick()
         self._perhaps_snapshot()
+        if cluster.parameters.services:
+            cluster.scheduling.turn(self)
 
     def _carry_out(self, effect: Effect) -> None:
         cluster, core = self.cluster, self.core
@@ -304,7 +306,9 @@ class SimulatedNode:
         observer = self.cluster.observer
         for entry in entries:
             results = self.machine.apply(entry)
-            observer.applies(self, entry, self.machine.digest)
+            is_first = observer.applies(self, entry, self.machine.digest)
+            if is_first and self.cluster.parameters.services and isinstance(self.machine, StoreMachine):
+                self.cluster.scheduling.applied(self.machine.store)
             self.desk.applied(entry, results)
         return entries[-1].index
 

@@ -66,6 +66,7 @@ class Parameters:
     client_rate: float = 10.0  # operations of one, while it does not wait
     client_patience_s: float = 1.0
     keys: int = 2
+    services: int = 0  # scheduled by the manager's loops, with simulated agents
     sessions: float = 0.0  # share of clients that have one
     wall_speed: float = 1.0  # of the time in entries, so that idle sessions are forgotten within a run
     with_store: bool = False  # the store as the state machine; else a checksum only
@@ -111,7 +112,7 @@ def draw_parameters(seed: int) -> Parameters:
     )
     with_store, segment_bytes = rng.random() < 0.3, rng.choice([0, 0, 0, 4096, 65536])
     clients = rng.choice([0, 0, 2, 4, 8])
-    return Parameters(
+    drawn = Parameters(
         nodes=rng.choice([1, 2, 3, 3, 3, 4, 5, 5]),
         duration_s=rng.uniform(2.0, 8.0),
         options=options,
@@ -150,4 +151,18 @@ def draw_parameters(seed: int) -> Parameters:
         sessions=rng.choice([0.0, 0.5, 1.0]),
         wall_speed=rng.choice([1.0, 3000.0]),
         changes_rate=sometimes(0.4, 0.2, 4.0),
+    )
+    services = rng.choice([0, 0, 0, 0, 1, 2])
+    if not services:
+        return drawn
+    # Scheduling needs time, and machines that stay what they are.
+    return attrs.evolve(
+        drawn,
+        services=services,
+        with_store=True,
+        duration_s=drawn.duration_s * 2,
+        changes_rate=0.0,
+        damages_rate=0.0,
+        options=attrs.evolve(drawn.options, uncommitted_bytes_max=1_000_000),
+        proposals_rate=min(drawn.proposals_rate, 5.0),
     )
