@@ -11,6 +11,7 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     cluster      the queue of events, the network between nodes, the healing
     trouble      load and faults, each at its rate: link_trouble of paths, power_trouble of machines and disks,
                  member_trouble of who belongs to the cluster
+    scheduling   the manager's loops on whoever leads, an operator; agents is what obeys them
     healing      the end of all trouble, and what must come about then
     clients      clients of kv, through leaders and followers; desk is where a node serves them
     history      what they asked and heard; register, linearizability, explanation judge it

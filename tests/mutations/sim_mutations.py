@@ -1,23 +1,26 @@
 """Bugs that the simulator alone has to find: each test is its run over a few hundred seeds, nothing else.
 
-What it found in earnest is in tests/sim/seeds.txt. Here are bugs of membership, sessions, storage and liveness that were
-planted to see whether it would.
+What it found in earnest is in tests/sim/seeds.txt. Here are bugs of membership, sessions, storage and scheduling that were
+planted to see whether it would; most of those in raft_mutations.py name it as well.
 """
 
 from __future__ import annotations
 
+import attrs
+
+from tests.mutations import manager_mutations
 from tests.mutations.mutation import Mutation
 
 SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
 
+SCHEDULING = ("two-undecided-about-one-key", "refused-is-taken-for-done", "old-task-goes-on-being-wanted")
+"""Bugs of the manager's table that the simulator finds too."""
+
 MUTATIONS = (
-    Mutation(
-        name="simulated-compacted-flight",
-        rule="a follower whose messages in flight are compacted is fed again",
-        file="swarmtui/raft/replication.py",
-        old="if progress.state is REPLICATE and log.term_at(progress.next - 1) is None:",
-        new="if False:",
-        tests=SIMULATOR,
+    *(
+        attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
+        for mutation in manager_mutations.MUTATIONS
+        if mutation.name in SCHEDULING
     ),
     Mutation(
         name="simulated-only-voter-waits",

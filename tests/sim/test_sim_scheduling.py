@@ -1,0 +1,44 @@
+"""Scheduling in the simulator: the manager's loops on simulated leaders, agents under them, everything else going wrong."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from swarmtui.manager.replicated import ReplicatedOrchestrator
+from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
+from swarmtui.sim.parameters import NetworkParameters, Parameters
+
+CALM = Parameters(nodes=3, duration_s=12.0, services=2, with_store=True)
+WILD = attrs.evolve(
+    CALM,
+    nodes=5,
+    network=NetworkParameters(delay_mean_s=0.005, loss=0.02),
+    crashes_rate=0.5,
+    kills_rate=0.3,
+    pauses_rate=0.2,
+    partitions_rate=0.3,
+    coups_rate=0.2,
+    transfers_rate=0.2,
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_services_come_to_run_through_everything(seed):
+    cluster = SimulatedCluster(seed, WILD)
+    cluster.run()
+    assert cluster.counts["leaderships"] > 1
+    assert cluster.counts["tasks started"] > 2
+
+
+def test_in_a_calm_cluster_one_leadership_schedules():
+    cluster = SimulatedCluster(1, CALM)
+    cluster.run()
+    assert cluster.counts["leaderships"] == 1
+    assert cluster.counts["tasks started"] > 2
+
+
+def test_a_manager_that_does_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ReplicatedOrchestrator, "step", lambda orchestrator, moment: [])
+    with pytest.raises(SimulationFailure, match="runs at its count"):
+        SimulatedCluster(1, CALM).run()
