@@ -24,6 +24,7 @@ from swarmtui.objects.records import Task
 from swarmtui.objects.templates import check_template, fill_template
 
 ENV_FILE_NAME = ".env"
+DOORWAY_NAME = "cluster"  # in a task's private directory: how it reaches `kv` (`doorway`)
 ENV_FILE_BYTES_MAX = 1024 * 1024
 OWN_PACKAGE_ROOT = Path(swarmtui.version.__file__).parents[1]
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
@@ -150,7 +151,7 @@ def _own(task: Task, around: Surroundings, port: int, private: Path, addresses: 
         "SWARMTUI_SERVICE": task.service_name,
         "SWARMTUI_SLOT": str(task.slot),
         "SWARMTUI_TASK_DIR": str(private),
-        "SWARMTUI_CLUSTER": str(around.state_directory.parent),
+        "SWARMTUI_CLUSTER": str(private / DOORWAY_NAME),
         "SWARMTUI_NODE_STATE": str(around.node_state),
         "PYTHONUNBUFFERED": "1",
     }

@@ -10,6 +10,7 @@ from typing import Protocol
 import attrs
 import trio
 
+from swarmtui.agent.doorway import make_doorway
 from swarmtui.agent.environment import Program, Surroundings, make_program, names_port
 from swarmtui.agent.executor import Exit, TaskAction, TaskFailed, TaskRejected
 from swarmtui.agent.launcher import Child, LauncherLost, LauncherRefused
@@ -47,6 +48,7 @@ class ProcessExecutor:
         try:
             directory = TaskDirectory(self._tasks, task.id)
             directory.make()
+            make_doorway(self._around, directory.private)
             stop_signal = parse_signal(task.spec.container_spec.stop_signal)
         except ValueError as error:
             raise TaskRejected(str(error)) from None

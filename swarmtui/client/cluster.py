@@ -45,6 +45,7 @@ from swarmtui.wire.calls import (
     ListRecords,
     NodeReport,
     Outcome,
+    Peerage,
     Records,
     RecordsChanged,
     WatchRecords,
@@ -64,13 +65,15 @@ REJOIN_PAUSE_S = 0.1  # before a broken watch goes on with another manager
 
 
 @asynccontextmanager
-async def connect(directory: Path | str | None = None, *, role: str = "admin") -> AsyncIterator[Cluster]:
+async def connect(directory: Path | str | None = None, *, role: str = "") -> AsyncIterator[Cluster]:
     """The cluster found from here (see `discovery`), or in this directory, or of this name.
 
-    `role` is whose certificate is shown: `admin` may do anything, `observer` only look. Raises NoCluster.
+    `role` is whose certificate is shown: `admin` may do anything, `observer` only look, `task` reach `kv` alone. By default
+    the admin's, and inside a task the task's. Raises NoCluster.
     """
     path = find_cluster(directory)
     manifest = read_manifest(path)
+    role = role or _default_role(path)
     try:
         credentials = load_credentials(path / f"{role}.pem", path / "ca" / "ca.pem")
     except (OSError, NotCertified) as error:
@@ -86,12 +89,19 @@ async def connect(directory: Path | str | None = None, *, role: str = "admin") -
         raise failure
 
 
+def _default_role(path: Path) -> str:
+    """A task's own directory holds the certificate for tasks and no other."""
+    admin, task = str(Peerage.ADMIN), str(Peerage.TASK)
+    return task if (path / f"{task}.pem").exists() and not (path / f"{admin}.pem").exists() else admin
+
+
 class Cluster:
     """One cluster. Made by `connect`; every method may be called by any number of tasks at once."""
 
     def __init__(self, directory: Path, manifest: Manifest, credentials: Credentials, nursery: trio.Nursery) -> None:
         self.directory = directory
         self.nursery = nursery
+        self._role = credentials.identity.role
         self._roster = Roster(directory, manifest, credentials, nursery)
         self._delivery = Delivery(self, Writes(self))
         self.leader = ""  # the name of whoever led when we last heard
@@ -158,9 +168,14 @@ class Cluster:
         assert outcome.result is not None
         return outcome.result
 
+    @property
+    def _may_run(self) -> bool:
+        """False if nothing of this cluster can run. A task, which runs itself, knows nothing of the host."""
+        return self._role is Peerage.TASK or running_host(self.directory) is not None
+
     def nobody(self, asked: int) -> ClientError:
         """What it means that none of so many managers answers."""
-        if running_host(self.directory) is None:
+        if not self._may_run:
             return NoHost(f"the cluster {self.manifest.name} does not run; start it with swarmtui up")
         return NoQuorum(0, asked // 2 + 1, asked)
 
@@ -292,7 +307,7 @@ class Cluster:
                 except Refused as error:
                     if error.rule != NOT_A_MANAGER:
                         raise
-            if running_host(self.directory) is None:
+            if not self._may_run:
                 raise self.nobody(0)
             await trio.sleep(REJOIN_PAUSE_S)
 

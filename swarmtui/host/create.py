@@ -131,6 +131,7 @@ def write_node(
     write_new(layout.birth, encode_json(NodeBirth(node_id=node.id, manifest=manifest)).encode())
     write_new(layout.authority_certificate, authority.certificate_pem)
     write_new(layout.certificate, authority.issue(_peerage(node), node.id, node.name).pem)
+    write_new(layout.task_certificate, authority.issue(Peerage.TASK, node.id, node.name).pem)
     if node.role is NodeRole.MANAGER:
         from swarmtui.storage.log import RaftStorage  # the only room that a host never needs once it is created
 
@@ -169,17 +170,17 @@ def read_authority(layout: Layout) -> Authority:
 def renew_certificates(layout: Layout, manifest: Manifest, now: float) -> list[str]:
     """Issues again what is past half its life, or missing. Returns whose certificate that was."""
     wanted = [(layout.certificate(role), role, "", "") for role in OUTSIDERS]
-    wanted += [
-        (layout.node(node.name).certificate, _peerage(node), node.id, node.name)
-        for node in manifest.nodes
-        if layout.node(node.name).directory.is_dir()
-    ]
+    for node in manifest.nodes:
+        own = layout.node(node.name)
+        if own.directory.is_dir():
+            wanted.append((own.certificate, _peerage(node), node.id, node.name))
+            wanted.append((own.task_certificate, Peerage.TASK, node.id, node.name))
     due = [each for each in wanted if not each[0].exists() or needs_renewal(each[0].read_bytes(), now)]
     if due:
         authority = read_authority(layout)
         for path, role, node_id, name in due:
             replace(path, authority.issue(role, node_id, name).pem)
-    return [name or role.value for _, role, _, name in due]
+    return [f"tasks of {name}" if role is Peerage.TASK else name or role.value for _, role, _, name in due]
 
 
 def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:

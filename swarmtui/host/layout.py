@@ -87,6 +87,11 @@ class NodeLayout:
         return self.directory / "node.pem"
 
     @property
+    def task_certificate(self) -> Path:
+        """For the tasks that run on the node; they reach `kv` with it and nothing else."""
+        return self.directory / "task.pem"
+
+    @property
     def authority_certificate(self) -> Path:
         return self.directory / "ca.pem"
 

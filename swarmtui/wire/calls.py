@@ -32,6 +32,7 @@ class Peerage(enum.StrEnum):
     ADMIN = "admin"
     OBSERVER = "observer"
     HOST = "host"
+    TASK = "task"  # whatever runs as a task of a node
 
 
 class Fate(enum.StrEnum):
@@ -549,8 +550,9 @@ ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
     Peerage.HOST: (*_READ, SetLinkFaults, StopNode, Propose, ReadRole),
     Peerage.MANAGER: (Propose, ListRecords, GetKey),
     Peerage.WORKER: (),
+    Peerage.TASK: (GetStatus, GetKey, ListRecords, WatchRecords, Propose),
 }
 """Which call a certificate of each role may make. Managers may: they forward, once. A worker may not: it speaks through
-its agent session only."""
+its agent session only. What a task may say in its calls is looked at as well (`rights`)."""
 
 CallData = Mapping[str, Any]

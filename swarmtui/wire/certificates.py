@@ -45,10 +45,17 @@ class Identity:
 
     @property
     def is_node(self) -> bool:
-        """True of managers and workers: those whose links can be broken."""
+        """True of managers and workers."""
         return self.role is Peerage.MANAGER or self.role is Peerage.WORKER
 
+    @property
+    def is_on_node(self) -> bool:
+        """True of nodes and of their tasks (`node_id` is then the node's): those whose links can be broken."""
+        return self.is_node or self.role is Peerage.TASK
+
     def __str__(self) -> str:
+        if self.role is Peerage.TASK:
+            return f"a task on {self.name or self.node_id}"
         return f"{self.role} {self.name or self.node_id}" if self.is_node else f"the {self.role}"
 
 

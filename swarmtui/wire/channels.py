@@ -55,13 +55,17 @@ _OPENS: Mapping[Peerage, frozenset[Channel]] = {
     Peerage.ADMIN: _AS_CLIENT,
     Peerage.OBSERVER: _AS_CLIENT,
     Peerage.HOST: _AS_CLIENT,
+    Peerage.TASK: _AS_CLIENT,
 }
 """Where each role may begin to speak. Everybody may on CLIENT: there the table of calls decides, and its refusal says why."""
 
 
+_CLIENTS = frozenset({Peerage.ADMIN, Peerage.OBSERVER, Peerage.HOST, Peerage.TASK})
+
+
 def may_speak(speaker: Peerage, listener: Peerage) -> frozenset[Channel]:
     """The channels on which frames from a holder of one role are read by a holder of the other."""
-    if speaker in (Peerage.MANAGER, Peerage.WORKER) and listener in (Peerage.ADMIN, Peerage.OBSERVER, Peerage.HOST):
+    if speaker in (Peerage.MANAGER, Peerage.WORKER) and listener in _CLIENTS:
         return _AS_CLIENT | {Channel.OUTPUT}  # answers
     if speaker is Peerage.HOST and listener in (Peerage.ADMIN, Peerage.OBSERVER):
         return _AS_CLIENT | {Channel.OUTPUT}

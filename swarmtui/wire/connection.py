@@ -77,7 +77,7 @@ class Connection:
         self.heard_at = trio.current_time()
         """When the other side last sent anything (trio's clock)."""
         self._stream = stream
-        self._faults = faults if identity.is_node and local.is_node else None
+        self._faults = faults if identity.is_on_node and local.is_node else None
         self._on_refused = on_refused
         self._admission = Admission(local, identity)
         self._queues = make_queues()

@@ -61,7 +61,7 @@ class LinkFaults:
 
     def of(self, peer: Identity) -> LinkFault | None:
         """The same by certificate: none for admin, observer and host."""
-        return self.fault(peer.node_id) if self._faults and peer.is_node else None
+        return self.fault(peer.node_id) if self._faults and peer.is_on_node else None
 
     def delay_s(self, fault: LinkFault) -> float | None:
         """How long a frame to that peer is held back: seconds, or None if it is lost."""

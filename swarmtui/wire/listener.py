@@ -75,7 +75,7 @@ class _Door:
                     faults=self.faults,
                     on_refused=self.on_refused,
                 )
-                if self.faults is not None and identity.is_node:
+                if self.faults is not None and identity.is_on_node:
                     await self.faults.wait_reaches(identity.node_id)  # the dial hangs
                 if (reason := self._objection(connection)) is not None:
                     self._tell(Refusal(identity, address, *reason))

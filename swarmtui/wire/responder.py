@@ -22,6 +22,7 @@ from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
 from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
+from swarmtui.wire.rights import objection
 from swarmtui.wire.rpc import STREAM_ITEMS_MAX, CallRejected
 
 REQUESTS_MAX = 2048  # under way, a connection
@@ -103,8 +104,10 @@ class Responder:
 
     def _begin(self, request: Request, channel: Channel) -> None:
         peer, name = self._connection.identity, type(request.call).__name__
+        reason = objection(peer.role, request.call)
         if type(request.call) not in self._allowed:
             reason = f"a certificate of role {peer.role} may not make the call {name}"
+        if reason:
             if self._on_refused is not None:
                 self._on_refused(Refusal(peer, self._connection.address, "call", reason))
             self._fail(request.id, channel, "forbidden", reason)

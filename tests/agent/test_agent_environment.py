@@ -57,7 +57,7 @@ def test_swarmtuis_own(tmp_path: Path) -> None:
         "SWARMTUI_SLOT": "1",
         "SWARMTUI_TASK": "c1/node1/t1",
         "SWARMTUI_TASK_DIR": str(around.directory / "tasks/t1/private"),
-        "SWARMTUI_CLUSTER": str(tmp_path),
+        "SWARMTUI_CLUSTER": str(around.directory / "tasks/t1/private/cluster"),
         "SWARMTUI_NODE_STATE": str(around.directory / "agent.json"),
         "SWARMTUI_WEB_ADDR": "127.0.0.1:8080",
         "SWARMTUI_MY_API_ADDR": "127.0.0.1:9090",

@@ -174,7 +174,7 @@ def test_certificates_past_half_their_life_are_renewed_and_stay_the_same_persons
     before = {path: path.read_bytes() for path in layout.directory.rglob("*.pem") if path.parent != layout.authority}
     assert renew_certificates(layout, manifest, manifest.created_at + DAY_S) == []
     due = renew_certificates(layout, manifest, manifest.created_at + CERTIFICATE_VALIDITY_DAYS / 2 * DAY_S + DAY_S)
-    assert due == ["admin", "observer", "host", "n1", "n2"]
+    assert due == ["admin", "observer", "host", "n1", "tasks of n1", "n2", "tasks of n2"]
     for path in (layout.certificate("admin"), layout.node("n1").certificate):
         assert path.read_bytes() != before[path]
         assert identity_of_pem(path.read_bytes()) == identity_of_pem(before[path])

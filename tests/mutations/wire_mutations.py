@@ -12,6 +12,7 @@ CODEC = ("tests/wire/test_wire_codec.py",)
 RPC = ("tests/wire/test_wire_rpc.py",)
 CERTIFICATES = ("tests/wire/test_wire_certificates.py",)
 WRITES = ("tests/client/test_client_writes.py",)
+RIGHTS = ("tests/wire/test_wire_rights.py",)
 SESSIONS = ("tests/client/test_client_sessions.py",)
 READS = ("tests/client/test_client_reads.py",)
 STATUS = ("tests/client/test_client_status.py",)
@@ -127,7 +128,7 @@ MUTATIONS = (
         name="healer-cut-off",
         rule="admin, observer and host connections are exempt from link faults",
         file="swarmtui/wire/connection.py",
-        old="faults if identity.is_node and local.is_node else None",
+        old="faults if identity.is_on_node and local.is_node else None",
         new="faults",
         tests=FAULTS,
     ),
@@ -210,6 +211,30 @@ MUTATIONS = (
         old="                if self._cluster.term_seen > attempt.term:\n",
         new="                if False:\n",
         tests=SESSIONS,
+    ),
+    Mutation(
+        name="task-reads-everything",
+        rule="a task reads kv alone",
+        file="swarmtui/wire/rights.py",
+        old="        tables = [table for table in call.tables if table != KeyValue.TABLE]\n",
+        new="        tables: list[str] = []\n",
+        tests=RIGHTS,
+    ),
+    Mutation(
+        name="task-writes-in-the-company-of-a-key",
+        rule="every operation of every transaction of a task is about kv",
+        file="swarmtui/wire/rights.py",
+        old="    for operation in transaction.operations:\n",
+        new="    for operation in transaction.operations[:1]:\n",
+        tests=RIGHTS,
+    ),
+    Mutation(
+        name="content-of-calls-not-looked-at",
+        rule="what a task says in its calls is checked before they are answered",
+        file="swarmtui/wire/responder.py",
+        old="        reason = objection(peer.role, request.call)\n",
+        new='        reason = ""\n',
+        tests=RIGHTS,
     ),
     Mutation(
         name="minority-believed",
