@@ -19,6 +19,7 @@ from swarmtui.wire.calls import (
     LogLines,
     LogRange,
     NodeReport,
+    PeerReport,
     TakeSnapshot,
     TransferLeadership,
 )
@@ -72,13 +73,18 @@ async def run_state(context: Context, arguments: Arguments) -> None:
         for node in managers:
             nursery.start_soon(ask, node.name)
     names = {node.id: node.name for node in context.cluster.manifest.nodes}
-    rows = [_state_row(node.name, reports.get(node.name), names) for node in managers]
+    leading = [report for report in reports.values() if report.raft_role == "leader"]
+    leader = max(leading, key=lambda report: report.term, default=None)
+    seen = {} if leader is None else {peer.name: peer for peer in leader.peers}
+    rows = [_state_row(node.name, reports.get(node.name), seen.get(node.name), names) for node in managers]
     context.out.show(Listing(STATE_COLUMNS, rows, quiet="node"))
 
 
-def _state_row(name: str, report: NodeReport | None, names: dict[str, str]) -> Row:
+def _state_row(name: str, report: NodeReport | None, peer: PeerReport | None, names: dict[str, str]) -> Row:
+    """`peer` is the leader's view of it: how far behind, and how far on its way to a vote."""
+    lag, catch_up = (peer.lag, peer.catch_up) if peer else (None, "")
     if report is None:
-        return Row({"node": name, "role": "unknown"})
+        return Row({"node": name, "role": "unknown", "lag": lag, "catch_up": catch_up or None})
     heard = sorted((names.get(id, id) for id in report.heard), key=natural)
     values: dict[str, Any] = {
         "node": name,
@@ -94,8 +100,12 @@ def _state_row(name: str, report: NodeReport | None, names: dict[str, str]) -> R
         "heard": heard,
         "holds_quorum": report.holds_quorum,
         "voters": [voter for _, voter in report.voters],
+        "lag": lag,
+        "catch_up": catch_up or None,
     }
-    return Row(values, {"heard": " ".join(heard)})
+    return Row(
+        values, {"heard": " ".join(heard), "role": f"{report.raft_role} ({catch_up})" if catch_up else report.raft_role}
+    )
 
 
 async def run_log(context: Context, arguments: Arguments) -> None:

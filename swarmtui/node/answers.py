@@ -23,6 +23,9 @@ from swarmtui.node.state_stream import stream_state
 from swarmtui.node.writes import Writes
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import TABLES, AnyRecord, KeyValue, Record, Task
+from swarmtui.raft.configuration import Member
+from swarmtui.raft.status import PeerStatus
+from swarmtui.raft.text import catch_up_line
 from swarmtui.store import Store
 from swarmtui.wire.calls import (
     Answer,
@@ -167,6 +170,14 @@ class Answers:
         )
         return base if manager is None else self._manager_report(base, manager)
 
+    def _peer_report(self, member: Member, peer: PeerStatus | None) -> PeerReport:
+        """`peer` is None unless this node leads."""
+        connected = self.peers.connection(member.id) is not None
+        if peer is None:
+            return PeerReport(member.id, member.name, "", 0, None, connected)
+        catch_up = "" if peer.catch_up is None else catch_up_line(peer.catch_up)
+        return PeerReport(member.id, member.name, peer.state, peer.match, peer.heard_s, connected, peer.lag, catch_up)
+
     def _manager_report(self, base: NodeReport, manager: Manager) -> NodeReport:
         status = manager.consensus.status()
         members = status.configuration.members
@@ -190,14 +201,7 @@ class Answers:
             timer_total_s=status.timer_total_s,
             leader_since=time.time() - (trio.current_time() - since) if since is not None else None,
             peers=tuple(
-                PeerReport(
-                    member.id,
-                    member.name,
-                    status.peers[member.id].state if member.id in status.peers else "",
-                    status.peers[member.id].match if member.id in status.peers else 0,
-                    status.peers[member.id].heard_s if member.id in status.peers else None,
-                    self.peers.connection(member.id) is not None,
-                )
+                self._peer_report(member, status.peers.get(member.id))
                 for member in members
                 if member.id != self.node.id
             ),

@@ -38,7 +38,8 @@ What always holds
 - a leader only appends; it commits by counting only entries of its own term; everybody else commits only what was
   verified against the leader's log
 - an entry that is committed is never truncated, here or anywhere
-- the configuration in force is that of the last configuration entry in the log, committed or not
+- the configuration in force is that of the last configuration entry in the log, committed or not; at most one is not
+- every quorum of a configuration meets every quorum of the next
 
 `invariants.py` checks what one node can know at every drain; the simulator checks the rest over the whole cluster.
 
@@ -46,14 +47,17 @@ Where to find what
 ------------------
     quorum      majorities, commit index and votes, both halves of a joint configuration; a leaf
     log         entries in memory, what is durable, what is committed
+    changes     what may be wished of the members, and the configuration that comes next; a leaf
     members     the configuration in force, taken back by truncation
+    belonging   what that configuration means to this node, and to who was removed
+    membership  what a leader does about the members: wishes, joint configurations, catching up, promotion
     timers      the election timer
     hurry       early pre-votes after a refused dial to the leader
     receiving   what happens to a message before its role sees it
     voting      who gets our vote: the rule of the living leader first
     follower    taking entries, answering for what is durable
     candidate   pre-vote, then the real one
-    leader      proposals, commit, quorum contact, reads, transfer; `replication` and `progress` feed the peers,
+    leader      proposals, commit, quorum contact, reads; `transfer` hands over, `replication` and `progress` feed the peers,
                 `reads` numbers the read rounds
     incoming    receiving a snapshot; `compaction` what stays of the log behind one
     core        the three verbs, and what outlives a role

@@ -60,6 +60,8 @@ class PeerReport:
     match: int
     heard_s: float | None
     connected: bool
+    lag: int = 0  # entries that it does not have durably, as the leader knows
+    catch_up: str = ""  # how far a learner is that shall vote: `round 2 to 9, last 730 ms`, `ready`, `pauses 3.2 s`
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ from swarmtui.commands.output import Document, Note, Recorder
 from swarmtui.commands.task_output import show_logs
 from swarmtui.objects.events import Event
 from swarmtui.objects.records import Task
-from swarmtui.wire.calls import Done, LogLine, OutputLine, TakeSnapshot
+from swarmtui.wire.calls import Done, GetStatus, LogLine, OutputLine, PeerReport, TakeSnapshot
 from tests.commands.fakes import NOW, FakeCluster
 
 
@@ -127,6 +127,16 @@ async def test_raft_state_has_a_row_for_who_does_not_answer(order, cluster):
     (listing,) = (await order("raft state")).items
     assert [row.values["role"] for row in listing.rows] == ["leader", "follower", "unknown"]
     assert listing.rows[0].cell("heard") == "n1 n2 n3"
+
+
+async def test_raft_state_shows_how_far_a_learner_is(order, cluster):
+    leader = await cluster.ask("n1", GetStatus())
+    peers = (PeerReport("idn3", "n3", "replicate", 400, 0.1, True, 12, "round 2 to 412, last 730 ms"),)
+    cluster.answers[GetStatus] = attrs.evolve(leader, peers=peers)
+    (listing,) = (await order("raft state")).items
+    row = listing.rows[2]
+    assert (row.values["lag"], row.values["catch_up"]) == (12, "round 2 to 412, last 730 ms")
+    assert row.cell("role").endswith("(round 2 to 412, last 730 ms)")
 
 
 async def test_raft_snapshot(order, cluster):

@@ -125,6 +125,16 @@ def test_replaced_leader_hands_over_when_its_replacement_is_ready(led):
     assert any(told.what == "promotion waits" for told in trio.told("n1", Narrate))
 
 
+def test_only_voter_is_replaced(led):
+    """It cannot hand over before its replacement votes: it leads through the joint configuration, then steps down."""
+    one = led(1)
+    one.join(member(2))
+    assert isinstance(one.ask(AddVoter(member(2)), Remove("n1")), Accepted)
+    one.run(1)
+    assert (one.leader, one.voters("n2")) == ("n2", "n2")
+    assert one.told("n1", Expelled)
+
+
 def test_learner_that_does_not_keep_up_stays_one_and_tries_again(led):
     trio = led(3, catch_up_rounds_max=3)
     trio.ask(AddVoter(N4))
