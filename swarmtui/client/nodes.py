@@ -22,6 +22,7 @@ from swarmtui.objects.states import Availability, NodeRole, NodeState
 from swarmtui.wire.calls import Answer, Call, Done, GetStatus, HostReport, MayLeave, NodeReport, Power, Records
 
 ROLE_TIMEOUT_S = 30.0  # for a role to be what it is wanted to be, or a node to be ready
+LEADER_PATIENCE_S = 3.0  # for an election to end
 LOOK_S = 0.05
 
 
@@ -108,12 +109,20 @@ class Nodes:
 
     async def _check_may_leave(self, node: Node) -> None:
         """Raises Refused with the arithmetic."""
-        status = await self._cluster.status()
-        if status.leader is None:
-            raise NoLeader("no leader now, so nobody can judge whether that would cost the quorum; try again")
-        answer = await self._cluster.ask(status.leader, MayLeave(node.id))
+        leader = await self._leader()
+        answer = await self._cluster.ask(leader, MayLeave(node.id))
         if isinstance(answer, Done) and answer.refused:
             raise Refused("quorum", f"{node.name} cannot be demoted: {answer.refused}")
+
+    async def _leader(self) -> str:
+        """Who leads, after the election that may be under way. Raises NoLeader."""
+        with trio.move_on_after(LEADER_PATIENCE_S):
+            while True:  # an election is nothing that could be waited for from outside
+                leader = (await self._cluster.status()).leader
+                if leader is not None:
+                    return leader
+                await trio.sleep(LOOK_S)
+        raise NoLeader("no leader now, so nobody can judge whether that would cost the quorum; try again")
 
     async def _is_worker(self, node_id: str) -> bool:
         found = await self._find(node_id)

@@ -1,6 +1,6 @@
 """The living cluster as the console's backend: every node observed side by side, in trio.
 
-    each node   its report, then its marks and events for ever; lost, it is dialled again
+    each node   its report, then its marks and events for ever; lost, it is dialled again; nodes come and go
     records     from the most advanced manager that answers, another one when that falls behind or silent
     the host    what it powers and what is broken, on every event of its own and twice a second
     the log     the ranges that the screen asks for, one question a node at a time
@@ -29,6 +29,7 @@ from swarmtui.console.model.observations import (
     MarkSeen,
     NodeLinked,
     NodeLost,
+    NodesSeen,
     Observation,
     RecordsSeen,
 )
@@ -36,6 +37,7 @@ from swarmtui.console.order_runner import command_words, run_order
 from swarmtui.console.output_streams import OutputStreams
 from swarmtui.console.trio_host import TrioHost, TrioStopped
 from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import (
     GetStatus,
     Mark,
@@ -51,6 +53,8 @@ RETRY_S = 0.2
 RETRY_MAX_S = 1.0
 REPORT_TIMEOUT_S = 2.0
 HOST_POLL_S = 0.5
+NODES_LOOK_S = 0.25  # how soon a node that joined is shown
+MEMBERS_EVENT = "members"  # how raft's event of a new configuration begins
 HOST_POLL_MAX_S = 3.0  # while it does not answer
 SOURCE_LOOK_S = 0.25  # how often it is judged whether records come from the right manager
 SOURCE_SILENT_S = 2.5
@@ -124,22 +128,49 @@ class ClusterLink:
             self._cluster = cluster
             self._questions = LogQuestions(cluster, self._say, nursery)
             self._outputs = OutputStreams(cluster, self._say, nursery)
-            for node in cluster.manifest.nodes:
-                nursery.start_soon(self._observe, cluster, node.name)
+            nursery.start_soon(self._follow_nodes, cluster, nursery)
             nursery.start_soon(self._follow_records, cluster)
             nursery.start_soon(self._follow_host, cluster)
             nursery.start_soon(self._poll_host, cluster)
+
+    async def _follow_nodes(self, cluster: Cluster, nursery: trio.Nursery) -> None:
+        """An observer for each node that there is. One that is gone leaves nothing behind but its name in the log."""
+        seen: tuple[NodeEntry, ...] = ()
+        scopes: dict[str, trio.CancelScope] = {}
+        while True:
+            nodes = cluster.manifest.nodes
+            if nodes != seen:
+                self._say(NodesSeen(nodes))
+                for node_id in scopes.keys() - {node.id for node in nodes}:
+                    scopes.pop(node_id).cancel()
+                for node in nodes:
+                    if node.id not in scopes:
+                        scope = scopes[node.id] = trio.CancelScope()
+                        nursery.start_soon(self._observe_in, scope, cluster, node.name)
+                seen = nodes
+            await trio.sleep(NODES_LOOK_S)
+
+    async def _observe_in(self, scope: trio.CancelScope, cluster: Cluster, node: str) -> None:
+        with scope:
+            await self._observe(cluster, node)
+        self._marks.pop(node, None)
+
+    async def _report(self, cluster: Cluster, node: str) -> NodeReport | None:
+        report = await cluster.ask(node, GetStatus(), REPORT_TIMEOUT_S)
+        if isinstance(report, NodeReport):
+            self._say(NodeLinked(node, report))
+            return report
+        return None
 
     async def _observe(self, cluster: Cluster, node: str) -> None:
         """One node, whatever happens to it."""
         seq, started, pause = -1, 0.0, RETRY_S
         while True:
             try:
-                report = await cluster.ask(node, GetStatus(), REPORT_TIMEOUT_S)
-                if isinstance(report, NodeReport):
+                report = await self._report(cluster, node)
+                if report is not None:
                     if report.started_at != started:  # another process counts its events from 1 again
                         seq, started = -1, report.started_at
-                    self._say(NodeLinked(node, report))
                     pause = RETRY_S
                 async for item in cluster.stream(node, Observe(seq, marks=True)):
                     if isinstance(item, Mark):
@@ -148,6 +179,8 @@ class ClusterLink:
                     elif isinstance(item, Event):
                         seq = item.seq
                         self._say(EventSeen(item))
+                        if item.data.get("what") == MEMBERS_EVENT or item.text.startswith(MEMBERS_EVENT):
+                            await self._report(cluster, node)  # who votes is in its report
                 self._say(NodeLost(node, "the connection ended"))
             except Failure as error:
                 self._marks.pop(node, None)

@@ -23,15 +23,26 @@ class LogQuestions:
         self._sink = sink
         self._wishes: dict[str, tuple[int, int]] = {}
         self._wished: dict[str, trio.Event] = {}
-        for node in cluster.manifest.managers:
-            self._wished[node.name] = trio.Event()
-            nursery.start_soon(self._put, node.name)
+        self._new = trio.Event()  # a node is asked for the first time
+        nursery.start_soon(self._run)
 
     def ask(self, node: str, first: int, last: int) -> None:
         """Wish for these entries of this node's log."""
+        self._wishes[node] = (first, last)
         if node in self._wished:
-            self._wishes[node] = (first, last)
             self._wished[node].set()
+        else:
+            self._new.set()
+
+    async def _run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                for node in [node for node in self._wishes if node not in self._wished]:
+                    self._wished[node] = trio.Event()
+                    self._wished[node].set()
+                    nursery.start_soon(self._put, node)
+                await self._new.wait()
+                self._new = trio.Event()
 
     async def _put(self, node: str) -> None:
         while True:

@@ -220,7 +220,7 @@ def test_managers_move_to_other_addresses_and_the_cluster_heals(cluster: RealClu
 
     # All of them at once, by hand, with the whole cluster down: no log knows where anybody is.
     cluster.run("down")
-    for number, name in enumerate(("n1", "n2", "n3")):
+    for name in ("n1", "n2", "n3"):
         path = cluster.data / "nodes" / name / "node.json"
         birth = json.loads(path.read_text())
         for node in birth["manifest"]["nodes"]:

@@ -59,7 +59,7 @@ async def test_a_demotion_that_would_cost_the_quorum_is_refused_with_the_arithme
     assert not kept.transactions
 
 
-async def test_without_a_leader_nobody_judges_a_demotion(order, kept):
+async def test_without_a_leader_nobody_judges_a_demotion(order, kept, autojump_clock):
     kept.leader = None
     with pytest.raises(FailedWith, match="no leader now") as refused:
         await order("node demote n2")

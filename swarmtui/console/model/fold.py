@@ -20,6 +20,7 @@ from swarmtui.console.model.observations import (
     MarkSeen,
     NodeLinked,
     NodeLost,
+    NodesSeen,
     Observation,
     OutputSeen,
     RecordsSeen,
@@ -33,7 +34,7 @@ from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.situation import Situation
 from swarmtui.console.model.standing import STANDING_OF_RAFT_ROLE, Standing
 from swarmtui.objects.events import Event
-from swarmtui.objects.manifest import Manifest
+from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.records import Node, Record, Service, Task
 from swarmtui.wire.calls import FaultReport, HostReport, Mark, Power, RecordsChanged
 
@@ -46,13 +47,9 @@ class Model:
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
-        self.nodes: dict[str, NodeKnowledge] = {
-            node.name: NodeKnowledge(
-                id=node.id, name=node.name, role=node.role, address=node.address, availability=node.availability
-            )
-            for node in manifest.nodes
-        }
-        self.names: dict[str, str] = {node.id: node.name for node in manifest.nodes}
+        self.nodes: dict[str, NodeKnowledge] = {}
+        self.names: dict[str, str] = {}  # by id, also of nodes that are gone: their tasks are told of for a while
+        self._meet(manifest.nodes)
         self.log = LogBook()
         self.events = EventBook()
         self.output = OutputBook()
@@ -112,6 +109,8 @@ class Model:
                     self._note_lane(known, now)
                     if refused and not was_known_dead and self.host is None and known.heard_at is not None:
                         self.open_incident(now, "ended", (known.name,), True, now)  # with no host to tell us why
+            case NodesSeen(nodes):
+                self._meet(nodes)
             case HostSeen(report, reason, final):
                 self.gone = reason if final else ""
                 self._host(report, reason, now)
@@ -119,6 +118,18 @@ class Model:
                 self.log.answer(node, lines)
             case OutputSeen(_, lines):
                 self.output.add(lines)
+
+    def _meet(self, nodes: Iterable[NodeEntry]) -> None:
+        """These are the nodes. A new one under an old name is another node; what is known of the others stays."""
+        known = {node.id: node for node in self.nodes.values()}
+        self.nodes.clear()
+        for entry in nodes:
+            node = known.get(entry.id) or NodeKnowledge(
+                id=entry.id, name=entry.name, role=entry.role, address=entry.address, availability=entry.availability
+            )
+            node.role, node.address = entry.role, entry.address
+            self.nodes[entry.name] = node
+            self.names[entry.id] = entry.name
 
     def _node(self, name: str) -> NodeKnowledge | None:
         return self.nodes.get(name) or self.nodes.get(self.names.get(name, ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import attrs
 
 from swarmtui.objects.events import Event
+from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import HostReport, LogLines, Mark, NodeReport, OutputLines, RecordsChanged
 
 
@@ -17,6 +18,13 @@ class NodeLinked:
 
     node: str
     report: NodeReport
+
+
+@attrs.frozen
+class NodesSeen:
+    """Which nodes there are, and what each is by now: nodes join, leave, and are promoted and demoted."""
+
+    nodes: tuple[NodeEntry, ...]
 
 
 @attrs.frozen
@@ -71,4 +79,4 @@ class OutputSeen:
     lines: OutputLines
 
 
-Observation = NodeLinked | NodeLost | MarkSeen | EventSeen | RecordsSeen | HostSeen | LogSeen | OutputSeen
+Observation = NodeLinked | NodesSeen | NodeLost | MarkSeen | EventSeen | RecordsSeen | HostSeen | LogSeen | OutputSeen
