@@ -14,7 +14,8 @@ and only when an answer takes long.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -22,10 +23,11 @@ import trio
 
 from swarmtui.client.errors import ClientError, Refused
 from swarmtui.client.sessions import Session
-from swarmtui.client.writes import FAULT_RULE, READ_FIRST, Writes
+from swarmtui.client.writes import ANSWER_GRACE_S, ELSEWHERE_RULES, FAULT_RULE, READ_FIRST, Writes
 from swarmtui.objects.codec import MalformedObject, encode_request
 from swarmtui.objects.operations import Transaction, Verdict
-from swarmtui.wire.calls import Fate, Outcome, Propose
+from swarmtui.wire.calls import Answer, Fate, Outcome, Propose
+from swarmtui.wire.rpc import Caller, CallFailed, NotSent
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -49,7 +51,8 @@ class _Write:
     session: Session
     serial: int = 0
     encoded: bytes = b""
-    done: trio.Event = attrs.field(factory=trio.Event)
+    settled: bool = False
+    task: trio.lowlevel.Task | None = None  # that waits for it
     outcome: Outcome | None = None
     error: ClientError | None = None
     abandoned: bool = False
@@ -69,16 +72,30 @@ class _Write:
     def settle(self, outcome: Outcome | None, error: ClientError | None = None) -> None:
         self.session.answered(self.serial)
         self.outcome, self.error = outcome, error
-        self.done.set()
+        self.settled = True
+        task, self.task = self.task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    async def wait(self) -> None:
+        """Parked rather than waiting for an event: a thousand tasks may be woken by one answer."""
+        self.task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._abandon)
+
+    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+        self.task, self.abandoned = None, True
+        return trio.lowlevel.Abort.SUCCEEDED
 
 
 @attrs.define(eq=False)
 class _Attempt:
-    """One call that is under way, since the highest term that was known was `term`."""
+    """One call that is under way, since the highest term that was known was `term`. `give_up` is called when another
+    manager leads, or when the answer is overdue."""
 
     term: int
     look_at: float
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    overdue_at: float
+    give_up: Callable[[], None]
 
 
 class Delivery:
@@ -102,10 +119,7 @@ class Delivery:
         if not self._gathering:
             self._gathering = True
             self._cluster.nursery.start_soon(self._gather)
-        try:
-            await write.done.wait()
-        finally:
-            write.abandoned = True
+        await write.wait()
         return _outcome(write)
 
     async def submit_all(self, transactions: Sequence[Transaction], timeout_s: float) -> tuple[Outcome, ...]:
@@ -116,7 +130,7 @@ class Delivery:
                 await self._deliver(writes, timeout_s)
         finally:
             for write in writes:  # if this was cancelled: nobody will send them again
-                if not write.done.is_set():
+                if not write.settled:
                     write.settle(None)
         return tuple([_outcome(write) for write in writes])
 
@@ -150,12 +164,60 @@ class Delivery:
                 continue
             full = len(batch) >= TOGETHER_MAX or size + len(write.encoded) > TOGETHER_BYTES_MAX
             if batch and (full or write.timeout_s != batch[0].timeout_s):
-                self._cluster.nursery.start_soon(self._deliver, batch, batch[0].timeout_s)
+                self._send(batch)
                 batch, size = [], 0
             batch.append(write)
             size += len(write.encoded)
         if batch:
-            await self._deliver(batch, batch[0].timeout_s)
+            self._send(batch)
+
+    def _send(self, writes: list[_Write]) -> None:
+        """Mostly it is known who leads: then the call leaves now, its answer settles the writes where it arrives, and no
+        task waits for it. Everything else takes the long way."""
+        timeout_s = writes[0].timeout_s
+        deadline = trio.current_time() + timeout_s
+        call = Propose(timeout_s=timeout_s, encoded=tuple([write.encoded for write in writes]))
+        caller = self._writes.trusted_leader()
+        if caller is None:
+            self._cluster.nursery.start_soon(self._deliver, writes, timeout_s)
+            return
+
+        def heard(answer: Answer | CallFailed) -> None:
+            if attempt in self._attempts:
+                self._attempts.discard(attempt)
+                self._go_on(self._understand(writes, caller, call, answer), deadline)
+
+        def give_up() -> None:
+            self._attempts.discard(attempt)
+            self._go_on(self._settle(writes, _given_up(call)), deadline)
+
+        attempt = self._begin_attempt(deadline + ANSWER_GRACE_S, give_up)
+        if not caller.ask(call, heard):
+            heard(NotSent("the connection is full, or has just ended"))
+
+    def _understand(
+        self, writes: list[_Write], caller: Caller, call: Propose, answer: Answer | CallFailed
+    ) -> list[_Write]:
+        """Those that are to be sent again."""
+        try:
+            outcomes = self._writes.understand(caller, call, answer)
+        except Refused as error:
+            return self._refuse(writes, error)
+        if outcomes is None:
+            return writes
+        if all(one.fate is Fate.REFUSED and one.rule in ELSEWHERE_RULES for one in outcomes):
+            self._cluster.leader = ""
+            return writes  # the others are asked as well
+        return self._settle(writes, outcomes)
+
+    def _go_on(self, writes: list[_Write], deadline: float) -> None:
+        """The short way has ended; what it did not settle takes the long one, while there is time."""
+        left_s = deadline - trio.current_time()
+        if writes and left_s > 0:
+            self._cluster.nursery.start_soon(self._deliver, writes, left_s)
+        else:
+            for write in writes:
+                write.settle(write.doubt or write.refused)
 
     async def _deliver(self, writes: list[_Write], timeout_s: float) -> None:
         """Until each of them is settled."""
@@ -171,18 +233,23 @@ class Delivery:
 
     async def _try(self, writes: list[_Write], timeout_s: float) -> list[_Write]:
         """Sends them once. Those that are to be sent again."""
-        call = Propose(
-            tuple([write.transaction for write in writes]),
-            timeout_s,
-            encoded=tuple([write.encoded for write in writes]),
-        )
+        call = Propose(timeout_s=timeout_s, encoded=tuple([write.encoded for write in writes]))
         try:
             outcomes = await self._attempt(call)
         except ClientError as error:  # nothing left this time
-            for write in writes:
-                if write.doubt is None:
-                    write.settle(None, error)
-            return [write for write in writes if write.doubt is not None]
+            return self._refuse(writes, error)
+        return self._settle(writes, outcomes)
+
+    @staticmethod
+    def _refuse(writes: list[_Write], error: ClientError) -> list[_Write]:
+        """Those are to be sent again of which an earlier copy is in doubt."""
+        for write in writes:
+            if write.doubt is None:
+                write.settle(None, error)
+        return [write for write in writes if write.doubt is not None]
+
+    def _settle(self, writes: list[_Write], outcomes: Sequence[Outcome]) -> list[_Write]:
+        """Those that are to be sent again."""
         again = []
         for write, outcome in zip(writes, outcomes, strict=True):
             known = outcome if outcome.fate is Fate.DONE else self._weigh(write, outcome)
@@ -220,18 +287,22 @@ class Delivery:
 
     async def _attempt(self, call: Propose) -> tuple[Outcome, ...]:
         """What came of this copy of the call; unknown, if it was given up because another manager leads now."""
-        attempt = _Attempt(self._cluster.term_seen, trio.current_time() + SILENCE_S)
+        scope = trio.CancelScope()
+        attempt = self._begin_attempt(math.inf, scope.cancel)
+        try:
+            with scope:
+                return await self._writes.propose(call)
+        finally:
+            self._attempts.discard(attempt)
+        return _given_up(call)
+
+    def _begin_attempt(self, overdue_at: float, give_up: Callable[[], None]) -> _Attempt:
+        attempt = _Attempt(self._cluster.term_seen, trio.current_time() + SILENCE_S, overdue_at, give_up)
         self._attempts.add(attempt)
         if not self._looking:
             self._looking = True
             self._cluster.nursery.start_soon(self._look_after)
-        try:
-            with attempt.scope:
-                return await self._writes.propose(call)
-        finally:
-            self._attempts.discard(attempt)
-        lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to a leader that leads no more; {READ_FIRST}")
-        return (lost,) * call.count
+        return attempt
 
     async def _look_after(self) -> None:
         """While calls are under way: give those up that were sent before the leader of today was known."""
@@ -242,9 +313,14 @@ class Delivery:
                 await self._writes.look()
             for attempt in late:
                 attempt.look_at = trio.current_time() + LOOK_S
-                if self._cluster.term_seen > attempt.term:
-                    attempt.scope.cancel()
+                if self._cluster.term_seen > attempt.term or attempt.look_at > attempt.overdue_at:
+                    attempt.give_up()
         self._looking = False
+
+
+def _given_up(call: Propose) -> tuple[Outcome, ...]:
+    lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to a leader that leads no more; {READ_FIRST}")
+    return (lost,) * call.count
 
 
 def _outcome(write: _Write) -> Outcome:

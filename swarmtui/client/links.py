@@ -40,6 +40,12 @@ class Link:
         return self._caller is not None and self._caller.connection.ended is None
 
     @property
+    def live(self) -> Caller | None:
+        """Somebody to ask at once, if there is a connection."""
+        caller = self._caller
+        return caller if caller is not None and caller.connection.ended is None else None
+
+    @property
     def silent_s(self) -> float:
         """Seconds since the node last said anything; infinite without a connection."""
         caller = self._caller

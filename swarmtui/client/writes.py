@@ -13,8 +13,8 @@ import trio
 
 from swarmtui.client.errors import NotReached, Refused
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.wire.calls import Fate, Outcome, Propose, Proposed
-from swarmtui.wire.rpc import Broken, CallRefused, NotSent
+from swarmtui.wire.calls import Answer, Fate, Outcome, Propose, Proposed
+from swarmtui.wire.rpc import Caller, CallFailed, CallRefused, NotSent
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -78,23 +78,44 @@ class Writes:
             call = attrs.evolve(call, lost=self._lost)
         try:
             caller = await self._cluster.link(manager).caller(DIAL_TIMEOUT_S)
-            answer = await caller.call(call, call.timeout_s + ANSWER_GRACE_S)
-        except (NotReached, NotSent):
+        except NotReached:
             return None
-        except CallRefused as error:
-            if error.rule == "internal":  # it failed on the way: how far it had come is not known
-                return _lost(manager, str(error), call, FAULT_RULE)
-            if error.rule == NOT_A_MANAGER:
+        try:
+            answer: Answer | CallFailed = await caller.call(call, call.timeout_s + ANSWER_GRACE_S)
+        except CallFailed as error:
+            answer = error
+        return self.understand(caller, call, answer)
+
+    def understand(self, caller: Caller, call: Propose, answer: Answer | CallFailed) -> tuple[Outcome, ...] | None:
+        """What an answer, or its failing to come, means for the transactions of this call; None if it certainly did not
+        leave. Raises Refused."""
+        peer = caller.connection.identity
+        manager = peer.name or peer.node_id
+        if isinstance(answer, Proposed) and len(answer.outcomes) == call.count:
+            return answer.outcomes
+        if isinstance(answer, NotSent):
+            return None
+        if isinstance(answer, CallRefused):
+            if answer.rule == "internal":  # it failed on the way: how far it had come is not known
+                return _lost(manager, str(answer), call, FAULT_RULE)
+            if answer.rule == NOT_A_MANAGER:
                 return None  # it was demoted a moment ago
-            raise Refused(error.rule, error.reason) from None
-        except Broken as error:
+            raise Refused(answer.rule, answer.reason)
+        if isinstance(answer, CallFailed):
             self._cluster.leader = ""  # it may be paused or cut off: the next write looks first
             if caller.connection.ended is not None:  # it is dead, as far as anybody can tell
-                self._bereaved_at, self._lost = trio.current_time(), caller.connection.identity.node_id
-            return _lost(manager, str(error), call)
-        if not isinstance(answer, Proposed) or len(answer.outcomes) != call.count:
-            return _lost(manager, f"{type(answer).__name__} is no answer to it", call)
-        return answer.outcomes
+                self._bereaved_at, self._lost = trio.current_time(), peer.node_id
+            return _lost(manager, str(answer), call)
+        return _lost(manager, f"{type(answer).__name__} is no answer to it", call)
+
+    def trusted_leader(self) -> Caller | None:
+        """Whoever leads, if that can be believed without asking anybody."""
+        leader = self._cluster.leader
+        if not leader or self._cluster.manifest.node(leader) is None:  # it may have left the cluster
+            return None
+        link = self._cluster.link(leader)
+        is_fresh = link.silent_s < TRUST_SILENT_S and trio.current_time() - self._asked_at < TRUST_S
+        return link.live if is_fresh else None
 
     async def _by_promise(self, *, refused: bool) -> tuple[list[NodeEntry], dict[str, int]]:
         """The managers, those first through which a write is most likely to be done: whoever leads with a quorum, then
@@ -137,13 +158,11 @@ class Writes:
 
     async def _leader_is_trusted(self) -> bool:
         leader = self._cluster.leader
-        if not leader:
-            return False
-        link, now = self._cluster.link(leader), trio.current_time()
-        if link.silent_s < TRUST_SILENT_S and now - self._asked_at < TRUST_S:
+        if self.trusted_leader() is not None:
             return True
-        if not link.connected:
+        if not leader or not self._cluster.link(leader).connected:
             return False
+        now = trio.current_time()
         report = await self._cluster.report(leader)
         self._asked_at = now
         return report is not None and report.holds_quorum

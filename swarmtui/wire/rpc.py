@@ -11,6 +11,7 @@ reader holds up its own stream and nobody else's, and nothing piles up at either
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 
 import attrs
@@ -67,7 +68,7 @@ class Caller:
         self.connection = connection
         self._channel = channel
         self._last_id = 0
-        self._waiting: dict[int, _Waiting | AnswerStream] = {}
+        self._waiting: dict[int, _Waiting | _Told | AnswerStream] = {}
 
     async def call(self, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
         """The answer. Raises NotSent, Broken, CallRefused."""
@@ -85,6 +86,20 @@ class Caller:
             raise waiting.failure
         raise (Broken if waiting.sent else NotSent)(f"no answer in {timeout_s:g} s")
 
+    def ask(self, call: Call, done: Callable[[Answer | CallFailed], None]) -> bool:
+        """`call` without a task that waits: it leaves at once, and `done` is told the answer, or why there is none, when
+        that arrives; there is no timeout. False, and `done` is never called, if it cannot leave at once."""
+        self._last_id += 1
+        try:
+            if not self.connection.post(self._channel, Request(self._last_id, call)):
+                return False
+        except MalformedMessage as error:
+            done(CallRefused("invalid", str(error)))
+            return True
+        self._waiting[self._last_id] = _Told(done)
+        self.connection.flush()
+        return True
+
     def stream(self, call: Call) -> AnswerStream:
         """The answers, as they come: `async with caller.stream(call) as answers: async for answer in answers`."""
         return AnswerStream(self, call)
@@ -92,7 +107,10 @@ class Caller:
     def take(self, message: Message) -> bool:
         """Hand over a message of the connection. True if it was an answer to something asked here."""
         if isinstance(message, Reply):
-            if (waiting := self._waiting.get(message.id)) is not None:
+            waiting = self._waiting.get(message.id)
+            if type(waiting) is _Told:
+                del self._waiting[message.id]
+            if waiting is not None:
                 waiting.take(message)
         elif isinstance(message, Failed):
             if (waiting := self._waiting.pop(message.id, None)) is not None:
@@ -137,6 +155,19 @@ class Caller:
     def _cancel(self, id: int) -> None:
         if self._waiting.pop(id, None) is not None:
             self.connection.send_soon(self._channel, Cancel(id))
+
+
+@attrs.define(eq=False)
+class _Told:
+    """One call under way whose answer somebody is told."""
+
+    done: Callable[[Answer | CallFailed], None]
+
+    def take(self, reply: Reply) -> None:
+        self.done(Broken("an answer in parts, where none is expected") if reply.more else reply.answer)
+
+    def fail(self, failure: CallFailed | None) -> None:
+        self.done(failure or CallRefused("protocol", "a stream's end was answered to a call"))
 
 
 @attrs.define(eq=False)

@@ -95,7 +95,7 @@ class TlsStream:
         """What has arrived, at least a byte; nothing at the end. Raises trio.BrokenResourceError, ClosedResourceError."""
         while True:
             try:
-                data = self._decrypted()
+                data = self._decrypted() if self._incoming.pending else b""
             except ssl.SSLZeroReturnError:
                 return b""
             except ssl.SSLError as error:
@@ -107,10 +107,10 @@ class TlsStream:
                 return b""
 
     def _decrypted(self) -> bytes:
-        """Every whole record that is here: the first look is for what came together with the handshake's end."""
+        """Every whole record that is here."""
         parts: list[bytes] = []
         try:
-            while self._incoming.pending or not parts:
+            while self._incoming.pending:
                 parts.append(self._tls.read(ENCRYPTED_BYTES_MAX))
         except ssl.SSLWantReadError:
             pass  # the next record is not whole yet

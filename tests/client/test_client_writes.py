@@ -93,6 +93,7 @@ async def test_a_leader_that_fell_silent_is_looked_at_before_it_is_given_a_write
     world.nodes["n1"].fall_silent()
     world.nodes["n2"].role, world.nodes["n2"].term = "leader", 4
     await cluster.kv.put("a", "2")
+    assert world.nodes["n1"].calls["Propose"] == 1  # the first: it was not given the other and then given up
     assert world.batches == [("n1", 1), ("n2", 1)]
     assert cluster.leader == "n2"
 

@@ -208,8 +208,8 @@ MUTATIONS = (
         name="silent-leader-waited-for",
         rule="a leader that falls silent is given up when another one leads",
         file="swarmtui/client/delivery.py",
-        old="                if self._cluster.term_seen > attempt.term:\n",
-        new="                if False:\n",
+        old="                if self._cluster.term_seen > attempt.term or",
+        new="                if",
         tests=SESSIONS,
     ),
     Mutation(
@@ -248,8 +248,8 @@ MUTATIONS = (
         name="silent-leader-trusted",
         rule="a leader that said nothing for a while is asked whether it leads before it is given a write",
         file="swarmtui/client/writes.py",
-        old="        if link.silent_s < TRUST_SILENT_S and",
-        new="        if",
+        old="        is_fresh = link.silent_s < TRUST_SILENT_S and",
+        new="        is_fresh =",
         tests=WRITES,
     ),
     Mutation(
