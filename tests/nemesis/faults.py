@@ -15,6 +15,7 @@ from swarmtui.client.errors import ClientError
 FAULT_S = (1.0, 4.0)  # how long a fault lasts
 CALM_S = (0.5, 2.5)  # and how long nothing is broken afterwards
 SECOND_FAULT_SHARE = 0.25  # of faults meet another one before they are healed
+ROLE_S = 6.0  # for a change of role; it goes on by itself when that is over
 SLOW_MS = (20.0, 150.0)
 LOSS = (0.05, 0.3)
 
@@ -31,6 +32,7 @@ class Nemesis:
         self.say = say
         self.names = sorted(node.name for node in cluster.manifest.managers)
         self.done: Counter[str] = Counter()
+        self.demoted: set[str] = set()  # managers that are to be managers again
         self.kinds: tuple[tuple[int, str, Callable[[], Awaitable[None]]], ...] = (
             (4, "kill the leader", self._kill_leader),
             (2, "kill a minority", self._kill_minority),
@@ -45,6 +47,7 @@ class Nemesis:
             (3, "leader alone", self._leader_alone),
             (2, "slow links", self._slow),
             (2, "lossy links", self._lossy),
+            (3, "demote one", self._demote),
         )
 
     async def run(self, until: trio.Event) -> None:
@@ -64,6 +67,8 @@ class Nemesis:
             await self._strike()
             await trio.sleep(self.rng.uniform(*FAULT_S))
         await self._order("heal", self.host.heal())
+        for name in sorted(self.demoted):
+            await self.promote(name)
 
     async def _strike(self) -> None:
         weights = [weight for weight, _, _ in self.kinds]
@@ -72,7 +77,7 @@ class Nemesis:
         self.say(name)
         await strike()
 
-    async def _order(self, what: str, order: Awaitable[str]) -> None:
+    async def _order(self, what: str, order: Awaitable[object]) -> None:
         """A host on a busy machine may be slow; that it refuses is a finding for whoever reads."""
         try:
             await order
@@ -120,6 +125,31 @@ class Nemesis:
 
     async def _pause_some(self) -> None:
         await self._power("pause", self._some(1, 3))
+
+    # ---- members ----
+
+    async def _demote(self) -> None:
+        """It leaves the consensus and forgets its log; promoted again it is a new member of it. What meets the demotion is
+        up to the next fault, and that it is refused for want of a quorum is right."""
+        name = await self.leader() if self.rng.random() < 0.5 else self.rng.choice(self.names)
+        self.demoted.add(name)
+        await self._order(f"demote {name}", self.cluster.nodes.demote(name, timeout_s=ROLE_S))
+
+    async def promote(self, name: str) -> bool:
+        """True once it votes again."""
+        try:
+            await self.cluster.nodes.promote(name, timeout_s=ROLE_S)
+        except ClientError as error:
+            self.say(f"promote {name}: {error}")
+            return False
+        self.demoted.discard(name)
+        return True
+
+    async def restore(self) -> object:
+        """Everybody a manager again; what is missing."""
+        for name in sorted(self.demoted):
+            await self.promote(name)
+        return not self.demoted or sorted(self.demoted)
 
     # ---- links ----
 
