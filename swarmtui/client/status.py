@@ -46,7 +46,8 @@ class Quorum:
 
 @attrs.frozen
 class NodeStatus:
-    """One row. `state`: leader, follower, candidate, learner, worker, down, paused, stopped or unknown."""
+    """One row. `state`: leader, follower, candidate, learner, worker, down, paused, stopped or unknown. `disk`: why its
+    disk refuses writes, "" if it does not."""
 
     name: str
     id: str
@@ -60,6 +61,7 @@ class NodeStatus:
     last: int | None
     availability: str
     status: str
+    disk: str = ""
 
 
 @attrs.frozen
@@ -196,6 +198,7 @@ def _row(
         last=report.last if report and report.raft_role else None,
         availability=str(stored.spec.availability if stored else node.availability),
         status=str(stored.status.state) if stored else "unknown",
+        disk=report.disk if report else "",
     )
 
 

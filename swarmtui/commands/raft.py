@@ -102,6 +102,7 @@ def _state_row(name: str, report: NodeReport | None, peer: PeerReport | None, na
         "voters": [voter for _, voter in report.voters],
         "lag": lag,
         "catch_up": catch_up or None,
+        "disk": report.disk or None,
     }
     return Row(
         values, {"heard": " ".join(heard), "role": f"{report.raft_role} ({catch_up})" if catch_up else report.raft_role}

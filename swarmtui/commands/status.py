@@ -42,6 +42,7 @@ def text_of_status(status: StatusView) -> str:
     ]
     if status.stale:
         lines.append("stale: the objects below are the last state known and may be old")
+    lines += [f"NOTE: {node.disk}" for node in status.nodes if node.disk]
     rows = [HEADINGS, *(_row(node) for node in status.nodes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines.append("")

@@ -82,6 +82,7 @@ class FakeNode:
         self.stale = False  # no quorum confirms its reads
         self.refuse: Outcome | None = None  # what it answers to every write
         self.swallows = 0  # answers to so many writes are lost: they are applied, and nobody says so
+        self.disk = ""  # why it refuses writes
         self.lost = ""  # what the last proposal said of a dead leader
         self.deaf_to: tuple[type, ...] = ()  # calls that it takes and never answers
         self.calls: Counter[str] = Counter()
@@ -169,7 +170,7 @@ class FakeNode:
             first=1, last=self.applied + 1, commit=self.applied, applied=self.applied, snapshot=0,
             voters=members if self.role else (), heard=tuple(node_id(name) for name in self.heard) if self.role else (),
             holds_quorum=self.leads, timer_left_s=None, timer_total_s=None, leader_since=None, peers=(),
-            started_at=1.0, election_timeout_s=0.5,
+            started_at=1.0, election_timeout_s=0.5, disk=self.disk,
         )  # fmt: skip
 
     @property

@@ -18,6 +18,7 @@ from tests.client.conftest import MANAGERS, connected, node_id
 FIELDS = ("cluster", "name", "term", "leader", "quorum", "stale", "nodes", "services", "tasks", "faults")
 NODE_FIELDS = (
     "name", "id", "address", "pid", "role", "state", "term", "commit", "applied", "last", "availability", "status",
+    "disk",
 )  # fmt: skip
 
 
@@ -38,6 +39,12 @@ async def test_a_healthy_cluster(world, cluster):
         1001, world.store.index, world.store.index + 1, "ready", "active",
     )  # fmt: skip
     assert (worker.pid, worker.term, worker.commit, worker.role) == (1006, None, None, "worker")
+
+
+async def test_a_disk_that_refuses_writes_is_told(world, cluster):
+    world.nodes["n2"].disk = "n2's disk has 5 bytes free, 67108864 are kept in reserve; free some space"
+    status = await cluster.status()
+    assert [node.disk for node in status.nodes[:3]] == ["", world.nodes["n2"].disk, ""]
 
 
 async def test_services_and_tasks_are_counted(world, cluster):

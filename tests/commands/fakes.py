@@ -92,6 +92,7 @@ class NodeRow:
     last: int | None
     availability: str
     status: str
+    disk: str = ""
 
 
 @attrs.define

@@ -109,6 +109,24 @@ async def test_ps_hides_what_was_replaced_unless_asked(order, cluster):
     assert [row.cell("Name") for row in listing.rows] == [f"web.1.{task.id}", f" \\_ web.1.{'old'.ljust(25, 'o')}"]
 
 
+async def test_status_and_raft_state_say_whose_disk_refuses_writes(order, cluster, monkeypatch):
+    full = "n2's disk has 5 bytes free, 67108864 are kept in reserve; free some space"
+    healthy = await cluster.status()
+    rows = [attrs.evolve(row, disk=full if row.name == "n2" else "") for row in healthy.nodes]
+
+    async def status():
+        return attrs.evolve(healthy, nodes=rows)
+
+    monkeypatch.setattr(cluster, "status", status)
+    (document,) = (await order("status")).items
+    assert f"NOTE: {full}" in document.text.splitlines()
+    assert [node["disk"] for node in document.value["nodes"]] == ["", full, "", ""]
+    report = cluster._report
+    monkeypatch.setattr(cluster, "_report", lambda name: attrs.evolve(report(name), disk=full if name == "n2" else ""))
+    (listing,) = (await order("raft state")).items
+    assert [row.values["disk"] for row in listing.rows] == [None, full, None]
+
+
 async def test_status_answers_the_three_questions_first(order, cluster):
     (document,) = (await order("status")).items
     assert isinstance(document, Document)

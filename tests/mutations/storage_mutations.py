@@ -8,6 +8,9 @@ FRAMES = ("tests/storage/test_storage_frames.py",)
 LOG = ("tests/storage/test_storage_log.py",)
 CRASH = ("tests/storage/test_storage_crash.py",)
 SNAPSHOTS = ("tests/storage/test_storage_snapshots.py",)
+SCENARIO = "tests/storage/test_storage_scenarios.py::test_"
+RECOVERY = ("tests/storage/test_storage_recovery.py",)
+BACKUP = ("tests/storage/test_storage_backup.py",)
 
 MUTATIONS = (
     Mutation(
@@ -169,5 +172,120 @@ MUTATIONS = (
         old="if offset == receipt.size and data and",
         new="if data and",
         tests=SNAPSHOTS,
+    ),
+    Mutation(
+        name="compaction-deletes-a-snapshot-that-waits",
+        rule="what arrived and is to be installed stays, though it is not the newest",
+        file="swarmtui/storage/snapshots.py",
+        old="            *[name for name in self._snapshots() if _index_of(name) < self.standing_on],",
+        new="            *self._snapshots()[:-1],",
+        tests=SNAPSHOTS,
+    ),
+    Mutation(
+        name="S57-noted-commit-forgotten",
+        rule="a log that ends before what was known to be committed was put back",
+        file="swarmtui/storage/seen.py",
+        old="    elif last < outer.commit:",
+        new="    elif False:",
+        tests=(f"{SCENARIO}S57_copy_from_this_very_start_is_refused_by_what_was_noted_since",),
+    ),
+    Mutation(
+        name="S57-start-counted-outside-first",
+        rule="a power cut while a start is counted refuses nobody",
+        file="swarmtui/storage/seen.py",
+        old="    write_durably(raft / SEEN_FILE, encode_json(seen).encode(), files)\n"
+        "    write_durably(beside(node_directory), encode_json(seen).encode(), files)",
+        new="    write_durably(beside(node_directory), encode_json(seen).encode(), files)\n"
+        "    write_durably(raft / SEEN_FILE, encode_json(seen).encode(), files)",
+        tests=(f"{SCENARIO}S57_power_cut_while_a_start_is_counted_refuses_nobody",),
+    ),
+    Mutation(
+        name="epoch-repeats-versions",
+        rule="indexes are skipped, so that no version of the lost majority comes up again",
+        file="swarmtui/storage/recovery.py",
+        old="        holding.last_index + INDEXES_SKIPPED,",
+        new="        holding.last_index + 1,",
+        tests=RECOVERY,
+    ),
+    Mutation(
+        name="epoch-repeats-terms",
+        rule="terms are skipped, so that agents obey the new epoch",
+        file="swarmtui/storage/recovery.py",
+        old="        holding.term + TERMS_SKIPPED,",
+        new="        holding.term,",
+        tests=RECOVERY,
+    ),
+    Mutation(
+        name="epoch-lets-old-members-speak",
+        rule="everybody but the survivor is removed",
+        file="swarmtui/storage/recovery.py",
+        old="removed=tuple(sorted(out))",
+        new="removed=before.removed",
+        tests=RECOVERY,
+    ),
+    Mutation(
+        name="epoch-puts-the-log-away-first",
+        rule="a new epoch holds from the rename of its snapshot, and not a step before",
+        file="swarmtui/storage/recovery.py",
+        old="    mark = storage.snapshots.save(index, term, configuration, state(index, term))\n",
+        new="    storage.write(Write(1, HardState(term, '', holding_of(storage.restored).commit), None, ()))\n"
+        "    mark = storage.snapshots.save(index, term, configuration, state(index, term))\n",
+        tests=RECOVERY,
+    ),
+    Mutation(
+        name="old-voters-started-after-a-new-epoch",
+        rule="whom a new epoch put out is not started as what it was",
+        file="swarmtui/host/members.py",
+        old="        if newest is not None and node.member_id in newest.configuration.removed:",
+        new="        if newest is not None and not node.member_id:",
+        tests=("tests/host/test_host_recovery.py",),
+    ),
+    Mutation(
+        name="damaged-backup-believed",
+        rule="a backup is believed whole or not at all",
+        file="swarmtui/storage/backup.py",
+        old="        if sha.digest() != file.read():",
+        new="        if False:",
+        tests=BACKUP,
+    ),
+    Mutation(
+        name="backup-overwritten-unasked",
+        rule="a backup replaces nothing unasked",
+        file="swarmtui/storage/backup.py",
+        old="        if path.exists() and not replace:",
+        new="        if False:",
+        tests=BACKUP,
+    ),
+    Mutation(
+        name="restore-repeats-versions",
+        rule="versions of a restored cluster go on above all that the old one may have given",
+        file="swarmtui/host/restore.py",
+        old="    index = state.index + INDEXES_SKIPPED",
+        new="    index = state.index + 1",
+        tests=("tests/host/test_host_restore.py",),
+    ),
+    Mutation(
+        name="S54-torn-frame-refused",
+        rule="a last frame that was never written whole is cut off",
+        file="swarmtui/storage/frames.py",
+        old='            return End(offset, f"a frame of which the sector at {start} was never written")',
+        new='            return Bad(offset, f"a frame of which the sector at {start} was never written")',
+        tests=(f"{SCENARIO}S54_torn_last_frame_is_cut_off_and_damage_before_a_whole_one_is_refused",),
+    ),
+    Mutation(
+        name="S55-snapshot-named-before-it-is-durable",
+        rule="a snapshot is there whole and durable or not at all",
+        file="swarmtui/storage/snapshots.py",
+        old="SNAPSHOT_FORMAT), mark.size_bytes)\n        file.sync()",
+        new="SNAPSHOT_FORMAT), mark.size_bytes)",
+        tests=(f"{SCENARIO}S55_names_that_were_never_synced_leave_the_old_state_or_the_new",),
+    ),
+    Mutation(
+        name="S56-write-returns-before-sync",
+        rule="what a write was given is durable when it returns",
+        file="swarmtui/storage/log.py",
+        old="        tail.file.write_at(frame, tail.offset)\n        tail.file.sync()",
+        new="        tail.file.write_at(frame, tail.offset)",
+        tests=(f"{SCENARIO}S56_power_cut_of_everybody_at_once_loses_nothing_acknowledged",),
     ),
 )
