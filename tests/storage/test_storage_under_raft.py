@@ -44,15 +44,18 @@ class RealLogDisk(SimulatedDisk):
     crashes = 0
     torn = 0
 
-    def __init__(self, configuration: Configuration, genesis: Entry, rng: random.Random) -> None:
+    def __init__(self, configuration: Configuration, genesis: Entry | None, rng: random.Random) -> None:
         super().__init__(configuration, genesis, rng)
         self.platter = simulated.SimulatedDisk()
-        RaftStorage.create(DIRECTORY, "n", configuration, file_ops=self.platter, segment_bytes=SEGMENT_BYTES)
+        first = None if genesis is None else configuration
+        RaftStorage.create(DIRECTORY, "n", first, file_ops=self.platter, segment_bytes=SEGMENT_BYTES)
         self.storage = self._open()
-        assert self.storage.restored.entries == (genesis,)
+        assert self.storage.restored.entries == (() if genesis is None else (genesis,))
 
     def _open(self) -> RaftStorage:
-        return RaftStorage.open(DIRECTORY, "n", file_ops=self.platter, segment_bytes=SEGMENT_BYTES)
+        return RaftStorage.open(
+            DIRECTORY, "n", introduction=self.genesis, file_ops=self.platter, segment_bytes=SEGMENT_BYTES
+        )
 
     def restore(self) -> Restored:
         self.platter.lose_process()
