@@ -100,6 +100,7 @@ def _state_row(name: str, report: NodeReport | None, peer: PeerReport | None, na
         "heard": heard,
         "holds_quorum": report.holds_quorum,
         "voters": [voter for _, voter in report.voters],
+        "learners": [learner for _, learner in report.learners],
         "lag": lag,
         "catch_up": catch_up or None,
         "disk": report.disk or None,

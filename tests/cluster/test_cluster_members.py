@@ -208,7 +208,7 @@ def test_a_change_that_would_lose_the_quorum_is_refused_with_the_arithmetic(clus
     cluster.run("kill", down)
     wait_for("it is down", lambda: cluster.status()["quorum"]["reachable"] == 2)
     refused = cluster.run("node", "demote", up, expect=1).stderr
-    assert "after this change 2 voters decide, 2 of them are needed" in refused
+    assert "after this change a majority is 2 of 2 voters" in refused
     assert record(cluster, up).spec.role == "manager"
     cluster.run("node", "rm", "--force", down)  # the one that is down may go
     cluster.run("node", "demote", up)

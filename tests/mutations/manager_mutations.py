@@ -10,6 +10,7 @@ SCHEDULER = ("tests/manager/test_manager_scheduler.py",)
 DISPATCHER = ("tests/manager/test_manager_dispatcher.py",)
 LOOP = ("tests/manager/test_manager_loop.py",)
 SPREAD = ("tests/manager/test_manager_spread.py",)
+ROLES = ("tests/manager/test_manager_roles.py",)
 LEASES = ("tests/manager/test_manager_leases.py",)
 
 MUTATIONS = (
@@ -273,5 +274,53 @@ MUTATIONS = (
         new="        if self._silence.since(lease.id) is None:\n"
         "            self._silence.listen(lease.id, moment.now, lease.ttl_s)\n",
         tests=LEASES,
+    ),
+    Mutation(
+        name="worker-before-its-vote-is-gone",
+        rule="a demoted manager is called a worker, and forgets its log, only when it has left the consensus for good",
+        file="swarmtui/manager/roles.py",
+        old="        if not seats.settled:\n            self.look_again_at(node.id, moment.now + LOOK_S)\n            return None\n",
+        new="",
+        tests=ROLES,
+    ),
+    Mutation(
+        name="promoted-again-as-the-same-member",
+        rule="a node that is promoted again is a new member: it has forgotten its vote",
+        file="swarmtui/manager/roles.py",
+        old="role=NodeRole.MANAGER, promotions=node.promotions + 1)",
+        new="role=NodeRole.MANAGER)",
+        tests=ROLES,
+    ),
+    Mutation(
+        name="seat-for-one-that-cannot-speak",
+        rule="a certificate is given before a seat: nobody becomes a member who does not speak as a manager yet",
+        file="swarmtui/manager/roles.py",
+        old="        if not self._members.is_ready(node.id):\n",
+        new="        if False:\n",
+        tests=ROLES,
+    ),
+    Mutation(
+        name="two-wishes-at-once",
+        rule="one change of the members is under way at a time",
+        file="swarmtui/manager/roles.py",
+        old="        elif self._asked is None:\n",
+        new="        else:\n",
+        tests=ROLES,
+    ),
+    Mutation(
+        name="refusal-told-for-ever",
+        rule="what raft refuses is told once, and asked again later and later",
+        file="swarmtui/manager/roles.py",
+        old="        refused.times = 0 if refusal.rule in SOON else refused.times + 1\n",
+        new="        refused.times = 0\n",
+        tests=ROLES,
+    ),
+    Mutation(
+        name="put-out-taken-back-by-itself",
+        rule="who was put out by a new epoch is not taken back without a person's word",
+        file="swarmtui/manager/roles.py",
+        old="        if node.member_id in seats.removed:\n",
+        new="        if False:\n",
+        tests=ROLES,
     ),
 )

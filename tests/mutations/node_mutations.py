@@ -6,6 +6,9 @@ from tests.mutations.mutation import Mutation
 
 CONSENSUS = ("tests/node/test_node_consensus.py",)
 SESSIONS = ("tests/node/test_node_sessions.py",)
+MEMBERS = ("tests/node/test_node_members.py",)
+PEERS = ("tests/node/test_node_peers.py",)
+ENROLMENT = ("tests/host/test_host_enrolment.py",)
 WRITES = ("tests/node/test_node_writes.py",)
 
 MUTATIONS = (
@@ -96,5 +99,61 @@ MUTATIONS = (
         old="            for key in port.sessions:\n",
         new="            for key in ():\n",
         tests=SESSIONS,
+    ),
+    Mutation(
+        name="removed-members-in-the-status-by-nodes",
+        rule="a node that was removed as one member and is back as another is a node like any other",
+        file="swarmtui/node/members.py",
+        old="        removed=(),  # members for ever, but their nodes may be back\n",
+        new="        removed=tuple(node_of(id) for id in configuration.removed),\n",
+        tests=MEMBERS,
+    ),
+    Mutation(
+        name="who-joins-counts-itself",
+        rule="a manager that joins is not in its introduction, so that it neither votes nor stands before the log says so",
+        file="swarmtui/node/members.py",
+        old=" for node in manifest.managers if node.id != own.id)",
+        new=" for node in manifest.managers)",
+        tests=MEMBERS,
+    ),
+    Mutation(
+        name="an-older-leader-names-the-managers",
+        rule="the managers are those that the newest order names",
+        file="swarmtui/node/acquaintances.py",
+        old="        if not order.managers or at < self._told_at:\n",
+        new="        if not order.managers:\n",
+        tests=MEMBERS,
+    ),
+    Mutation(
+        name="dialled-at-the-old-address",
+        rule="a node that moved is found where the host says until the log has its new address",
+        file="swarmtui/node/acquaintances.py",
+        old="        members = {**logged, **{id: address for id, address in self._handed.items() if id in logged}}\n",
+        new="        members = dict(logged)\n",
+        tests=MEMBERS,
+    ),
+    Mutation(
+        name="dialled-though-it-left",
+        rule="who is a member no more is dialled no more",
+        file="swarmtui/node/peers.py",
+        old="            if peer.node_id not in self._wanted:\n",
+        new="            if False:\n",
+        tests=PEERS,
+    ),
+    Mutation(
+        name="a-log-begun-twice",
+        rule="a log that node.json names is never made again: what is missing was lost, and a vote with it",
+        file="swarmtui/host/enrolment.py",
+        old="        if role is NodeRole.MANAGER and not _is_already(own, changed):\n",
+        new="        if role is NodeRole.MANAGER:\n",
+        tests=ENROLMENT,
+    ),
+    Mutation(
+        name="an-old-record-brings-a-role-back",
+        rule="a record that is older than what the host knows changes no role",
+        file="swarmtui/host/roles.py",
+        old="    return changed and record.version > entry.role_version\n",
+        new="    return changed\n",
+        tests=ENROLMENT,
     ),
 )
