@@ -52,7 +52,7 @@ def plan_recovery(surveys: Sequence[Survey], wish: str, *, give_up: bool) -> Pla
         raise CommandFailed(
             f"no manager is left to begin anew from ({what}); restore a backup: swarmtui up --restore FILE"
         )
-    best = max(usable, key=lambda one: one.rank)
+    best = max(usable, key=lambda one: (one.rank, one.condition == RUNNING))
     chosen = next((one for one in surveys if one.name == wish), None) if wish else best
     if chosen is None:
         raise CommandFailed(f"there is no manager {wish}; the managers are {' '.join(one.name for one in surveys)}")
@@ -229,7 +229,7 @@ def _tell(context: Context, plan: Plan, epoch: Epoch, then: str) -> None:
     context.out.show(Document(value, text))
     names = ", ".join(one.name for one in plan.others if one.condition != OUT)
     if names:
-        again = "swarmtui node demote NAME, then swarmtui node promote NAME"
+        again = "swarmtui node demote NAME, swarmtui start NAME, swarmtui node promote NAME"
         context.out.show(Note(f"out: {names}; to use one of them again as a new manager: {again}"))
 
 

@@ -17,7 +17,7 @@ from swarmtui.objects.manifest import Manifest, NodeEntry
 if TYPE_CHECKING:
     from swarmtui.raft.messages import SnapshotMark
 
-AS_NEW = "to use it again: swarmtui node demote {name}, then swarmtui node promote {name}"
+AS_NEW = "to use it again: swarmtui node demote {name}, swarmtui start {name}, swarmtui node promote {name}"
 
 
 def why_out(layout: Layout, manifest: Manifest, node: NodeEntry) -> str:

@@ -31,7 +31,7 @@ class OlderDirectory(StorageError):
         super().__init__(
             f"{directory} is older than when {name} last ran ({reason}): a copy of it was put back, and it has forgotten "
             f"entries and votes that others rely on; keep the other managers running and make a new manager of it: "
-            f"swarmtui node demote {name}, then swarmtui node promote {name}"
+            f"swarmtui node demote {name}, swarmtui start {name}, swarmtui node promote {name}"
         )
 
 

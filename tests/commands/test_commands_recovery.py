@@ -37,6 +37,10 @@ def test_the_most_advanced_that_is_left_begins_anew() -> None:
     assert [other.name for other in plan.others] == ["n1", "n3", "n4", "n5"]
 
 
+def test_of_two_that_are_equal_the_one_that_runs_begins_anew() -> None:
+    assert plan_recovery([one(1), one(2, Condition.RUNNING), *lost(3, 4, 5)], "", give_up=False).survivor.name == "n2"
+
+
 def test_another_can_be_named_and_what_that_costs_is_said() -> None:
     plan = plan_recovery([one(1, last=9, commit=7), one(2, last=11), *lost(3, 4, 5)], "n1", give_up=False)
     assert plan == Plan(plan.survivor, plan.others, plan.better)

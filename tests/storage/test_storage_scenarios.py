@@ -305,7 +305,7 @@ def test_S57_copy_from_before_the_last_start_is_refused(node: Node) -> None:
     assert str(refused.value) == (
         "/node is older than when node last ran (it was started 1 times, and had been 4 times): a copy of it was put back, "
         "and it has forgotten entries and votes that others rely on; keep the other managers running and make a new "
-        "manager of it: swarmtui node demote node, then swarmtui node promote node"
+        "manager of it: swarmtui node demote node, swarmtui start node, swarmtui node promote node"
     )
     with pytest.raises(OlderDirectory):  # nor at the next attempt
         started(disk)
