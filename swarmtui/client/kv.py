@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from swarmtui.client.locks import GRACE_S, TTL_S, Fence, hold_lock
+from swarmtui.client.lookups import Lookups
 from swarmtui.objects.operations import Put, Remove, Transaction
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.calls import Consistency, GetKey, Records
@@ -30,9 +31,17 @@ class Keys:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._lookups = Lookups(cluster)
 
-    async def get(self, key: str, *, consistency: Consistency = Consistency.LINEARIZABLE) -> KeyValue | None:
-        """The key's record, None if there is none. Raises NoQuorum unless a stale read is asked for."""
+    async def get(
+        self, key: str, *, consistency: Consistency = Consistency.LINEARIZABLE, manager: str = ""
+    ) -> KeyValue | None:
+        """The key's record, None if there is none. `manager`: who is asked first; any manager answers, led or leading.
+        Raises NoQuorum unless a stale read is asked for."""
+        if consistency is Consistency.LINEARIZABLE:
+            told, record = await self._lookups.get(key, manager)
+            if told:
+                return record
         records = await self._cluster.read(GetKey(key, consistency))
         return _keys(records)[0] if records.records else None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import trio
 
 from swarmtui.client.errors import NotReached, Refused, Unknown
-from swarmtui.wire.calls import Answer, Call, GetHost, GetKey, GetStatus, ListRecords, LogRange
+from swarmtui.wire.calls import Answer, Call, GetHost, GetKey, GetKeys, GetStatus, ListRecords, LogRange
 from swarmtui.wire.certificates import Credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import DialFailed, dial
@@ -17,7 +17,7 @@ from swarmtui.wire.rpc import Broken, Caller, CallRefused, NotSent
 
 DIAL_TIMEOUT_S = 2.0
 
-READS: tuple[type, ...] = (GetStatus, ListRecords, GetKey, LogRange, GetHost)
+READS: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, LogRange, GetHost)
 """Calls that change nothing: asking twice does no harm."""
 
 

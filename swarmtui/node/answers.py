@@ -28,12 +28,16 @@ from swarmtui.raft.status import PeerStatus
 from swarmtui.raft.text import catch_up_line
 from swarmtui.store import Store
 from swarmtui.wire.calls import (
+    KEYS_BYTES_MAX,
+    KEYS_TOGETHER_MAX,
     Answer,
     Call,
     Consistency,
     Done,
     GetKey,
+    GetKeys,
     GetStatus,
+    KeyRows,
     ListRecords,
     LogRange,
     MayLeave,
@@ -89,6 +93,8 @@ class Answers:
         match call:
             case Propose():
                 return self._manager(call).writes.begin(call)
+            case GetKeys():
+                return self._get_keys(call)
             case Observe():
                 return self.observing.observe(call)
             case WatchRecords():
@@ -249,6 +255,33 @@ class Answers:
             return Records(store.index, store.term, True, (), refused=why)
         found = store.get(KeyValue, call.key)
         return Records(store.index, store.term, bool(why), () if found is None else (found,))
+
+    def _get_keys(self, call: GetKeys) -> Pending:
+        """Confirmed once, all of them together; if that fails, a task tries on as long as the call has patience."""
+        if len(call.keys) > KEYS_TOGETHER_MAX:
+            raise CallRejected("too-many", f"{len(call.keys)} keys, at most {KEYS_TOGETHER_MAX} in one call")
+        reads = self._manager(call).consensus.reads
+        pending = Pending()
+
+        def told(why: str) -> None:
+            if why:
+                pending.leave_to(self._get_keys_patiently(call))
+            else:
+                pending.give(self._key_rows(call, ""))
+
+        reads.begin(told)
+        return pending
+
+    async def _get_keys_patiently(self, call: GetKeys) -> KeyRows:
+        return self._key_rows(call, await self._confirm(self._manager(call), Consistency.LINEARIZABLE, call.timeout_s))
+
+    def _key_rows(self, call: GetKeys, why: str) -> KeyRows:
+        """What the confirmed local state holds, or `why` it is not confirmed."""
+        store = self._manager(call).consensus.store
+        rows = [] if why else store.key_rows(call.keys)
+        if sum([len(row[3]) for row in rows if row is not None]) > KEYS_BYTES_MAX:
+            why, rows = f"their values have more than {KEYS_BYTES_MAX} bytes: read fewer at once", []
+        return KeyRows(store.index, store.term, tuple(rows), why)
 
     # ------------------------------------------------------------------------------------------------------ changes
 

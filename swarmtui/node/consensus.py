@@ -143,6 +143,7 @@ class Consensus:
         finally:
             self._wiring = None  # late news, as of the disk, moves nothing any more
             self.proposals.abandon("this manager stops")
+            self.reads.abandon("this manager stops")
             wiring.flush()
 
     def _deadline(self) -> float:

@@ -16,11 +16,15 @@ from swarmtui.raft.inputs import Input, ReadAsked
 RETRY_S = 0.02  # after a refusal for want of a leader, until the caller's patience ends
 
 
+Told = Callable[[str], None]
+"""Told once: "" if the local state may serve a linearizable read now, else why not."""
+
+
 class Reads:
     def __init__(self, feed: Callable[[Input], None]) -> None:
         self._feed = feed
-        self._waiting: dict[int, Promise[str]] = {}
-        self._joining: Promise[str] | None = None
+        self._waiting: dict[int, list[Told]] = {}  # by ticket
+        self._joining: list[Told] | None = None
         self._ticket = 0
 
     async def confirm(self, patience_s: float) -> str:
@@ -28,26 +32,35 @@ class Reads:
         reason = "no leader answered in time"
         with trio.move_on_after(patience_s):
             while True:
-                reason = await self._round()
+                promise: Promise[str] = Promise()
+                self.begin(promise.keep)
+                reason = await promise.value()
                 if not reason:
                     return ""
                 await trio.sleep(RETRY_S)
         return reason
 
-    async def _round(self) -> str:
-        promise = self._joining
-        if promise is None:
-            promise = self._joining = Promise()
+    def begin(self, told: Told) -> None:
+        """Ask once, without a task that waits."""
+        if self._joining is None:
             self._ticket += 1
-            self._waiting[self._ticket] = promise
+            self._joining = self._waiting[self._ticket] = []
             self._feed(ReadAsked(self._ticket))
-        return await promise.value()
+        self._joining.append(told)
 
     def drained(self) -> None:
         """The core has taken the last ticket: whoever asks from now on needs a new one."""
         self._joining = None
 
     def settle(self, effect: ReadReady | ReadRefused) -> None:
-        promise = self._waiting.pop(effect.ticket, None)
-        if promise is not None:
-            promise.keep("" if isinstance(effect, ReadReady) else effect.reason)
+        self._tell(effect.ticket, "" if isinstance(effect, ReadReady) else effect.reason)
+
+    def abandon(self, why: str) -> None:
+        """The core says nothing more."""
+        self._joining = None
+        for ticket in list(self._waiting):
+            self._tell(ticket, why)
+
+    def _tell(self, ticket: int, reason: str) -> None:
+        for told in self._waiting.pop(ticket, ()):
+            told(reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
 from swarmtui.objects import codec
@@ -125,6 +125,11 @@ class Store:
 
     def all(self, cls: type[R]) -> list[R]:
         return cast("list[R]", self._tables.by_name[cls.TABLE].all())
+
+    def key_rows(self, keys: Sequence[str]) -> list[KeyRow | None]:
+        """Of each key the plain values (version, created_at, updated_at, value, lease), None where there is none."""
+        get = self._tables.kv.shards.get
+        return [get(key) for key in keys]
 
     def count(self, cls: type[Record]) -> int:
         return len(self._tables.by_name[cls.TABLE])

@@ -20,6 +20,8 @@ from swarmtui.objects.records import AnyRecord
 
 PROTOCOL_VERSION = 1
 PROPOSAL_TIMEOUT_MAX_S = 60.0
+KEYS_TOGETHER_MAX = 256  # that one GetKeys asks for
+KEYS_BYTES_MAX = 4 * 1024 * 1024  # of values in one answer to it
 LOG_RANGE_MAX = 500  # entries a LogRange answer holds
 OUTPUT_TAIL_MAX = 10_000  # lines
 
@@ -170,6 +172,28 @@ class GetKey:
     key: str
     consistency: Consistency = Consistency.LINEARIZABLE
     timeout_s: float = 5.0
+
+
+@attrs.frozen
+class GetKeys:
+    """Many keys at once, linearizable: what `GetKey` says of each, with the cost of one call. At most KEYS_TOGETHER_MAX."""
+
+    keys: tuple[str, ...]
+    timeout_s: float = 5.0
+
+
+KeyRow = tuple[int, float, float, bytes, str]
+"""version, created_at, updated_at, value, lease"""
+
+
+@attrs.frozen
+class KeyRows:
+    """A row for each key that was asked for, None where there is none. `refused` is a sentence if they could not be read."""
+
+    index: int
+    term: int
+    rows: tuple[KeyRow | None, ...]
+    refused: str = ""
 
 
 @attrs.frozen
@@ -486,6 +510,7 @@ Call = (
     | Propose
     | ListRecords
     | GetKey
+    | GetKeys
     | LogRange
     | Observe
     | WatchRecords
@@ -513,6 +538,7 @@ Answer = (
     NodeReport
     | Proposed
     | Records
+    | KeyRows
     | LogLines
     | Mark
     | Event
@@ -525,7 +551,7 @@ Answer = (
 
 STREAMS: tuple[type, ...] = (Observe, WatchRecords, TaskOutput, StreamState)
 
-_READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, LogRange, Observe, WatchRecords, TaskOutput)
+_READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, LogRange, Observe, WatchRecords, TaskOutput)
 ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
     Peerage.ADMIN: (
         *_READ,
@@ -550,9 +576,9 @@ ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
     ),
     Peerage.OBSERVER: (*_READ, GetHost),
     Peerage.HOST: (*_READ, SetLinkFaults, StopNode, Propose, ReadRole),
-    Peerage.MANAGER: (Propose, ListRecords, GetKey),
+    Peerage.MANAGER: (Propose, ListRecords, GetKey, GetKeys),
     Peerage.WORKER: (),
-    Peerage.TASK: (GetStatus, GetKey, ListRecords, WatchRecords, Propose),
+    Peerage.TASK: (GetStatus, GetKey, GetKeys, ListRecords, WatchRecords, Propose),
 }
 """Which call a certificate of each role may make. Managers may: they forward, once. A worker may not: it speaks through
 its agent session only. What a task may say in its calls is looked at as well (`rights`)."""

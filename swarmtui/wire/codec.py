@@ -26,7 +26,7 @@ from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.objects.operations import Result, Verdict
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
-from swarmtui.wire.calls import Answer, Call, Fate, Outcome, Propose, Proposed
+from swarmtui.wire.calls import Answer, Call, Fate, KeyRow, KeyRows, Outcome, Propose, Proposed
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 
 Message = AnyMessage | AgentMessage | Request | Reply | Ended | Failed | Cancel | More | Hello | Goodbye
@@ -168,6 +168,31 @@ def _done_at(outcome: Outcome) -> int | None:
     return result.index
 
 
+def _key_rows() -> _Form:
+    """Rows are plain values already; reading looks at the type of each, and makes no object of it."""
+
+    def write_fields(answer: KeyRows) -> tuple[Any, bytes]:
+        return (answer.index, answer.term, answer.rows, answer.refused), b""
+
+    def read_fields(fields: Any, blob: bytes) -> KeyRows:
+        index, term, rows, refused = fields
+        if blob or type(rows) is not list or type(refused) is not str:
+            raise MalformedMessage("KeyRows is a list of rows")
+        return KeyRows(_number(index), _number(term), tuple([_key_row(row) for row in rows]), refused)
+
+    return _Form(write_fields, read_fields)
+
+
+def _key_row(row: Any) -> KeyRow | None:
+    if row is None:
+        return None
+    version, created_at, updated_at, value, lease = row
+    is_row = type(version) is int and type(value) is bytes and type(lease) is str
+    if not (is_row and type(created_at) is float and type(updated_at) is float):
+        raise MalformedMessage("a row of a key is a number, two times, bytes and a text")
+    return version, created_at, updated_at, value, lease
+
+
 # --------------------------------------------------------------------------------------------------------- the tables
 
 _SPECIAL: dict[type, Callable[[], _Form]] = {
@@ -175,6 +200,7 @@ _SPECIAL: dict[type, Callable[[], _Form]] = {
     SnapshotChunk: lambda: _with_blob(SnapshotChunk, "data", bytes, bytes),
     Propose: _propose,
     Proposed: _proposed,
+    KeyRows: _key_rows,
 }
 
 CALLS: dict[str, type] = {cls.__name__: cls for cls in get_args(Call)}

@@ -135,12 +135,16 @@ class Responder:
         """What was pending has come."""
         if isinstance(given, Coroutine):
             answering = given
-        elif self._connection.post(channel, Reply(request.id, given)):
-            del self._running[request.id]
-            self._posted(self._connection)
-            return
         else:
-            answering = _ready(given)  # the queue is full: a task waits for room
+            try:
+                posted = self._connection.post(channel, Reply(request.id, given))
+            except MalformedMessage:
+                posted = False
+            if posted:
+                del self._running[request.id]
+                self._posted(self._connection)
+                return
+            answering = _ready(given)  # a task waits for room, or says what is wrong with it
         if self._closed:
             answering.close()
         else:

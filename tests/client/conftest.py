@@ -35,8 +35,10 @@ from swarmtui.wire.calls import (
     FaultReport,
     GetHost,
     GetKey,
+    GetKeys,
     GetStatus,
     HostReport,
+    KeyRows,
     ListRecords,
     Mark,
     NodePower,
@@ -159,6 +161,9 @@ class FakeNode:
                 return answer
             case ListRecords() | GetKey():
                 return self._records(call)
+            case GetKeys():
+                why = "no leader is known" if self.stale else ""
+                return KeyRows(self.applied, self.term, () if why else tuple(self.world.store.key_rows(call.keys)), why)
             case _:
                 return await self.world.answer(self, call)
 

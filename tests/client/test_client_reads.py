@@ -1,6 +1,7 @@
 """Reads: fresh where a quorum vouches, the most advanced stale state where not, refused where that was asked for."""
 
 import pytest
+import trio
 
 from swarmtui.client import NoHost, NoQuorum, NotReached, Refused, Unknown
 from swarmtui.client.errors import NoLeader
@@ -22,6 +23,32 @@ async def test_a_key_is_read_as_it_was_written(cluster):
     found = await cluster.kv.get("color")
     assert (found.value, found.version) == (b"green", version)
     assert await cluster.kv.get("shape") is None
+
+
+async def test_keys_that_are_read_in_one_moment_travel_in_one_call(world, cluster):
+    await cluster.kv.put("k7", "seven")
+    found = {}
+
+    async def read(number: int) -> None:
+        found[number] = await cluster.kv.get(f"k{number}")
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(read, number)
+    assert found.pop(7).value == b"seven"
+    assert set(found.values()) == {None}
+    assert world.nodes["n1"].calls["GetKeys"] == 1
+    assert not any(node.calls["GetKey"] for node in world.nodes.values())
+
+
+async def test_a_key_is_read_from_the_manager_that_is_named_or_else_from_any(world, cluster):
+    await cluster.kv.put("color", "green")
+    assert (await cluster.kv.get("color", manager="n3")).value == b"green"
+    assert world.nodes["n3"].calls["GetKeys"] == 1
+    world.nodes["n3"].stale = True
+    assert (await cluster.kv.get("color", manager="n3")).value == b"green"
+    with pytest.raises(Refused):
+        await cluster.kv.get("color", manager="n9")
 
 
 async def test_keys_are_listed_by_prefix(cluster):

@@ -35,7 +35,9 @@ from swarmtui.wire.calls import (
     Answer,
     Call,
     Fate,
+    GetKeys,
     HostReport,
+    KeyRows,
     LinkFault,
     NodePower,
     Outcome,
@@ -98,6 +100,8 @@ MESSAGES = [
     ),
     Ended(4),
     Failed(4, "forbidden", "no"),
+    Request(5, GetKeys(("a", "b"))),
+    Reply(5, KeyRows(9, 3, ((7, 1.0, 2.5, b"v", ""), None))),
     Cancel(4),
     More(4, 32),
 ]

@@ -15,6 +15,7 @@ from swarmtui.wire.calls import (
     Call,
     Done,
     GetKey,
+    GetKeys,
     GetStatus,
     LinkFault,
     ListRecords,
@@ -76,7 +77,7 @@ def test_what_a_task_may_not(call: object, reason: str) -> None:
 
 def test_every_role_has_a_row_and_a_task_no_more_than_it_needs() -> None:
     assert set(ALLOWED) == set(Peerage)
-    assert set(ALLOWED[Peerage.TASK]) == {GetStatus, GetKey, ListRecords, WatchRecords, Propose}
+    assert set(ALLOWED[Peerage.TASK]) == {GetStatus, GetKey, GetKeys, ListRecords, WatchRecords, Propose}
 
 
 @pytest.mark.parametrize("call", [StopNode(), ListRecords(("secret",)), write(Remove("node", "n1"))])

@@ -17,7 +17,6 @@ import trio
 
 import swarmtui
 from swarmtui.client.errors import ClientError
-from swarmtui.wire.calls import Consistency, GetKey
 from tests.bench.compare.loader import KEYS_PER_TASK, Answer, Order, answer_of, say
 
 
@@ -33,7 +32,7 @@ class Load:
         while len(self._clusters) < count:
             cluster = await self._stack.enter_async_context(swarmtui.connect(self._directory))
             await cluster.kv.put("warm-up", b"")
-            await cluster.ask(follower, GetKey("warm-up", Consistency.LINEARIZABLE))
+            await cluster.kv.get("warm-up", manager=follower)
             self._clusters.append(cluster)
         return self._clusters[:count]
 
@@ -50,10 +49,7 @@ class Load:
             await cluster.kv.put(key, value)
 
         async def read(cluster: swarmtui.Cluster, key: str) -> None:
-            if order.to_leader:
-                await cluster.kv.get(key)
-            else:
-                await cluster.ask(follower, GetKey(key, Consistency.LINEARIZABLE))
+            await cluster.kv.get(key, manager="" if order.to_leader else follower)
 
         act = read if order.kind == "read" else write
 
