@@ -16,7 +16,8 @@ is promoted again gets a log of its own, under the id of a new member, and nobod
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import attrs
 
@@ -26,60 +27,81 @@ from swarmtui.host.layout import Layout, NodeLayout
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
+from swarmtui.storage.errors import StorageError
 from swarmtui.wire.calls import Peerage
+from swarmtui.wire.certificates import NotCertified
 
 
 class EnrolmentRefused(Exception):
-    """A node that cannot be made, moved or forgotten so; nothing was changed. One sentence with what to do."""
+    """A node that cannot be made, moved, changed or forgotten so. One sentence why, or with what to do."""
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """What the disk, the authority or a log is to blame for becomes an EnrolmentRefused: the host goes on."""
+    try:
+        yield
+    except OSError as error:
+        raise EnrolmentRefused(f"{what}: {error.filename or 'the disk'}: {error.strerror or error}") from None
+    except (NotCertified, StorageError) as error:
+        raise EnrolmentRefused(f"{what}: {error}") from None
 
 
 def make_node(layout: Layout, manifest: Manifest, entry: NodeEntry) -> tuple[Manifest, NodeEntry]:
     """The directory of a node whose record exists, and the manifest with it. A directory of this name that belongs to no
-    node is what a crash left over. Raises EnrolmentRefused, OSError."""
+    node is what a crash left over. Raises EnrolmentRefused."""
     if manifest.node(entry.name) is not None or manifest.node(entry.id) is not None:
         raise EnrolmentRefused(f"there is a node {entry.name} here already; choose another name")
     entry = attrs.evolve(entry, address=_address(manifest, entry.address))
     wanted = manifest.with_node(entry)
     own = layout.node(entry.name)
     new = NodeLayout(own.directory.with_name(f".{entry.name}.new"))
-    for leftover in (new.directory, own.directory):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    write_node(new, entry, wanted, read_authority(layout), joins=True)
-    sync_directories(new.directory)
-    new.directory.rename(own.directory)
-    sync_directory(layout.nodes)
-    write_manifest(layout, wanted)
+    with _said(f"{entry.name} cannot be made"):
+        for leftover in (new.directory, own.directory):
+            if leftover.exists():
+                shutil.rmtree(leftover)
+        write_node(new, entry, wanted, read_authority(layout), joins=True)
+        sync_directories(new.directory)
+        new.directory.rename(own.directory)
+        sync_directory(layout.nodes)
+        write_manifest(layout, wanted)
     return wanted, entry
 
 
 def forget_node(layout: Layout, manifest: Manifest, entry: NodeEntry) -> Manifest:
-    """The manifest without this node, whose process has ended. Raises OSError."""
+    """The manifest without this node, whose process has ended. Raises EnrolmentRefused."""
     wanted = manifest.without_node(entry.id)
-    write_manifest(layout, wanted)
-    shutil.rmtree(layout.node(entry.name).directory, ignore_errors=True)
+    with _said(f"{entry.name} cannot be forgotten"):
+        write_manifest(layout, wanted)
+    directory = layout.node(entry.name).directory
+    shutil.rmtree(directory, ignore_errors=True)
+    for beside in layout.nodes.glob(f".{entry.name}.*"):
+        beside.unlink(missing_ok=True)  # what storage noted beside the directory
     return wanted
 
 
 def move_node(layout: Layout, manifest: Manifest, entry: NodeEntry, address: str) -> tuple[Manifest, NodeEntry]:
-    """The node listens there from its next start on. Raises EnrolmentRefused, OSError."""
+    """The node listens there from its next start on. Raises EnrolmentRefused."""
     others = manifest.without_node(entry.id)
     moved = attrs.evolve(entry, address=_address(others, address))
-    return _rewritten(layout, manifest, moved), moved
+    with _said(f"{entry.name} cannot move"):
+        return _rewritten(layout, manifest, moved), moved
 
 
 def change_role(
     layout: Layout, manifest: Manifest, entry: NodeEntry, role: NodeRole, promotions: int, version: int
 ) -> Manifest:
-    """The node has this role, as version `version` of its record says. Raises OSError."""
+    """The node has this role, as version `version` of its record says. Raises EnrolmentRefused."""
     changed = attrs.evolve(entry, role=role, promotions=promotions, role_version=version)
     own = layout.node(entry.name)
-    if (entry.role, entry.promotions) != (role, promotions):
-        if role is NodeRole.MANAGER and not _is_already(own, changed):
-            _make_empty_log(own, changed)
-        peerage = Peerage.MANAGER if role is NodeRole.MANAGER else Peerage.WORKER
-        replace(own.certificate, read_authority(layout).issue(peerage, entry.id, entry.name).pem)
-    return _rewritten(layout, manifest, changed)
+    with _said(f"{entry.name} cannot become a {role}"):
+        if (entry.role, entry.promotions) != (role, promotions):
+            if role is NodeRole.MANAGER and not _is_already(own, changed):
+                _make_empty_log(own, changed)
+            peerage = Peerage.MANAGER if role is NodeRole.MANAGER else Peerage.WORKER
+            if own.directory.is_dir():  # one that was lost is made again, or refused, when the node is started
+                replace(own.certificate, read_authority(layout).issue(peerage, entry.id, entry.name).pem)
+        return _rewritten(layout, manifest, changed)
 
 
 def adopt_own(layout: Layout, manifest: Manifest) -> Manifest:
@@ -129,6 +151,8 @@ def _make_empty_log(own: NodeLayout, entry: NodeEntry) -> None:
     from swarmtui.storage.log import RaftStorage  # which a host seldom needs
 
     path = own.raft_of(entry)
+    if not own.directory.is_dir():
+        return  # lost: there is nothing to give a log to, and its start will say so
     if path.exists():
         shutil.rmtree(path)  # begun before a crash, and never named in node.json: nobody has spoken with it
     RaftStorage.create(path, entry.member_id, None)

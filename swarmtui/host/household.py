@@ -67,10 +67,7 @@ class Household:
     async def make(self, order: MakeNode) -> str:
         """Returns the new node's address. Raises EnrolmentRefused, PowerRefused."""
         async with self._one_at_a_time:
-            try:
-                self.manifest, entry = make_node(self.layout, self.manifest, order.entry)
-            except OSError as error:
-                raise EnrolmentRefused(_reason(error, f"{order.entry.name} cannot be made")) from None
+            self.manifest, entry = make_node(self.layout, self.manifest, order.entry)
             supply = self._power.add(entry)
             await self._take_in(supply)
             self._feed.follow(self.manifest.managers)
@@ -88,10 +85,7 @@ class Household:
             await supply.let_go()
             await kill_marked(self.manifest.id, entry.id)
             self._power.drop(entry)
-            try:
-                self.manifest = forget_node(self.layout, self.manifest, entry)
-            except OSError as error:
-                raise EnrolmentRefused(_reason(error, f"{entry.name} cannot be forgotten")) from None
+            self.manifest = forget_node(self.layout, self.manifest, entry)
             self._feed.follow(self.manifest.managers)
         text = f"{entry.name} was removed and its directory deleted"
         self._events.emit("host", text, by=YOU, about=entry.id, data={"node": entry.name})
@@ -106,14 +100,7 @@ class Household:
             if self._power.supplies[entry.name].runs:
                 stop = f"swarmtui stop {entry.name}"
                 raise EnrolmentRefused(f"{entry.name} runs and cannot change its address so; stop it first: {stop}")
-            try:
-                manifest, moved = move_node(self.layout, self.manifest, entry, order.address)
-            except OSError as error:
-                raise EnrolmentRefused(_reason(error, f"{entry.name} cannot move")) from None
+            manifest, moved = move_node(self.layout, self.manifest, entry, order.address)
             self.entry_changed(manifest, moved)
         self._events.emit("host", f"{moved.name} moves to {moved.address}", by=YOU, about=moved.id)
         return moved.address
-
-
-def _reason(error: OSError, what: str) -> str:
-    return f"{what}: {error.filename or 'the disk'}: {error.strerror or error}"

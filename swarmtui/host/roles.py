@@ -16,7 +16,7 @@ from typing import Protocol
 
 import trio
 
-from swarmtui.host.enrolment import change_role
+from swarmtui.host.enrolment import EnrolmentRefused, change_role
 from swarmtui.host.events import EventRing
 from swarmtui.host.layout import Layout
 from swarmtui.host.supply import NotReached
@@ -25,6 +25,7 @@ from swarmtui.objects.records import Node
 from swarmtui.wire.calls import Power
 
 RETRY_S = 0.25
+RETRY_DISK_S = 5.0  # what could not be written
 
 
 class RoleCalls(Protocol):
@@ -55,6 +56,7 @@ class RoleKeeper:
         self._events = events
         self._alone = alone  # held while the manifest is written
         self._untold: set[str] = set()  # nodes that run and have not yet acted on what lies in their directory
+        self._failed: dict[str, str] = {}  # why a node's role could not be written down, by id
         self._changed = trio.Event()
 
     def changed(self) -> None:
@@ -68,7 +70,8 @@ class RoleKeeper:
             for entry in self._host.manifest.nodes:
                 await self._keep(entry.id)
             self._untold = {id for id in self._untold if self._host.power_of(id) in (Power.RUNNING, Power.PAUSED)}
-            with trio.move_on_after(RETRY_S if self._untold else float("inf")):
+            pause_s = RETRY_S if self._untold else RETRY_DISK_S if self._failed else float("inf")
+            with trio.move_on_after(pause_s):
                 await self._changed.wait()
 
     async def _keep(self, node_id: str) -> None:
@@ -88,10 +91,12 @@ class RoleKeeper:
         host = self._host
         try:
             manifest = change_role(host.layout, host.manifest, entry, record.role, record.promotions, record.version)
-        except OSError as error:
-            reason = f"{error.filename or host.layout.directory}: {error.strerror or error}"
-            self._events.emit("host", f"{entry.name} cannot become a {record.role}: {reason}", about=entry.id)
+        except EnrolmentRefused as error:
+            if self._failed.get(entry.id) != str(error):
+                self._events.emit("host", f"{error}; tried again", about=entry.id)
+            self._failed[entry.id] = str(error)
             return
+        self._failed.pop(entry.id, None)
         written = manifest.node(entry.id)
         assert written is not None
         self._untold.add(entry.id)

@@ -51,6 +51,12 @@ class NodeEntry:
         return member_id(self.id, self.promotions)
 
 
+def _order(node: NodeEntry) -> tuple[str, int, str]:
+    """A name's text, and the number that it ends with."""
+    text = node.name.rstrip("0123456789")
+    return text, int(node.name[len(text) :] or 0), node.name
+
+
 def raft_directory(promotions: int) -> str:
     """Where a manager's log and snapshots lie in its directory: apart for each membership, so that none is mistaken for
     another."""
@@ -94,10 +100,11 @@ class Manifest:
         return next((node for node in self.nodes if name_or_id in (node.name, node.id)), None)
 
     def with_node(self, entry: NodeEntry) -> Manifest:
-        """With this node, new or in place of what it was."""
-        others = tuple(node for node in self.nodes if node.id != entry.id)
-        position = next((at for at, node in enumerate(self.nodes) if node.id == entry.id), len(self.nodes))
-        return attrs.evolve(self, nodes=(*others[:position], entry, *others[position:]))
+        """With this node in place of what it was, or, if it is new, where its name belongs: n3 before n10."""
+        if any(node.id == entry.id for node in self.nodes):
+            return attrs.evolve(self, nodes=tuple(entry if node.id == entry.id else node for node in self.nodes))
+        position = sum(_order(node) < _order(entry) for node in self.nodes)
+        return attrs.evolve(self, nodes=(*self.nodes[:position], entry, *self.nodes[position:]))
 
     def without_node(self, node_id: str) -> Manifest:
         return attrs.evolve(self, nodes=tuple(node for node in self.nodes if node.id != node_id))

@@ -1,5 +1,6 @@
 """Nodes that are made, moved, forgotten and given another role on the disk, and what a crash in the middle leaves."""
 
+import shutil
 from pathlib import Path
 
 import attrs
@@ -68,7 +69,7 @@ def test_a_directory_that_a_crash_left_over_is_not_taken_for_the_node(born: tupl
         crashing.setattr(
             enrolment, "write_manifest", lambda layout, manifest: (_ for _ in ()).throw(OSError(5, "power"))
         )
-        with pytest.raises(OSError, match="power"):
+        with pytest.raises(EnrolmentRefused, match="power"):
             make_node(layout, manifest, entry("n9"))
     assert layout.node("n9").directory.exists()
     manifest, _ = make_node(layout, manifest, attrs.evolve(entry("n9"), id="another"))
@@ -106,6 +107,30 @@ def test_a_promoted_worker_gets_a_log_of_a_new_member_and_a_demoted_one_forgets_
     with open_node_directory(own.directory) as opened:
         assert opened.raft == own.directory / "raft-2"
         assert opened.forgotten() == [own.directory / "raft-1"]
+
+
+def test_a_role_for_a_node_whose_directory_is_lost_is_noted_and_its_start_says_the_rest(born: tuple[Layout, Manifest]):
+    layout, manifest = born
+    for path, role in (("n3", NodeRole.MANAGER), ("n2", NodeRole.WORKER)):
+        shutil.rmtree(layout.node(path).directory)
+        known = manifest.node(path)
+        assert known is not None
+        manifest = change_role(layout, manifest, known, role, 1, 10)
+    lost, worker = manifest.nodes[2], manifest.nodes[1]
+    assert "node rm --force n3" in repair_node(layout, lost, manifest)
+    assert repair_node(layout, worker, manifest) == ""
+    known = own_entry(layout.node("n2"))
+    assert known == worker
+
+
+def test_a_full_disk_or_a_broken_authority_is_a_reason_and_not_the_end_of_the_host(born: tuple[Layout, Manifest]):
+    layout, manifest = born
+    layout.authority_key.write_text("no key")
+    with pytest.raises(EnrolmentRefused, match="n3 cannot become a manager: not an authority's certificate and key"):
+        change_role(layout, manifest, manifest.nodes[2], NodeRole.MANAGER, 1, 10)
+    with pytest.raises(EnrolmentRefused, match="n9 cannot be made"):
+        make_node(layout, manifest, entry("n9"))
+    assert read_manifest(layout.directory) == manifest
 
 
 def test_a_log_that_node_json_names_is_never_made_again(born: tuple[Layout, Manifest]):
