@@ -1,11 +1,20 @@
-"""Ports for tests that close one and open it again: never from the range that the system hands to outgoing connections."""
+"""Ports for tests that close one and open it again: never from the range that the system hands to outgoing connections.
+
+Each process that runs tests has a block of them to itself, held by a lock for as long as it lives, so that two suites (or
+two workers of one) never take each other's.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import random
 import socket
+import tempfile
+from functools import cache
+from pathlib import Path
 
-PORTS = range(10_000, 20_000)
+FIRST_PORT, LAST_PORT = 10_000, 20_000
+BLOCK = 250
 
 
 def free_port() -> int:
@@ -15,10 +24,32 @@ def free_port() -> int:
 
 def free_ports(count: int) -> int:
     """The first of `count` ports in a row that nobody listens on now."""
+    block = _block()
     while True:
-        first = random.choice(PORTS[:-count])
+        first = random.choice(block[: len(block) - count + 1])
         if all(_is_free(port) for port in range(first, first + count)):
             return first
+
+
+@cache
+def _block() -> range:
+    """This process's ports. The lock ends with the process, however it ends."""
+    directory = Path(tempfile.gettempdir()) / "swarmtui-test-ports"
+    directory.mkdir(exist_ok=True)
+    starts = list(range(FIRST_PORT, LAST_PORT, BLOCK))
+    for start in random.sample(starts, len(starts)):
+        lock = (directory / str(start)).open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        _held.append(lock)
+        return range(start, start + BLOCK)
+    raise RuntimeError(f"{len(starts)} processes hold all blocks of test ports in {directory}")
+
+
+_held: list[object] = []  # open files; a lock is let go of when its file is closed
 
 
 def _is_free(port: int) -> bool:
