@@ -5,15 +5,16 @@ level, clock and floor of the client sessions), then blocks of the client sessio
 the count of all of them, so that a snapshot that was cut off is never taken for a whole one. Chunks of the stream may be
 cut anywhere: the reader does not rely on them.
 
-Rows of `kv` are arrays [key, version, created_at, updated_at, value, lease], those of client sessions as `store.sessions` makes
-them, other records maps as `objects.codec` writes them. Format 1 had no client sessions and
-no leases: it is read, never written.
+Rows of `kv` are arrays [key, version, created_at, updated_at, value, lease], in the order of their keys, so that whoever reads a
+million of them need not sort them (any other order is read as well, slower); those of client sessions are as `store.sessions`
+makes them, other records maps as `objects.codec` writes them. Format 1 had no client sessions and no leases: it is read, never
+written.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -34,10 +35,16 @@ BLOCK_BYTES_MAX = 16 * 1024 * 1024  # believed
 RECORDS_A_BLOCK = 64
 SESSIONS_A_BLOCK = 8  # each at most some 100 KiB, almost always a few bytes
 ROW_OVERHEAD_BYTES = 48
+KEY_ROW_LENGTH = 6  # with its key
 
 _LENGTH = struct.Struct(">I")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
+_unpack_section = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
+_unpack_keys: dict[int, Callable[[Any], list[tuple[Any, ...]]]] = {  # by format; checks the types of every row
+    1: msgspec.msgpack.Decoder(list[tuple[str, int, float, float, bytes]]).decode,
+    2: msgspec.msgpack.Decoder(list[tuple[str, int, float, float, bytes, str]]).decode,
+}
 
 
 class MalformedSnapshot(Exception):
@@ -94,7 +101,7 @@ def _record_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
 def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
     body: list[Any] = []
     size = 0
-    for key, row in rows.rows() if isinstance(rows, FrozenShards) else rows.items():
+    for key, row in rows.rows() if isinstance(rows, FrozenShards) else sorted(rows.items()):
         body.append((key, *row))
         size += len(key) + len(row[3]) + ROW_OVERHEAD_BYTES
         if size >= BLOCK_BYTES:
@@ -107,36 +114,44 @@ def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
 def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     """What `Frozen.chunks` wrote. Pure: may run in any thread. Raises MalformedSnapshot."""
     blocks = _blocks(chunks)
-    head = _head(next(blocks, None))
+    version, head = _head(next(blocks, None))
     tables: dict[str, Any] = {name: {} for name in TABLES}
-    tables[KV] = keys = Shards()
+    keys = Shards()
     sessions: list[Any] = []
     count = 0
-    for section, body in blocks:
-        if section == "end":
-            if body != count or next(blocks, None) is not None:
-                raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
-            tables[KV] = keys.hand_over()
-            return attrs.evolve(head, tables=tables, sessions=attrs.evolve(head.sessions, sessions=tuple(sessions)))
-        if (section not in tables and section != SESSIONS) or not isinstance(body, list):
-            raise MalformedSnapshot(f"a block of section {section!r}")
-        count += len(body)
+    for section, data in blocks:
         try:
             if section == KV:
-                _read_keys(keys, body)
-            elif section == SESSIONS:
+                count += _read_keys(keys, _unpack_keys[version](data))
+                continue
+            body = _unpack(data)
+            if section == "end":
+                if body != count or next(blocks, None) is not None:
+                    raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
+                tables[KV] = keys.freeze()
+                return attrs.evolve(head, tables=tables, sessions=attrs.evolve(head.sessions, sessions=tuple(sessions)))
+            if (section not in tables and section != SESSIONS) or not isinstance(body, list):
+                raise MalformedSnapshot(f"a block of section {section!r}")
+            count += len(body)
+            if section == SESSIONS:
                 sessions += [session_of_row(row) for row in body]
             else:
                 _read_records(tables[section], TABLES[section], body)
-        except (codec.MalformedObject, TypeError, ValueError) as error:
+        except (codec.MalformedObject, TypeError, ValueError, RecursionError) as error:
             raise MalformedSnapshot(f"in table {section}: {error}") from None
     raise MalformedSnapshot(f"the snapshot ends after {count} objects without its end block")
 
 
-def _head(block: tuple[Any, Any] | None) -> Frozen:
-    if block is None or block[0] != "head" or not isinstance(block[1], dict):
+def _head(block: tuple[str, msgspec.Raw] | None) -> tuple[int, Frozen]:
+    """The format, and a store that is still empty."""
+    if block is None or block[0] != "head":
         raise MalformedSnapshot("the first block is no head")
-    head = block[1]
+    try:
+        head = _unpack(block[1])
+    except Exception as error:
+        raise MalformedSnapshot(f"the head cannot be read: {error}") from None
+    if not isinstance(head, dict):
+        raise MalformedSnapshot("the first block is no head")
     version = head.get("format")
     if type(version) is not int or not OLDEST_FORMAT <= version <= SNAPSHOT_FORMAT:
         reads = f"{OLDEST_FORMAT} to {SNAPSHOT_FORMAT}"
@@ -147,15 +162,14 @@ def _head(block: tuple[Any, Any] | None) -> Frozen:
         sessions = FrozenSessions(float(clock), int(floor))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MalformedSnapshot(f"a head without {error}") from None
-    return Frozen(index, term, level, {}, sessions)
+    return version, Frozen(index, term, level, {}, sessions)
 
 
-def _read_keys(keys: Shards, body: list[Any]) -> None:
-    for key, version, created_at, updated_at, value, *rest in body:
-        (lease,) = rest or ("",)
-        if type(key) is not str or type(version) is not int or type(value) is not bytes or type(lease) is not str:
-            raise TypeError(f"the row of key {key!r} is of the wrong types")
-        keys.put(key, (version, float(created_at), float(updated_at), value, lease))
+def _read_keys(keys: Shards, rows: list[tuple[Any, ...]]) -> int:
+    put = keys.put
+    for row in rows:
+        put(row[0], row[1:] if len(row) == KEY_ROW_LENGTH else (*row[1:], ""))
+    return len(rows)
 
 
 def _read_records(rows: dict[str, Any], cls: type[Record], body: list[Any]) -> None:
@@ -164,7 +178,7 @@ def _read_records(rows: dict[str, Any], cls: type[Record], body: list[Any]) -> N
         rows[record.id] = record
 
 
-def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[Any, Any]]:
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, msgspec.Raw]]:
     buffer = bytearray()
     for chunk in chunks:
         buffer += chunk
@@ -183,11 +197,8 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[Any, Any]]:
         raise MalformedSnapshot(f"{len(buffer)} bytes left over at the end")
 
 
-def _unpack_block(data: bytes) -> tuple[Any, Any]:
+def _unpack_block(data: bytes) -> tuple[str, msgspec.Raw]:
     try:
-        section, body = _unpack(data)
+        return _unpack_section(data)
     except Exception as error:
         raise MalformedSnapshot(f"a block cannot be read: {error}") from None
-    if type(section) is not str:
-        raise MalformedSnapshot(f"a block of section {section!r}")
-    return section, body

@@ -30,4 +30,5 @@ def test_it_is_a_dictionary_whose_frozen_copies_stay(steps: list[tuple[str, str,
         assert shards.get(key) == model.get(key)
     for copy, then in frozen:
         assert dict(copy.rows()) == dict(copy) == then
+        assert list(copy) == [key for key, _ in copy.rows()] == sorted(then)
         assert len(copy) == len(then)

@@ -96,7 +96,7 @@ def test_a_refused_snapshot_leaves_the_store_as_it_was(filled: Log) -> None:
 
 @given(st.data())
 def test_a_flipped_bit_is_refused_or_read_and_never_a_crash(data: st.DataObject) -> None:
-    rows = {"a": (3, 1.0, 2.0, b"value"), "b": (4, 1.0, 2.0, b"")}
+    rows = {"a": (3, 1.0, 2.0, b"value", ""), "b": (4, 1.0, 2.0, b"", "lease")}
     stream = bytearray(b"".join(Frozen(7, 2, 1, {"kv": rows}).chunks()))
     stream[data.draw(st.integers(0, len(stream) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
