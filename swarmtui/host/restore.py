@@ -92,7 +92,7 @@ def reborn(state: Frozen, manifest: Manifest) -> Frozen:
         Node.TABLE: table(*(node_record(entry) for entry in manifest.nodes)),
         Task.TABLE: {},
     }
-    return Frozen(index, GENESIS_TERM, state.feature_level, tables, FrozenSessions())
+    return attrs.evolve(state, index=index, term=GENESIS_TERM, tables=tables, sessions=FrozenSessions())
 
 
 @attrs.define

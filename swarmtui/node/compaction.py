@@ -8,6 +8,8 @@ then is the core told, which decides what may be dropped.
 
 from __future__ import annotations
 
+from outcome import Outcome
+
 from swarmtui.node.bell import Bell
 from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
@@ -17,6 +19,7 @@ from swarmtui.raft.messages import SnapshotMark
 from swarmtui.storage.errors import NoRoom
 from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
+from swarmtui.store.snapshot import Frozen
 
 LOG_BYTES_MIN = 16 * 1024 * 1024
 LOG_BYTES_MAX = 64 * 1024 * 1024  # of few, large transactions
@@ -65,6 +68,10 @@ class Compaction:
         self._asked = True
         self._bell.ring()
 
+    def let_go(self, frozen: Frozen) -> None:
+        """Nobody reads it any more; the rows that nobody else holds end beside the event loop."""
+        self._worker.begin(_over, frozen.let_go)
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
@@ -86,6 +93,8 @@ class Compaction:
             self._last_index = index  # tried again after as many entries
             self._events.tell("raft", str(error), term=term, index=index)
             return
+        finally:
+            self.let_go(frozen)
         self._last_index, self._last_bytes = mark.index, mark.size_bytes
         self._consensus.feed(SnapshotTaken(mark))
         self._events.tell(
@@ -95,3 +104,7 @@ class Compaction:
             index=mark.index,
             data={"bytes": mark.size_bytes},
         )
+
+
+def _over(result: Outcome[None]) -> None:
+    """There is nothing to report of it."""

@@ -262,7 +262,10 @@ class ManagerSide:
 
     async def _installed(self, effect: InstallSnapshot) -> None:
         chunks = self.opened.snapshots.open_chunks(effect.mark)
-        self.consensus.installed(effect, await self._log_worker.run(read_snapshot, chunks))
+        state = await self._log_worker.run(read_snapshot, chunks)
+        before = self.store.freeze()
+        self.consensus.installed(effect, state)
+        self.compaction.let_go(before)
         self.compaction.installed(effect.mark)
         self.events.tell(
             "raft", f"snapshot {effect.mark.index} installed", term=effect.mark.term, index=effect.mark.index

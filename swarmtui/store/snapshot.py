@@ -25,7 +25,7 @@ from swarmtui.objects import codec
 from swarmtui.objects.records import TABLES, Record
 from swarmtui.store.sessions import FrozenSessions, session_of_row
 from swarmtui.store.shards import FrozenShards, Shards
-from swarmtui.store.tables import KV
+from swarmtui.store.tables import KV, KeyRow
 
 SNAPSHOT_FORMAT = 2
 OLDEST_FORMAT = 1  # that is still read
@@ -35,7 +35,6 @@ BLOCK_BYTES_MAX = 16 * 1024 * 1024  # believed
 RECORDS_A_BLOCK = 64
 SESSIONS_A_BLOCK = 8  # each at most some 100 KiB, almost always a few bytes
 ROW_OVERHEAD_BYTES = 48
-KEY_ROW_LENGTH = 6  # with its key
 
 _LENGTH = struct.Struct(">I")
 _pack = msgspec.msgpack.Encoder().encode
@@ -53,13 +52,14 @@ class MalformedSnapshot(Exception):
 
 @attrs.frozen
 class Frozen:
-    """The store as it was at `index`. Never changes, so any thread may read it. `tables` are rows by table and id."""
+    """The store as it was at `index`. Never changes until it is let go, so any thread may read it. `tables` are rows by table and id."""
 
     index: int
     term: int
     feature_level: int
     tables: Mapping[str, Mapping[str, Any]]
     sessions: FrozenSessions = FrozenSessions()
+    leased: tuple[str, ...] = ()  # the keys that belong to leases
 
     def chunks(self) -> Iterator[bytes]:
         """The snapshot, a few hundred KiB at a time."""
@@ -79,6 +79,12 @@ class Frozen:
             for body in _key_blocks(rows) if name == KV else _record_blocks(rows):
                 yield _block(name, body)
         yield _block("end", count)
+
+    def let_go(self) -> None:
+        """Nobody will read it any more. For a thread beside the event loop, see FrozenShards."""
+        keys = self.tables.get(KV)
+        if isinstance(keys, FrozenShards):
+            keys.let_go()
 
 
 def _block(section: str, body: Any) -> bytes:
@@ -102,8 +108,8 @@ def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
     body: list[Any] = []
     size = 0
     for key, row in rows.rows() if isinstance(rows, FrozenShards) else sorted(rows.items()):
-        body.append((key, *row))
-        size += len(key) + len(row[3]) + ROW_OVERHEAD_BYTES
+        body.append((key, row.version, row.created_at, row.updated_at, row.value, row.lease))
+        size += len(key) + len(row.value) + ROW_OVERHEAD_BYTES
         if size >= BLOCK_BYTES:
             yield body
             body, size = [], 0
@@ -117,19 +123,21 @@ def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     version, head = _head(next(blocks, None))
     tables: dict[str, Any] = {name: {} for name in TABLES}
     keys = Shards()
+    leased: list[str] = []
     sessions: list[Any] = []
     count = 0
     for section, data in blocks:
         try:
             if section == KV:
-                count += _read_keys(keys, _unpack_keys[version](data))
+                count += _read_keys(keys, leased, _unpack_keys[version](data))
                 continue
             body = _unpack(data)
             if section == "end":
                 if body != count or next(blocks, None) is not None:
                     raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
                 tables[KV] = keys.freeze()
-                return attrs.evolve(head, tables=tables, sessions=attrs.evolve(head.sessions, sessions=tuple(sessions)))
+                every = attrs.evolve(head.sessions, sessions=tuple(sessions))
+                return attrs.evolve(head, tables=tables, sessions=every, leased=tuple(leased))
             if (section not in tables and section != SESSIONS) or not isinstance(body, list):
                 raise MalformedSnapshot(f"a block of section {section!r}")
             count += len(body)
@@ -165,10 +173,13 @@ def _head(block: tuple[str, msgspec.Raw] | None) -> tuple[int, Frozen]:
     return version, Frozen(index, term, level, {}, sessions)
 
 
-def _read_keys(keys: Shards, rows: list[tuple[Any, ...]]) -> int:
+def _read_keys(keys: Shards, leased: list[str], rows: list[tuple[Any, ...]]) -> int:
     put = keys.put
-    for row in rows:
-        put(row[0], row[1:] if len(row) == KEY_ROW_LENGTH else (*row[1:], ""))
+    for key, *fields in rows:
+        row = KeyRow(*fields)
+        put(key, row)
+        if row.lease:
+            leased.append(key)
     return len(rows)
 
 

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
+from msgspec.structs import astuple
+
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
@@ -108,12 +110,12 @@ class Store:
         key, expected = put.key, put.expected
         keys = self._tables.kv.shards
         before: KeyRow | None = keys.get(key)
-        found = 0 if before is None else before[0]
-        if found == index or (before is not None and before[4]):
+        found = 0 if before is None else before.version
+        if found == index or (before is not None and before.lease):
             return self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
         if expected is not None and found != expected:
             return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
-        after: KeyRow = (index, time if before is None else before[1], time, put.value, "")
+        after = KeyRow(index, time if before is None else before.created_at, time, put.value)
         keys.put(key, after)
         changes.append((KV, key, before, after))
         return done
@@ -185,7 +187,8 @@ class Store:
     def freeze(self) -> Frozen:
         """The store as it is now, for a snapshot: no object is touched, and of `kv` not even the dictionaries."""
         tables = {name: table.freeze() for name, table in self._tables.by_name.items()}
-        return Frozen(self.index, self.term, self.feature_level, tables, self._sessions.freeze())
+        leased = self._tables.kv.leased()
+        return Frozen(self.index, self.term, self.feature_level, tables, self._sessions.freeze(), leased)
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Becomes what a snapshot holds. Raises MalformedSnapshot, and then nothing has changed."""
@@ -194,7 +197,7 @@ class Store:
     def adopt(self, frozen: Frozen) -> None:
         """Becomes what was frozen or read. Watches take a Resync."""
         tables = Tables()
-        tables.load(frozen.tables)
+        tables.load(frozen.tables, frozen.leased)
         sessions = Sessions()
         sessions.load(frozen.sessions)
         self._tables, self._sessions = tables, sessions
@@ -213,5 +216,5 @@ class Store:
         for name, rows in frozen.tables.items():
             for id in sorted(rows):
                 row = rows[id]
-                sha.update(codec.encode((name, id, row if name == KV else codec.plain(row))))
+                sha.update(codec.encode((name, id, astuple(row) if name == KV else codec.plain(row))))
         return sha.hexdigest()

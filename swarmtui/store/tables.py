@@ -6,8 +6,11 @@ which is all that a refused transaction needs to leave nothing behind.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Generic, TypeVar, cast
+
+import msgspec
 
 from swarmtui.objects.records import Cluster, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
@@ -190,13 +193,19 @@ class TaskTable(Table[Task]):
         ]
 
 
-KeyRow = tuple[int, float, float, bytes, str]
-"""A row of `kv`: version, created_at, updated_at, value, lease ("": none)."""
+class KeyRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of `kv`. Holds plain values only, so the garbage collector need not know it, and with it none of the
+    dictionaries that a million of them lie in: looking through those would stop everything for a tenth of a second."""
+
+    version: int
+    created_at: float
+    updated_at: float
+    value: bytes
+    lease: str = ""  # none
 
 
 class KeyTable(Table[KeyValue]):
-    """Keys of applications: there may be a million. A row is a tuple of plain values, which the garbage collector stops
-    looking at after its first pass, and becomes a KeyValue when somebody reads it."""
+    """Keys of applications: there may be a million. A row becomes a KeyValue when somebody reads it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -230,12 +239,14 @@ class KeyTable(Table[KeyValue]):
         """The keys that vanish with it, sorted."""
         return sorted(self._leased.get(lease, ()))
 
-    def index_leases(self) -> None:
-        """Find the keys of leases among rows that were loaded."""
-        for key in self.shards:
-            lease = self.shards.get(key)[4]
-            if lease:
-                self._leased.setdefault(lease, set()).add(key)
+    def leased(self) -> tuple[str, ...]:
+        """The keys of all leases."""
+        return tuple(chain.from_iterable(self._leased.values()))
+
+    def index_leases(self, keys: Iterable[str]) -> None:
+        """These of the rows that were loaded belong to leases."""
+        for key in keys:
+            self._leased.setdefault(self.shards.get(key).lease, set()).add(key)
 
     def freeze(self) -> FrozenShards:
         return self.shards.freeze()
@@ -252,19 +263,18 @@ class KeyTable(Table[KeyValue]):
 
 
 def key_row(pair: KeyValue) -> KeyRow:
-    return (pair.version, pair.created_at, pair.updated_at, pair.value, pair.lease)
+    return KeyRow(pair.version, pair.created_at, pair.updated_at, pair.value, pair.lease)
 
 
 def key_value(key: str, row: KeyRow) -> KeyValue:
-    version, created_at, updated_at, value, lease = row
     return KeyValue(
         id=key,
-        version=version,
-        spec_version=version,
-        created_at=created_at,
-        updated_at=updated_at,
-        value=value,
-        lease=lease,
+        version=row.version,
+        spec_version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        value=row.value,
+        lease=row.lease,
     )
 
 
@@ -292,9 +302,8 @@ class Tables:
         )
         self.by_name: dict[str, Table[Any]] = {table.name: table for table in every}
 
-    def load(self, frozen: Mapping[str, Mapping[str, Any]]) -> None:
-        """Fills empty tables with what was frozen or read."""
+    def load(self, frozen: Mapping[str, Mapping[str, Any]], leased: Iterable[str]) -> None:
+        """Fills empty tables with what was frozen or read; `leased` are the keys that belong to leases."""
         for name, rows in frozen.items():
             self.by_name[name].load(rows)
-        if len(self.lease):
-            self.kv.index_leases()
+        self.kv.index_leases(leased)

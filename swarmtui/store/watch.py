@@ -141,7 +141,7 @@ class History:
         self.begins_after = 0  # every change of a later index is remembered
 
     def add(self, index: int, changes: list[RawChange]) -> None:
-        size = sum([len(raw[3][3]) for raw in changes if raw[1] is not None and raw[3] is not None])
+        size = sum([len(raw[3].value) for raw in changes if raw[1] is not None and raw[3] is not None])
         self._entries.append((index, changes, size))
         self._changes += len(changes)
         self._bytes += size

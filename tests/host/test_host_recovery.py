@@ -86,7 +86,7 @@ def test_what_the_log_holds_is_kept_committed_or_not(cluster: Cluster) -> None:
     storage.close()
     assert (frozen.index, frozen.term) == (epoch.index, epoch.term)
     assert sorted(frozen.tables["kv"]) == ["k2", "k3", "k4", "k5", "k6"]
-    assert {row[0] for row in frozen.tables["kv"].values()} == {2, 3, 4, 5, 6}  # versions as they were
+    assert {row.version for row in frozen.tables["kv"].values()} == {2, 3, 4, 5, 6}  # versions as they were
     again = force_new_cluster(cluster.layout.directory, "n1")
     assert again.index == epoch.index + INDEXES_SKIPPED
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmtui.store.shards import FrozenShards, Shards
+from swarmtui.store.tables import KeyRow
 
 keys = st.sampled_from([str(number) for number in range(12)])
 steps = st.lists(st.tuples(st.sampled_from(["put", "remove", "freeze"]), keys, st.integers(0, 9)), max_size=40)
@@ -32,3 +35,26 @@ def test_it_is_a_dictionary_whose_frozen_copies_stay(steps: list[tuple[str, str,
         assert dict(copy.rows()) == dict(copy) == then
         assert list(copy) == [key for key, _ in copy.rows()] == sorted(then)
         assert len(copy) == len(then)
+
+
+def test_the_garbage_collector_knows_neither_rows_nor_what_holds_them() -> None:
+    """Looking through a million of them stopped everything for a tenth of a second: after a snapshot, whose rows are
+    copied part by part, even when only the youngest objects were looked through."""
+    shards = Shards()
+    for number in range(2_000):
+        shards.put(f"key-{number}", KeyRow(1, 1.0, 1.0, b"value"))
+    frozen = shards.freeze()
+    shards.put("key-1", KeyRow(2, 1.0, 2.0, b"value"))
+    assert not any(map(gc.is_tracked, [*shards._parts, *frozen.parts, shards.get("key-1")]))
+
+
+def test_what_is_let_go_is_still_there_for_the_others() -> None:
+    shards = Shards()
+    for number in range(2_000):
+        shards.put(f"key-{number:04}", number)
+    frozen, other = shards.freeze(), shards.freeze()
+    frozen.let_go()
+    assert len(frozen.parts) == len(frozen.blocks) == 0
+    shards.put("key-2000", 2_000)
+    assert list(other.rows()) == [(f"key-{number:04}", number) for number in range(2_000)]
+    assert shards.beginning_with("key-2") == ["key-2000"]
