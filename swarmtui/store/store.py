@@ -22,6 +22,8 @@ R = TypeVar("R", bound=Record)
 
 FEATURE_LEVEL = 1
 
+PlainKey = tuple[int, float, float, bytes, str]
+
 
 class OutOfOrder(Exception):
     """An entry was given twice or before its turn: a bug of the caller, and no replica can go on from it."""
@@ -128,10 +130,10 @@ class Store:
     def all(self, cls: type[R]) -> list[R]:
         return cast("list[R]", self._tables.by_name[cls.TABLE].all())
 
-    def key_rows(self, keys: Sequence[str]) -> list[KeyRow | None]:
+    def key_rows(self, keys: Sequence[str]) -> list[PlainKey | None]:
         """Of each key the plain values (version, created_at, updated_at, value, lease), None where there is none."""
         get = self._tables.kv.shards.get
-        return [get(key) for key in keys]
+        return [None if (row := get(key)) is None else astuple(row) for key in keys]
 
     def count(self, cls: type[Record]) -> int:
         return len(self._tables.by_name[cls.TABLE])

@@ -88,3 +88,9 @@ def test_the_order_survives_a_snapshot_and_is_nobody_elses():
     assert one.count(KeyValue) == len(one.keys()) == 3_001
     theirs, ours = other.keys(), store.keys()
     assert [pair.id for pair in theirs] == [pair.id for pair in ours]
+
+
+def test_keys_are_told_as_plain_values():
+    store = filled(2)
+    assert store.key_rows(["key/000001", "absent"]) == [(1, 1.0, 1.0, b"v", ""), None]
+    assert type(store.key_rows(["key/000001"])[0]) is tuple
