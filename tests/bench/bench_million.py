@@ -1,0 +1,191 @@
+"""What a large store costs: `python -m tests.bench.bench_million [--keys 1000000]`. Nothing here is asserted.
+
+Three managers, TLS and fdatasync on, defaults. Writes of 256 bytes with a thousand in flight, over keys that are there, in
+a store that is almost empty and in the full one; then memory, the pauses while the leader takes a snapshot, the restart of
+a follower from its disk, and one that was away for so long that it needs the leader's snapshot. A pause is the longest
+time without any acknowledgement, with a hundred writes in flight.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import trio
+
+import swarmtui
+from swarmtui.client.errors import ClientError
+from swarmtui.objects.operations import Put, Transaction
+from swarmtui.wire.calls import Fate, NodeReport, TakeSnapshot
+from tests.bench.bench_cluster import WRITE_SECONDS, command
+
+PUTS_A_TRANSACTION = 100
+TRANSACTIONS_IN_FLIGHT = 20
+IN_FLIGHT = 1000
+PAUSE_IN_FLIGHT = 100
+FEW_KEYS = 1000
+AWAY_ENTRIES = 700  # more than the entries that are kept for followers behind a snapshot
+LIMIT_S = 120.0
+
+
+def key(number: int) -> str:
+    return f"million/{number:09d}"
+
+
+async def fill(cluster: swarmtui.Cluster, keys: int) -> None:
+    firsts = iter(range(0, keys, PUTS_A_TRANSACTION))
+    began = time.perf_counter()
+
+    async def filler() -> None:
+        for first in firsts:
+            numbers = range(first, min(first + PUTS_A_TRANSACTION, keys))
+            puts = tuple(Put(key(number), os.urandom(256)) for number in numbers)
+            (outcome,) = await cluster.propose(Transaction(puts))
+            assert outcome.fate is Fate.DONE, outcome
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(TRANSACTIONS_IN_FLIGHT):
+            nursery.start_soon(filler)
+    seconds = time.perf_counter() - began
+    print(f"filled with {keys} keys in {seconds:.0f} s, {keys / seconds:.0f} keys a second", flush=True)
+
+
+async def writer(cluster: swarmtui.Cluster, keys: int, acknowledged: list[float]) -> None:
+    while True:
+        (outcome,) = await cluster.propose(Transaction((Put(key(random.randrange(keys)), b"y" * 256),)))
+        if outcome.fate is Fate.DONE:
+            acknowledged.append(time.perf_counter())
+
+
+async def rate(cluster: swarmtui.Cluster, keys: int) -> float:
+    """Acknowledged writes a second."""
+    acknowledged: list[float] = []
+    async with trio.open_nursery() as nursery:
+        for _ in range(IN_FLIGHT):
+            nursery.start_soon(writer, cluster, keys, acknowledged)
+        await trio.sleep(WRITE_SECONDS)
+        nursery.cancel_scope.cancel()
+    return len(acknowledged) / WRITE_SECONDS
+
+
+async def beside(cluster: swarmtui.Cluster, keys: int, what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """How long `work` takes under writes, and their longest pause."""
+    acknowledged: list[float] = []
+    async with trio.open_nursery() as nursery:
+        for _ in range(PAUSE_IN_FLIGHT):
+            nursery.start_soon(writer, cluster, keys, acknowledged)
+        await trio.sleep(1.0)
+        began = time.perf_counter()
+        await work()
+        ended = time.perf_counter()
+        nursery.cancel_scope.cancel()
+
+    def pause(answers: list[float]) -> float:
+        return max((later - earlier for earlier, later in itertools.pairwise(answers)), default=0.0) * 1000
+
+    before = pause([answer for answer in acknowledged if answer < began])
+    meanwhile = pause([began, *(answer for answer in acknowledged if answer >= began), ended])
+    count = sum(answer >= began for answer in acknowledged)
+    print(
+        f"{what}: {ended - began:.1f} s, {count / (ended - began):.0f} writes a second meanwhile, "
+        f"longest pause {meanwhile:.0f} ms (the second before: {before:.0f} ms)",
+        flush=True,
+    )
+
+
+async def look(cluster: swarmtui.Cluster, name: str) -> NodeReport | None:
+    try:
+        return await cluster.report(name, 2.0)
+    except ClientError:
+        return None
+
+
+async def caught_up(cluster: swarmtui.Cluster, name: str, leader: str) -> NodeReport:
+    with trio.fail_after(LIMIT_S):
+        while True:
+            theirs, ours = await look(cluster, name), await look(cluster, leader)
+            if theirs is not None and ours is not None and theirs.applied >= ours.commit > 0:
+                return theirs
+            await trio.sleep(0.05)
+
+
+async def snapshot(cluster: swarmtui.Cluster, leader: str) -> None:
+    before = await cluster.report(leader)
+    answer = await cluster.ask(leader, TakeSnapshot())
+    assert not answer.refused, answer
+    with trio.fail_after(LIMIT_S):
+        while (await cluster.report(leader)).snapshot <= before.snapshot:
+            await trio.sleep(0.01)
+
+
+async def memory(cluster: swarmtui.Cluster, keys: int, empty: dict[str, int]) -> dict[str, int]:
+    resident = {
+        node.name: psutil.Process(node.pid).memory_info().rss for node in (await cluster.status()).nodes if node.pid
+    }
+    for name, size in resident.items():
+        per_key = f", {(size - empty[name]) / keys:.0f} bytes a key" if name in empty else ""
+        print(f"{name}: {size / 1e6:.0f} MB resident{per_key}", flush=True)
+    return resident
+
+
+async def measure(directory: Path, keys: int) -> None:
+    async with swarmtui.connect(directory) as cluster:
+        await fill(cluster, FEW_KEYS)
+        await rate(cluster, FEW_KEYS)  # warms up
+        before = await rate(cluster, FEW_KEYS)
+        empty = await memory(cluster, keys, {})
+        await fill(cluster, keys)
+        await memory(cluster, keys, empty)
+        await trio.sleep(2.0)
+        after = await rate(cluster, keys)
+        print(f"writes, 1000 in flight: {before:.0f}/s among {FEW_KEYS} keys, {after:.0f}/s among {keys}")
+        print(f"ratio {after / before:.2f}", flush=True)
+        leader = (await cluster.status()).leader
+        follower = next(node.name for node in cluster.manifest.managers if node.name != leader)
+        await beside(cluster, keys, "snapshot of the leader", lambda: snapshot(cluster, leader))
+
+        began = time.perf_counter()
+        await cluster.host.power(follower, "restart")
+        await caught_up(cluster, follower, leader)
+        print(f"follower restarted until it has caught up, idle: {time.perf_counter() - began:.1f} s", flush=True)
+
+        await cluster.host.power(follower, "kill")
+        for number in range(AWAY_ENTRIES):  # one at a time: each an entry of its own
+            await cluster.propose(Transaction((Put(key(number), b"z" * 256),)))
+        await snapshot(cluster, leader)
+        mark = (await cluster.report(leader)).snapshot
+
+        async def comes_back() -> None:
+            await cluster.host.power(follower, "start")
+            await caught_up(cluster, follower, leader)
+
+        await beside(cluster, keys, "follower that was away catches up", comes_back)
+        theirs = await cluster.report(follower)
+        print(f"by snapshot: {theirs.snapshot >= mark} (its {theirs.snapshot}, the leader's {mark})", flush=True)
+        await memory(cluster, keys, empty)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    keys = parser.parse_args().keys
+    with tempfile.TemporaryDirectory(prefix="million-") as name:
+        directory = Path(name)
+        (directory / "cluster.toml").write_text('[cluster]\nname = "million"\nmanagers = 3\nworkers = 0\n')
+        print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores", flush=True)
+        command(directory, "up", "-d")
+        try:
+            trio.run(measure, directory, keys)
+        finally:
+            command(directory, "down")
+
+
+if __name__ == "__main__":
+    main()
