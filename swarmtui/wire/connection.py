@@ -90,6 +90,7 @@ class Connection:
         self._stuck = False  # the stream has not taken all of the last write: the writer waits for it
         self._failure: Exception | None = None  # what the stream said at the last write
         self._torn = False  # a cut swallowed a frame of a channel that must not lose any
+        self._hangs_up = False  # and this side ends it for that
         self._written = trio.Event()  # the writer is done for good
         self._over = trio.Event()
         self._greeted = False
@@ -254,7 +255,7 @@ class Connection:
     def _end_if_torn(self) -> None:
         if self._torn and not self._closing and self.ended is None:
             self._queue(Channel.CONTROL, Goodbye(TORN), last=True)
-            self._closing = True
+            self._closing = self._hangs_up = True
             self._work.unpark_all()
 
     def flush(self) -> None:
@@ -284,6 +285,9 @@ class Connection:
                     await self._stream.drain()
                     self._stuck = False
                 elif self._closing or self.ended is not None:
+                    if self._hangs_up:  # the other end may be deaf yet: it hears no goodbye, but that nobody is there
+                        self._end(TORN)
+                        await trio.aclose_forcefully(self._stream)  # type: ignore[arg-type]
                     return
                 elif self._delayed:
                     with trio.move_on_at(self._delayed[0][0]):

@@ -189,3 +189,25 @@ async def test_loss_delays_what_must_not_be_lost(autojump_clock):
         left.send_soon(Channel.AGENT, Beat("late"))
         assert beats(await right.receive()) == ["late"]
         assert trio.current_time() >= RETRANSMIT_S
+
+
+async def test_an_end_for_want_of_frames_comes_about_though_the_other_side_is_still_deaf():
+    """The two ends of a link are healed one after the other: the goodbye of the first is swallowed by the second, and the
+    connection must not live on as one that nobody writes to (found by the nemesis)."""
+    left, right = memory_pair(MANAGER_1, MANAGER_2)
+    ours = left._faults = LinkFaults([LinkFault(N2, cut_out=True)])
+    theirs = right._faults = LinkFaults([LinkFault(N1, cut_in=True)])
+    async with left, right, trio.open_nursery() as nursery:
+        left.send_soon(Channel.AGENT, Beat("swallowed"))
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(left.receive)
+        nursery.start_soon(right.receive)
+        ours.set([])
+        left.send_soon(Channel.RAFT, word(N1, N2, "unheard"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert left.ended == TORN
+        assert right.ended is None, "a cut is silence, and never an end"
+        theirs.set([])
+        with trio.fail_after(5):
+            assert await right.receive() == []
+        assert right.ended is not None
