@@ -1,4 +1,4 @@
-"""`python -m tests.nemesis [--seconds 60] [--seed N] [--managers 5] [--keep]`: real processes, real faults, one judgement.
+"""`python -m tests.nemesis [--seconds 60] [--seed N] [--managers 5] [--keep DIR]`: real processes, real faults, one judgement.
 
 Exit code 1 if a promise was broken. The same seed draws the same faults; what they meet depends on the machine.
 """
@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of what is drawn; a fresh one if none is given")
     parser.add_argument("--managers", type=int, default=5)
     parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="an empty directory for the cluster, kept for a look")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     plan = Plan(seed=seed, seconds=options.seconds, managers=options.managers, clients=options.clients)
@@ -53,7 +54,7 @@ def main() -> int:
     )
     with tempfile.TemporaryDirectory(prefix="swarmtui-nemesis-") as directory:
         try:
-            print(run(plan, Path(directory)))
+            print(run(plan, options.keep or Path(directory)))
         except Violation as violation:
             print(f"VIOLATED: {violation}", file=sys.stderr)
             return 1

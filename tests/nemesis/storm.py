@@ -130,7 +130,13 @@ async def whole(cluster: swarmtui.Cluster) -> None:
             reports.append(report)
         leads = [report for report in reports if report.holds_quorum]
         applied = {(report.applied, report.store_index, report.term) for report in reports}
-        return True if len(leads) == 1 and len(applied) == 1 else sorted(applied)
+        if len(leads) == 1 and len(applied) == 1:
+            return True
+        return [
+            f"{one.name} {one.raft_role} t{one.term} commit {one.commit} applied {one.applied}, peers "
+            + " ".join(f"{peer.name}:{peer.state or '-'}:{'up' if peer.connected else 'down'}" for peer in one.peers)
+            for one in reports
+        ]
 
     await until("the cluster is whole", look)
 
