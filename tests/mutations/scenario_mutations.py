@@ -148,8 +148,8 @@ MUTATIONS = (
         name="S51-sessions-forgotten-at-a-snapshot",
         rule="a request is applied once, across snapshots",
         file="swarmtui/store/snapshot.py",
-        old="sessions=attrs.evolve(head.sessions, sessions=tuple(sessions))",
-        new="sessions=head.sessions",
+        old="every = attrs.evolve(head.sessions, sessions=tuple(sessions))",
+        new="every = head.sessions",
         tests=(f"{STORE}test_S51_request_sent_again_is_applied_once",),
     ),
     Mutation(
