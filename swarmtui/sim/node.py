@@ -314,11 +314,9 @@ class SimulatedNode:
 
     def schedule_tick(self) -> None:
         """Wake at the core's deadline; an alarm that comes too early only looks again."""
-        if self.core is None:
-            return  # it has crashed meanwhile
-        deadline = self.core.deadline
+        deadline = None if self.core is None else self.core.deadline
         if deadline is None:
-            return
+            return  # or it has crashed meanwhile
         at = (deadline - self.offset) / self.rate
         if self.tick_at is None or at < self.tick_at - 1e-9:
             late = self.cluster.parameters.tick_late_s
