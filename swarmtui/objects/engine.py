@@ -40,6 +40,7 @@ from swarmtui.objects.specs import (
 )
 
 NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+DURATION_S_MAX = 292 * 365 * 86_400.0  # what 63 bits of nanoseconds hold
 
 
 def to_engine(record: Record) -> dict[str, Any]:
@@ -237,7 +238,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
             "Name": cluster.name,
             "Labels": {},
             "Orchestration": {"TaskHistoryRetentionLimit": cluster.task_history_limit},
-            "Dispatcher": {"HeartbeatPeriod": round(cluster.agent_heartbeat_s * SECOND_NS)},
+            "Dispatcher": {"HeartbeatPeriod": _nanoseconds(cluster.agent_heartbeat_s)},
             "CAConfig": {},
             "TaskDefaults": {},
             "EncryptionConfig": {"AutoLockManagers": False},
@@ -250,12 +251,17 @@ def _key_value(pair: KeyValue) -> dict[str, Any]:
     return {"Spec": {"Name": pair.id, "Labels": {}, "Data": _base64(pair.value)}}
 
 
+def _nanoseconds(seconds: float) -> int:
+    """As the Engine has durations: 64 bits of nanoseconds, which is the end of what a longer one can say."""
+    return round(min(seconds, DURATION_S_MAX) * SECOND_NS) if seconds > 0 else 0
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
 def _lease(lease: Lease) -> dict[str, Any]:
-    return {"Spec": {"Holder": lease.holder, "TTL": round(lease.ttl_s * SECOND_NS)}}
+    return {"Spec": {"Holder": lease.holder, "TTL": _nanoseconds(lease.ttl_s)}}
 
 
 _REST = cast(

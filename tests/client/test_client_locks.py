@@ -118,19 +118,20 @@ async def test_a_holder_whose_lease_was_ended_is_cancelled_and_told(world, clust
 
 async def test_a_holder_that_is_cut_off_ends_before_its_lease_can(world):
     await world.start()
-    began = trio.current_time()
+    ttl_s, grace_s = 3.0, 1.0  # the grace is what a slow machine may be late by
 
     async def hold(cluster: Cluster) -> None:
-        async with cluster.kv.lock("deploy", ttl_s=TTL_S, grace_s=GRACE_S):
+        async with cluster.kv.lock("deploy", ttl_s=ttl_s, grace_s=grace_s):
+            began = trio.current_time()
             for node in world.nodes.values():
                 node.fall_silent()
             try:
                 await trio.sleep(10)
             finally:
-                assert trio.current_time() - began < TTL_S
+                assert trio.current_time() - began < ttl_s
 
     async with connected(world) as cluster:
-        with pytest.raises(LockLost, match=r"could not be renewed for 0\.8 s"):
+        with pytest.raises(LockLost, match=r"could not be renewed for 2 s"):
             await hold(cluster)
     assert keys(world) == ["locks/deploy"], "the release did not arrive: the leader ends the lease"
 

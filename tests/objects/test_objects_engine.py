@@ -15,6 +15,7 @@ from swarmtui.objects.records import (
     AnyRecord,
     Config,
     KeyValue,
+    Lease,
     Node,
     NodeDescription,
     NodeStatus,
@@ -35,6 +36,11 @@ from swarmtui.objects.specs import (
     TaskSpec,
 )
 from swarmtui.objects.states import NodeState, TaskState
+
+
+@pytest.mark.parametrize(("ttl_s", "shown"), [(1.5, 1_500_000_000), (1e300, 9_208_512_000_000_000_000), (-1.0, 0)])
+def test_a_duration_is_never_longer_than_the_engine_can_say(ttl_s: float, shown: int) -> None:
+    assert to_engine(Lease(id="l", ttl_s=ttl_s))["Spec"]["TTL"] == shown
 
 
 @given(st.from_type(AnyRecord))
