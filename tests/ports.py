@@ -13,22 +13,26 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-FIRST_PORT, LAST_PORT = 10_000, 20_000
-BLOCK = 250
+FIRST_PORT, LAST_PORT = 30_000, 32_700  # above those of tasks; those of nodes are below
+BLOCK = 100
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    return free_ports(1)
+    """A port of 127.0.0.1 that nobody listens on now, and that was not given out lately."""
+    block = _block()
+    for _ in block:
+        _given.append(block[len(_given) % len(block)])
+        if _is_free(_given[-1]):
+            return _given[-1]
+    raise RuntimeError(f"no port of {block} is free")
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody listens on now."""
-    block = _block()
+    """The first of `count` such ports in a row."""
     while True:
-        first = random.choice(block[: len(block) - count + 1])
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
+        ports = [free_port() for _ in range(count)]
+        if ports[-1] - ports[0] == count - 1:
+            return ports[0]
 
 
 @cache
@@ -50,6 +54,7 @@ def _block() -> range:
 
 
 _held: list[object] = []  # open files; a lock is let go of when its file is closed
+_given: list[int] = []  # in their order: the same one does not come again before all others have
 
 
 def _is_free(port: int) -> bool:

@@ -96,8 +96,8 @@ def enough(real: RealCluster, count: int) -> None:
     wait_for("a whole cluster", lambda: is_whole(real))
 
 
-def pids(real: RealCluster, node: str) -> dict[str, int]:
-    return {name: task.pid for name, task in real.wait_running("web", 4).items() if task.node == node}
+def pids(real: RealCluster, service: str, count: int) -> dict[str, int]:
+    return {name: task.pid for name, task in real.wait_running(service, count).items()}
 
 
 def is_ready(real: RealCluster, name: str) -> bool:
@@ -122,20 +122,21 @@ def test_a_fourth_and_a_fifth_manager_join_under_writes(shared: RealCluster):
 
 
 def test_a_promoted_workers_tasks_are_not_touched_nor_are_they_when_it_is_demoted(shared: RealCluster):
-    before, process = pids(shared, "n4"), shared.node("n4")["pid"]
-    assert before
+    only_there = ("--replicas", "2", "--constraint", "node.hostname==n4")
+    shared.run("service", "create", "-d", "--name", "stays", *only_there, "--", "sleep", "3600")
+    before, process = pids(shared, "stays", 2), shared.node("n4")["pid"]
     shared.run("node", "promote", "n4")
     assert "n4" in voters(shared)
-    assert (pids(shared, "n4"), shared.node("n4")["pid"]) == (before, process)
+    assert (pids(shared, "stays", 2), shared.node("n4")["pid"]) == (before, process)
     member = record(shared, "n4").member_id
     shared.run("node", "demote", "n4")
     assert "n4" not in voters(shared)
     wait_for("a worker", lambda: shared.node("n4")["state"] == "worker")
-    assert (pids(shared, "n4"), shared.node("n4")["pid"]) == (before, process)
+    assert (pids(shared, "stays", 2), shared.node("n4")["pid"]) == (before, process)
     assert not list((shared.data / "nodes" / "n4").glob("raft*")), "its log is forgotten"
     shared.run("node", "promote", "n4")
     assert record(shared, "n4").member_id != member
-    assert (pids(shared, "n4"), shared.node("n4")["pid"]) == (before, process)
+    assert (pids(shared, "stays", 2), shared.node("n4")["pid"]) == (before, process)
     shared.run("node", "demote", "n4")
 
 
