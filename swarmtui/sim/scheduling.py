@@ -166,6 +166,7 @@ class Scheduling:
         self.leading: dict[str, Leading] = {}
         self.agents: dict[str, SimulatedAgent] = {}
         self.ids = 0
+        self._placed: set[str] = set()  # tasks that were seen with a node
 
     @property
     def wall(self) -> float:
@@ -287,8 +288,9 @@ class Scheduling:
         for task in store.all(Task):
             if task.desired_state <= TaskState.RUNNING:
                 slots[task.service_id, task.slot] += 1
-                if task.version != store.index or task.status.state is not TaskState.ASSIGNED:
-                    continue
+                if task.status.state is not TaskState.ASSIGNED or task.id in self._placed:
+                    continue  # not placed by this entry, whatever else it says of the task
+                self._placed.add(task.id)
                 node = nodes.get(task.node_id)
                 down = node is not None and node.version < store.index and node.status.state is NodeState.DOWN
                 require(
