@@ -398,8 +398,10 @@ class Connection:
 
     async def _refuse(self, rule: str, reason: str) -> None:
         self._tell(Refusal(self.identity, self.address, rule, reason))
-        if self._nursery is None or self.ended is not None:
-            self._end(reason)
+        if self.ended is not None:
+            return
+        if self._nursery is None:  # it came in one piece with the hello: there is no writer yet
+            await self.turn_away(reason)
             return
         self._queue(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX]), last=True)
         self._closing = True

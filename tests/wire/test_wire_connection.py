@@ -11,7 +11,7 @@ from swarmtui.wire.calls import GetStatus, Peerage
 from swarmtui.wire.channels import QUEUES, Channel, may_speak
 from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.frames import encode_frame
-from swarmtui.wire.messages import Request
+from swarmtui.wire.messages import Hello, Request
 from tests.wire.conftest import N1, N2, W1, identity, memory_pair, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
@@ -222,3 +222,22 @@ async def test_a_torn_connection_is_an_end_and_no_exception(certified):
         with trio.fail_after(5):
             assert [message async for message in right] == []
         assert right.ended == "the other side hung up"
+
+
+async def test_what_must_not_be_said_is_answered_also_in_one_piece_with_the_hello():
+    """On a busy machine the other side reads both at once, before anybody has entered the connection."""
+    left, right = memory_pair(identity(Peerage.WORKER, W1), MANAGER_2)
+
+    async def greet() -> None:
+        with pytest.raises(ConnectionEnded, match="raft"):
+            await right.greet()
+        await right.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(greet)
+        await send_raw(left, left._frame(Channel.CONTROL, Hello()) + left._frame(Channel.RAFT, Beat("x")))
+        async with left:
+            with trio.fail_after(10):
+                while await left.receive():
+                    continue
+        assert "raft" in left.ended
