@@ -32,7 +32,7 @@ from swarmtui.objects.records import NODE_WAS_RESTARTED, NodeDescription, Task, 
 from swarmtui.objects.specs import Resources
 from swarmtui.objects.states import TaskState
 from swarmtui.version import __version__
-from swarmtui.wire.calls import OutputLines
+from swarmtui.wire.node_calls import OutputLines
 
 TASKS_MAX = 1000  # that live at once on one node
 

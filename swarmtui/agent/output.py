@@ -16,7 +16,7 @@ from typing import BinaryIO
 import trio
 
 from swarmtui.agent.launcher_output import OUTPUT_FILES_MAX, OUTPUT_NAME
-from swarmtui.wire.calls import OUTPUT_TAIL_MAX, OutputLine, OutputLines
+from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, OutputLines
 
 FOLLOW_PAUSE_S = 0.1
 CHUNK_LINES_MAX = 500

@@ -11,7 +11,7 @@ import trio
 
 from swarmtui.client.errors import ClientError, NoQuorum, Refused
 from swarmtui.storage.backup import BackupRefused, BackupWriter, Head, Saved
-from swarmtui.wire.calls import StatePiece, StreamState
+from swarmtui.wire.node_calls import StatePiece, StreamState
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster

@@ -36,21 +36,19 @@ from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Result, Transaction
-from swarmtui.wire.calls import (
-    Answer,
-    Call,
+from swarmtui.wire.calls import Answer, Call, Peerage
+from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
+from swarmtui.wire.node_calls import (
     Consistency,
     GetKey,
     GetStatus,
     ListRecords,
     NodeReport,
     Outcome,
-    Peerage,
     Records,
     RecordsChanged,
     WatchRecords,
 )
-from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
 from swarmtui.wire.rpc import Broken, CallRefused, NotSent
 
 if TYPE_CHECKING:

@@ -26,7 +26,8 @@ from swarmtui.client.sessions import Session
 from swarmtui.client.writes import ANSWER_GRACE_S, ELSEWHERE_RULES, FAULT_RULE, READ_FIRST, Writes
 from swarmtui.objects.codec import MalformedObject, encode_request
 from swarmtui.objects.operations import Transaction, Verdict
-from swarmtui.wire.calls import Answer, Fate, Outcome, Propose
+from swarmtui.wire.calls import Answer
+from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from swarmtui.wire.rpc import Caller, CallFailed, NotSent
 
 if TYPE_CHECKING:

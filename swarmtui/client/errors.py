@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from swarmtui.objects.operations import Verdict
-from swarmtui.wire.calls import Fate, Outcome
+from swarmtui.wire.node_calls import Fate, Outcome
 
 REFUSED, UNKNOWN, TRY_LATER = 1, 3, 4
 

@@ -14,7 +14,7 @@ import trio
 
 from swarmtui.client.errors import ClientError
 from swarmtui.objects.events import Event
-from swarmtui.wire.calls import Observe
+from swarmtui.wire.node_calls import Observe
 from swarmtui.wire.rpc import CallFailed
 
 if TYPE_CHECKING:

@@ -11,24 +11,22 @@ from swarmtui.client.errors import NoHost, NotReached, Refused, Unknown
 from swarmtui.client.links import Link
 from swarmtui.host.info import running_host
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.wire.calls import (
-    Answer,
-    Call,
+from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.certificates import HOST_ID, Credentials
+from swarmtui.wire.host_calls import (
     CutLinks,
-    Done,
     ForgetNode,
     GetHost,
     Heal,
     HostReport,
     MakeNode,
     MoveNode,
-    Observe,
     PowerNode,
     SetLink,
     ShutDown,
     Undo,
 )
-from swarmtui.wire.certificates import HOST_ID, Credentials
+from swarmtui.wire.node_calls import Done, Observe
 
 REPORT_TIMEOUT_S = 2.0
 ORDER_TIMEOUT_S = 60.0  # a stop waits for the grace of the tasks

@@ -12,7 +12,7 @@ from swarmtui.client.locks import GRACE_S, TTL_S, Fence, hold_lock
 from swarmtui.client.lookups import Lookups
 from swarmtui.objects.operations import Put, Remove, Transaction
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.calls import Consistency, GetKey, Records
+from swarmtui.wire.node_calls import Consistency, GetKey, Records
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import trio
 
 from swarmtui.client.errors import NotReached, Refused, Unknown
-from swarmtui.wire.calls import Answer, Call, GetHost, GetKey, GetKeys, GetStatus, ListRecords, LogRange
+from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.certificates import Credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import DialFailed, dial
 from swarmtui.wire.dial import Refused as DialRefused
+from swarmtui.wire.host_calls import GetHost
+from swarmtui.wire.node_calls import GetKey, GetKeys, GetStatus, ListRecords, LogRange
 from swarmtui.wire.rpc import Broken, Caller, CallRefused, NotSent
 
 DIAL_TIMEOUT_S = 2.0

@@ -13,7 +13,7 @@ import trio
 
 from swarmtui.client.errors import ClientError
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.calls import KEYS_TOGETHER_MAX, GetKeys, KeyRow, KeyRows
+from swarmtui.wire.node_calls import KEYS_TOGETHER_MAX, GetKeys, KeyRow, KeyRows
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster

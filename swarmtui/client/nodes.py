@@ -19,7 +19,9 @@ from swarmtui.objects.manifest import Manifest, NodeEntry, node_record
 from swarmtui.objects.operations import Create, Remove, Result, Transaction, Update
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability, NodeRole, NodeState
-from swarmtui.wire.calls import Answer, Call, Done, GetStatus, HostReport, MayLeave, NodeReport, Power, Records
+from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.host_calls import HostReport, Power
+from swarmtui.wire.node_calls import Done, GetStatus, MayLeave, NodeReport, Records
 
 ROLE_TIMEOUT_S = 30.0  # for a role to be what it is wanted to be, or a node to be ready
 LEADER_PATIENCE_S = 3.0  # for an election to end

@@ -19,7 +19,8 @@ from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.calls import Consistency, GetStatus, HostReport, ListRecords, NodePower, NodeReport, Power, Records
+from swarmtui.wire.host_calls import HostReport, NodePower, Power
+from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, NodeReport, Records
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster

@@ -9,7 +9,7 @@ import attrs
 
 from swarmtui.client.errors import Refused
 from swarmtui.objects.records import Service, Task
-from swarmtui.wire.calls import OUTPUT_TAIL_MAX, OutputLine, OutputLines, SignalTask, TaskOutput
+from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, OutputLines, SignalTask, TaskOutput
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster

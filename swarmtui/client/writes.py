@@ -13,7 +13,8 @@ import trio
 
 from swarmtui.client.errors import NotReached, Refused
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.wire.calls import Answer, Fate, Outcome, Propose, Proposed
+from swarmtui.wire.calls import Answer
+from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
 from swarmtui.wire.rpc import Caller, CallFailed, CallRefused, NotSent
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from swarmtui.commands.task_output import show_logs
 from swarmtui.commands.together import leading_error
 from swarmtui.commands.views import fetch
 from swarmtui.objects.manifest import Manifest
-from swarmtui.wire.calls import HostReport, NodePower, Power
+from swarmtui.wire.host_calls import HostReport, NodePower, Power
 
 POLL_S = 0.1
 AGAIN_S = 1.0  # before output that could not be followed is followed again

@@ -32,7 +32,7 @@ from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.objects.tables import nearest
-from swarmtui.wire.calls import SignalTask
+from swarmtui.wire.node_calls import SignalTask
 
 LINK_WORDS = ("delay", "jitter", "loss")
 DELAY_MS_MAX = 60_000.0

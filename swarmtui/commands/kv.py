@@ -13,7 +13,7 @@ from swarmtui.commands.output import Column, Document, Line, Listing, Row
 from swarmtui.commands.words import ago
 from swarmtui.objects.operations import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.calls import Consistency
+from swarmtui.wire.node_calls import Consistency
 
 VALUE_SHOWN = 60  # characters of a value in a table
 

@@ -16,7 +16,9 @@ from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Result, Transaction
 from swarmtui.objects.records import KeyValue, Node
 from swarmtui.objects.states import Availability, NodeRole
-from swarmtui.wire.calls import Call, Consistency, HostReport, Records
+from swarmtui.wire.calls import Call
+from swarmtui.wire.host_calls import HostReport
+from swarmtui.wire.node_calls import Consistency, Records
 
 
 class QuorumView(Protocol):

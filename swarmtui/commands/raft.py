@@ -12,7 +12,7 @@ from swarmtui.commands.listings import natural
 from swarmtui.commands.output import Column, Document, Line, Listing, Note, Row
 from swarmtui.commands.targets import resolve_node
 from swarmtui.commands.views import fetch_view
-from swarmtui.wire.calls import (
+from swarmtui.wire.node_calls import (
     LOG_RANGE_MAX,
     GetStatus,
     LogLine,

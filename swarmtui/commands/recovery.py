@@ -20,7 +20,7 @@ import trio
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, Risk, flag, option
 from swarmtui.commands.errors import CommandFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Document, Note
-from swarmtui.wire.calls import Consistency, GetStatus, ListRecords, LogLines, LogRange, NodeReport
+from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, LogLines, LogRange, NodeReport
 
 if TYPE_CHECKING:
     from swarmtui.commands.ports import ClusterPort, StatusView

@@ -22,7 +22,7 @@ from swarmtui.commands.views import fetch, fetch_view
 from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Task
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.calls import OUTPUT_TAIL_MAX, OutputLine, TaskOutput
+from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, TaskOutput
 
 NEW_TASKS_POLL_S = 0.25
 PENDING_LINES_MAX = 1000

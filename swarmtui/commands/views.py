@@ -13,7 +13,7 @@ from swarmtui.commands.listings import Shown
 from swarmtui.commands.output import Note
 from swarmtui.commands.together import together
 from swarmtui.objects.records import Node, Service, Task
-from swarmtui.wire.calls import Consistency, Records
+from swarmtui.wire.node_calls import Consistency, Records
 
 if TYPE_CHECKING:
     from swarmtui.commands.ports import StatusView

@@ -38,14 +38,7 @@ from swarmtui.console.output_streams import OutputStreams
 from swarmtui.console.trio_host import TrioHost, TrioStopped
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.wire.calls import (
-    GetStatus,
-    Mark,
-    NodeReport,
-    Observe,
-    RecordsChanged,
-    WatchRecords,
-)
+from swarmtui.wire.node_calls import GetStatus, Mark, NodeReport, Observe, RecordsChanged, WatchRecords
 from swarmtui.wire.rpc import CallFailed
 
 TABLES = ("node", "service", "task")

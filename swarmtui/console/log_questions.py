@@ -8,7 +8,7 @@ from swarmtui.client import Cluster
 from swarmtui.client.errors import ClientError
 from swarmtui.console.backend import Sink
 from swarmtui.console.model.observations import LogSeen
-from swarmtui.wire.calls import LogLines, LogRange
+from swarmtui.wire.node_calls import LogLines, LogRange
 from swarmtui.wire.rpc import CallFailed
 
 QUESTION_INTERVAL_S = 0.1  # of one node

@@ -11,7 +11,7 @@ from swarmtui.client import Cluster
 from swarmtui.client.errors import ClientError
 from swarmtui.console.backend import Sink
 from swarmtui.console.model.observations import OutputSeen
-from swarmtui.wire.calls import OutputLines, TaskOutput
+from swarmtui.wire.node_calls import OutputLines, TaskOutput
 from swarmtui.wire.rpc import CallFailed
 
 OUTPUT_TAIL = 200  # lines of each task

@@ -10,24 +10,22 @@ import trio
 from swarmtui.host.enrolment import EnrolmentRefused
 from swarmtui.host.faults import InvalidFault
 from swarmtui.host.supply import PowerRefused
-from swarmtui.wire.calls import (
-    Answer,
-    Call,
+from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.host_calls import (
     CutLinks,
-    Done,
     ForgetNode,
     GetHost,
     Heal,
     HostReport,
     MakeNode,
     MoveNode,
-    Observe,
     PowerNode,
     SetLink,
     ShutDown,
     Undo,
 )
-from swarmtui.wire.certificates import Identity
+from swarmtui.wire.node_calls import Done, Observe
 from swarmtui.wire.rpc import CallRejected
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from swarmtui.wire.calls import FaultReport, LinkFault
+from swarmtui.wire.host_calls import FaultReport
+from swarmtui.wire.node_calls import LinkFault
 
 FAULTS_MAX = 1000
 DELAY_MS_MAX = 60_000.0

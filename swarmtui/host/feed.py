@@ -19,7 +19,7 @@ from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import AnyRecord, Cluster, Node, Service, Task
 from swarmtui.objects.specs import SECOND_NS
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.calls import RecordsChanged
+from swarmtui.wire.node_calls import RecordsChanged
 
 RETRY_S = 0.25
 TABLES = (Cluster.TABLE, Node.TABLE, Service.TABLE, Task.TABLE)

@@ -42,10 +42,11 @@ from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Transaction, Update
 from swarmtui.objects.states import NodeRole
 from swarmtui.wire.admission import Refusal
-from swarmtui.wire.calls import HostReport, LinkFault, Power
 from swarmtui.wire.certificates import load_credentials
 from swarmtui.wire.connection import Connection
+from swarmtui.wire.host_calls import HostReport, Power
 from swarmtui.wire.listener import serve
+from swarmtui.wire.node_calls import LinkFault
 from swarmtui.wire.responder import answer_calls
 
 LOOK_S = 0.5  # between two looks at the directory

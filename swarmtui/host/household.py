@@ -18,7 +18,7 @@ from swarmtui.host.roles import RoleCalls, RoleKeeper
 from swarmtui.host.supply import NodeSupply
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.records import Node
-from swarmtui.wire.calls import ForgetNode, MakeNode, MoveNode, Power
+from swarmtui.wire.host_calls import ForgetNode, MakeNode, MoveNode, Power
 
 
 class Household:

@@ -13,9 +13,10 @@ import trio
 from swarmtui.host.supply import NotReached
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.operations import Transaction
-from swarmtui.wire.calls import (
-    Answer,
-    Call,
+from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.certificates import Credentials
+from swarmtui.wire.dial import DialFailed, dial
+from swarmtui.wire.node_calls import (
     Done,
     Fate,
     Propose,
@@ -26,8 +27,6 @@ from swarmtui.wire.calls import (
     StopNode,
     WatchRecords,
 )
-from swarmtui.wire.certificates import Credentials
-from swarmtui.wire.dial import DialFailed, dial
 from swarmtui.wire.rpc import Caller, CallFailed
 
 T = TypeVar("T")

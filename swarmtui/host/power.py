@@ -18,7 +18,8 @@ from swarmtui.host.events import HOST_NAME, YOU, EventRing
 from swarmtui.host.faults import Fault, FaultKind, FaultTable, InvalidFault
 from swarmtui.host.supply import STOP_GRACE_S, NodeSupply, NotReached, PowerRefused
 from swarmtui.objects.manifest import Manifest, NodeEntry
-from swarmtui.wire.calls import CutLinks, FaultReport, Heal, LinkFault, Power, PowerNode, SetLink, SetLinkFaults
+from swarmtui.wire.host_calls import CutLinks, FaultReport, Heal, Power, PowerNode, SetLink
+from swarmtui.wire.node_calls import LinkFault, SetLinkFaults
 
 PUSH_LIMIT_S = 1.0  # an order about links answers after this even if a node has not confirmed it
 PUSH_RETRY_S = 0.1

@@ -22,7 +22,7 @@ from swarmtui.host.layout import Layout
 from swarmtui.host.supply import NotReached
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.records import Node
-from swarmtui.wire.calls import Power
+from swarmtui.wire.host_calls import Power
 
 RETRY_S = 0.25
 RETRY_DISK_S = 5.0  # what could not be written

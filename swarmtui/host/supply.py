@@ -32,7 +32,8 @@ from swarmtui.host.identity import ProcessName, boot_id
 from swarmtui.host.layout import NodeLayout
 from swarmtui.host.spawning import NodeProcess, Spawn
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.wire.calls import LinkFault, NodePower, Power, StopNode
+from swarmtui.wire.host_calls import NodePower, Power
+from swarmtui.wire.node_calls import LinkFault, StopNode
 
 REFUSED_STATUS = 3  # a node that cannot use its directory ends with this, the reason is its last line
 STOP_GRACE_S = 10.0  # Docker's stop_grace_period, where nothing else is known

@@ -27,11 +27,12 @@ from swarmtui.raft.configuration import Member
 from swarmtui.raft.status import PeerStatus
 from swarmtui.raft.text import catch_up_line
 from swarmtui.store import Store
-from swarmtui.wire.calls import (
+from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.node_calls import (
     KEYS_BYTES_MAX,
     KEYS_TOGETHER_MAX,
-    Answer,
-    Call,
     Consistency,
     Done,
     GetKey,
@@ -56,8 +57,6 @@ from swarmtui.wire.calls import (
     TransferLeadership,
     WatchRecords,
 )
-from swarmtui.wire.certificates import Identity
-from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.responder import Answering, Pending
 from swarmtui.wire.rpc import CallRejected
 

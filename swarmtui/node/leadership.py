@@ -19,7 +19,7 @@ from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.operations import Result, Transaction
 from swarmtui.raft.effects import Role, RoleChanged
 from swarmtui.store import Store
-from swarmtui.wire.calls import Fate
+from swarmtui.wire.node_calls import Fate
 
 log = logging.getLogger("swarmtui.node")
 

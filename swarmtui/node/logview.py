@@ -7,7 +7,7 @@ from swarmtui.raft.core import RaftCore
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.store import Store
 from swarmtui.store.describe import describe_entry
-from swarmtui.wire.calls import LOG_RANGE_MAX, LogLine, LogLines
+from swarmtui.wire.node_calls import LOG_RANGE_MAX, LogLine, LogLines
 
 
 def log_lines(core: RaftCore, store: Store, first: int, last: int, commit: int) -> LogLines:

@@ -32,13 +32,13 @@ from swarmtui.storage.directory import NodeDirectory
 from swarmtui.storage.errors import StorageError
 from swarmtui.wire import dial as wire_dial
 from swarmtui.wire import rpc
-from swarmtui.wire.calls import Propose, Proposed
 from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import Message
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.listener import serve
+from swarmtui.wire.node_calls import Propose, Proposed
 from swarmtui.wire.responder import Responder, answer_calls
 
 TRANSFER_TIMEOUTS = 2  # election timeouts that a handover before a stop may take

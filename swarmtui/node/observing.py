@@ -18,7 +18,7 @@ from swarmtui.objects.events import Event
 from swarmtui.objects.records import TABLES, AnyRecord, KeyValue
 from swarmtui.raft.status import Status
 from swarmtui.store import Resync, Store
-from swarmtui.wire.calls import Mark, Observe, RecordsChanged, WatchRecords
+from swarmtui.wire.node_calls import Mark, Observe, RecordsChanged, WatchRecords
 
 MARK_INTERVAL_S = 0.05  # at most 20 marks a second
 QUIET_MARK_S = 1.0  # an observer hears from a quiet node this often

@@ -15,7 +15,7 @@ import attrs
 import cattrs
 import trio
 
-from swarmtui.wire.calls import LinkFault
+from swarmtui.wire.node_calls import LinkFault
 
 HANDOVER_BYTES_MAX = 1024 * 1024
 

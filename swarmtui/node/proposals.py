@@ -28,7 +28,7 @@ from swarmtui.raft.entries import EntryKind
 from swarmtui.raft.inputs import Input, Proposed
 from swarmtui.store.batching import Batcher
 from swarmtui.store.validation import examine
-from swarmtui.wire.calls import Fate, Outcome
+from swarmtui.wire.node_calls import Fate, Outcome
 
 ENTRY_DATA_BYTES_MAX = 1024 * 1024  # of transactions put into one entry; a larger one has an entry of its own
 WAITING_MAX = 20_000  # transactions waiting for their result; more are refused

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 import trio
 
 from swarmtui.node.consensus import Consensus
-from swarmtui.wire.calls import StatePiece
+from swarmtui.wire.node_calls import StatePiece
 from swarmtui.wire.rpc import CallRejected
 
 

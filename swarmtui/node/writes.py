@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from swarmtui.node.consensus import Consensus
-from swarmtui.wire.calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
+from swarmtui.wire.node_calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
 from swarmtui.wire.responder import Pending
 
 ELECTION_TIMEOUTS_MAX = 2  # a write waits for a leader this long

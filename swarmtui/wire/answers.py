@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from swarmtui.wire.calls import Records, RecordsChanged
+from swarmtui.wire.node_calls import Records, RecordsChanged
 
 RECORDS_PER_PART = 1_000
 RECORDS_MAX = 2_000_000  # of one joined answer

@@ -26,8 +26,9 @@ from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.objects.operations import Result, Verdict
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
-from swarmtui.wire.calls import Answer, Call, Fate, KeyRow, KeyRows, Outcome, Propose, Proposed
+from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
+from swarmtui.wire.node_calls import Fate, KeyRow, KeyRows, Outcome, Propose, Proposed
 
 Message = AnyMessage | AgentMessage | Request | Reply | Ended | Failed | Cancel | More | Hello | Goodbye
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 
 import trio
 
-from swarmtui.wire.calls import LinkFault
 from swarmtui.wire.certificates import Identity
+from swarmtui.wire.node_calls import LinkFault
 
 FAULTS_MAX = 1000  # links of one node
 DELAY_MAX_S = 60.0

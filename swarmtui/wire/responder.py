@@ -16,12 +16,13 @@ import trio
 
 from swarmtui.wire.admission import Refusal
 from swarmtui.wire.answers import PARTED, RECORDS_PER_PART, halves
-from swarmtui.wire.calls import ALLOWED, Answer, Call, Peerage, StreamState, TaskOutput
+from swarmtui.wire.calls import ALLOWED, Answer, Call, Peerage
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
 from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
+from swarmtui.wire.node_calls import StreamState, TaskOutput
 from swarmtui.wire.rights import objection
 from swarmtui.wire.rpc import STREAM_ITEMS_MAX, CallRejected
 

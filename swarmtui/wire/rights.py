@@ -9,7 +9,8 @@ from __future__ import annotations
 from swarmtui.objects.codec import MalformedObject, decode, decode_one_put
 from swarmtui.objects.operations import Create, Operation, Put, Remove, Require, Transaction, Update
 from swarmtui.objects.records import KeyValue, Lease
-from swarmtui.wire.calls import Call, ListRecords, Peerage, Propose, WatchRecords
+from swarmtui.wire.calls import Call, Peerage
+from swarmtui.wire.node_calls import ListRecords, Propose, WatchRecords
 
 _OF_TASKS = frozenset({KeyValue.TABLE, Lease.TABLE})
 

@@ -18,11 +18,12 @@ import attrs
 import trio
 
 from swarmtui.wire.answers import RECORDS_MAX, join_records
-from swarmtui.wire.calls import Answer, Call, Records
+from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
 from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
+from swarmtui.wire.node_calls import Records
 
 CALL_TIMEOUT_S = 5.0
 STREAM_ITEMS_MAX = 64  # on their way or waiting, a stream

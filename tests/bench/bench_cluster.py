@@ -24,7 +24,7 @@ from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import Node, Task
 from swarmtui.objects.specs import ContainerSpec, ReplicatedMode, RestartPolicy, ServiceSpec, TaskSpec
 from swarmtui.objects.states import Availability, TaskState
-from swarmtui.wire.calls import Fate
+from swarmtui.wire.node_calls import Fate
 
 KILLS = 10
 WRITE_SECONDS = 4.0

@@ -27,7 +27,7 @@ import trio
 import swarmtui
 from swarmtui.client.errors import ClientError
 from swarmtui.objects.events import Event
-from swarmtui.wire.calls import Observe
+from swarmtui.wire.node_calls import Observe
 from tests.bench.bench_cluster import command, report
 
 WRITERS = 100

@@ -23,7 +23,7 @@ import trio
 import swarmtui
 from swarmtui.client.errors import ClientError
 from swarmtui.objects.operations import Put, Transaction
-from swarmtui.wire.calls import Fate, NodeReport, TakeSnapshot
+from swarmtui.wire.node_calls import Fate, NodeReport, TakeSnapshot
 from tests.bench.bench_cluster import WRITE_SECONDS, command
 
 PUTS_A_TRANSACTION = 100

@@ -18,7 +18,7 @@ import trio
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.messages import Append, AppendReply, ReadReply, ReadRequest
-from swarmtui.wire.calls import Fate, Outcome, Peerage, Propose, Proposed
+from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import create_authority, load_credentials
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import Message, decode_message, encode_message
@@ -26,6 +26,7 @@ from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import dial
 from swarmtui.wire.listener import serve
 from swarmtui.wire.messages import Reply, Request
+from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
 
 ECHOES, FLOOD = "1" * 25, "2" * 25
 ROUNDS = 500

@@ -28,27 +28,26 @@ from swarmtui.objects.records import TABLES, KeyValue, Node, NodeStatus
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import NodeRole, NodeState
 from swarmtui.store import Store
-from swarmtui.wire.calls import (
+from swarmtui.wire.calls import Peerage
+from swarmtui.wire.certificates import Authority, create_authority, load_credentials
+from swarmtui.wire.connection import Connection
+from swarmtui.wire.host_calls import FaultReport, GetHost, HostReport, NodePower, Power
+from swarmtui.wire.listener import serve
+from swarmtui.wire.node_calls import (
     Consistency,
     Done,
     Fate,
-    FaultReport,
-    GetHost,
     GetKey,
     GetKeys,
     GetStatus,
-    HostReport,
     KeyRows,
     ListRecords,
     Mark,
-    NodePower,
     NodeReport,
     Observe,
     Outcome,
     OutputLine,
     OutputLines,
-    Peerage,
-    Power,
     Propose,
     Proposed,
     Records,
@@ -56,9 +55,6 @@ from swarmtui.wire.calls import (
     TaskOutput,
     WatchRecords,
 )
-from swarmtui.wire.certificates import Authority, create_authority, load_credentials
-from swarmtui.wire.connection import Connection
-from swarmtui.wire.listener import serve
 from swarmtui.wire.responder import answer_calls
 from swarmtui.wire.rpc import CallRejected
 from tests.ports import free_port

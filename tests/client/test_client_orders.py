@@ -13,7 +13,7 @@ from swarmtui.objects.operations import Create, Transaction
 from swarmtui.objects.records import Task
 from swarmtui.objects.specs import GlobalMode, ServiceSpec
 from swarmtui.objects.states import Availability
-from swarmtui.wire.calls import CutLinks, Heal, PowerNode, SetLink, ShutDown, Undo
+from swarmtui.wire.host_calls import CutLinks, Heal, PowerNode, SetLink, ShutDown, Undo
 from tests.client.conftest import connected
 
 

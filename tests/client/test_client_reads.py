@@ -5,7 +5,7 @@ import trio
 
 from swarmtui.client import NoHost, NoQuorum, NotReached, Refused, Unknown
 from swarmtui.client.errors import NoLeader
-from swarmtui.wire.calls import (
+from swarmtui.wire.node_calls import (
     Consistency,
     GetKey,
     GetStatus,

@@ -11,7 +11,7 @@ from swarmtui.client.sessions import Session
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
 from swarmtui.store import sessions as stored
-from swarmtui.wire.calls import Fate, Outcome, Propose
+from swarmtui.wire.node_calls import Fate, Outcome, Propose
 
 
 @pytest.fixture

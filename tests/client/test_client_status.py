@@ -12,7 +12,7 @@ from swarmtui.objects.operations import Create, Transaction
 from swarmtui.objects.records import Service, Task, TaskStatus
 from swarmtui.objects.specs import ReplicatedMode, ServiceSpec
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.calls import FaultReport, Power
+from swarmtui.wire.host_calls import FaultReport, Power
 from tests.client.conftest import MANAGERS, connected, node_id
 
 FIELDS = ("cluster", "name", "term", "leader", "quorum", "stale", "nodes", "services", "tasks", "faults")
@@ -128,7 +128,7 @@ async def test_nothing_at_all_answers(world):
 
 
 async def test_a_manager_that_answers_nothing_else_leaves_the_objects_out(world, cluster, monkeypatch):
-    from swarmtui.wire.calls import ListRecords
+    from swarmtui.wire.node_calls import ListRecords
 
     monkeypatch.setattr("swarmtui.client.status.OBJECTS_TIMEOUT_S", 0.05)
     world.nodes["n1"].deaf_to = (ListRecords,)

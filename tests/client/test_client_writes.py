@@ -7,7 +7,7 @@ import trio.testing
 from swarmtui.client import Conflict, NoHost, NoQuorum, Refused, Unknown
 from swarmtui.client.delivery import TOGETHER_MAX
 from swarmtui.objects.operations import Put, Transaction
-from swarmtui.wire.calls import Fate, Outcome, Propose
+from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from tests.client.conftest import connected
 
 

@@ -10,10 +10,10 @@ import trio
 
 from swarmtui.objects.dispatch import Beat
 from swarmtui.objects.operations import Put, Transaction
-from swarmtui.wire.calls import Fate, GetStatus, Propose, SetLinkFaults, StopNode
 from swarmtui.wire.certificates import Credentials, load_credentials
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.dial import dial
+from swarmtui.wire.node_calls import Fate, GetStatus, Propose, SetLinkFaults, StopNode
 from swarmtui.wire.rpc import Caller, CallRefused
 from tests.cluster.conftest import RealCluster, wait_for
 

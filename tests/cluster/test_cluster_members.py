@@ -17,7 +17,7 @@ from swarmtui.objects.records import Node
 from swarmtui.raft.configuration import decode_configuration
 from swarmtui.raft.entries import EntryKind
 from swarmtui.storage.log import RaftStorage
-from swarmtui.wire.calls import GetStatus, NodeReport
+from swarmtui.wire.node_calls import GetStatus, NodeReport
 from tests.cluster.conftest import FILE, RealCluster, ended, is_whole, wait_for
 from tests.ports import free_port
 

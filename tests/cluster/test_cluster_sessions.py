@@ -9,7 +9,7 @@ import trio
 import swarmtui
 from swarmtui.client import NotReached, Refused, Unknown
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
-from swarmtui.wire.calls import Fate, GetStatus, NodeReport, Outcome, Propose, Proposed, TakeSnapshot
+from swarmtui.wire.node_calls import Fate, GetStatus, NodeReport, Outcome, Propose, Proposed, TakeSnapshot
 from tests.cluster.conftest import PATIENCE_S, RealCluster, wait_for
 
 pytestmark = pytest.mark.cluster

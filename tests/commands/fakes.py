@@ -33,21 +33,19 @@ from swarmtui.objects.records import (
 from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import NodeRole, NodeState, TaskState
 from swarmtui.store.store import Store
-from swarmtui.wire.calls import (
+from swarmtui.wire.host_calls import HostReport, NodePower, Power
+from swarmtui.wire.node_calls import (
     Consistency,
     Done,
     GetStatus,
-    HostReport,
     ListRecords,
     LogLine,
     LogLines,
     LogRange,
     MayLeave,
-    NodePower,
     NodeReport,
     OutputLine,
     OutputLines,
-    Power,
     Records,
     SignalTask,
     TakeSnapshot,

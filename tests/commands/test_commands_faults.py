@@ -9,7 +9,7 @@ from swarmtui.commands.errors import CommandFailed, SomeFailed, TryLater, WrongU
 from swarmtui.commands.output import Line
 from swarmtui.objects.records import Service, Task
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.calls import Done, SignalTask, TransferLeadership
+from swarmtui.wire.node_calls import Done, SignalTask, TransferLeadership
 from tests.commands.fakes import FakeCluster
 
 

@@ -14,7 +14,7 @@ from swarmtui.commands.output import Document, Note, Recorder
 from swarmtui.commands.task_output import show_logs
 from swarmtui.objects.events import Event
 from swarmtui.objects.records import Task
-from swarmtui.wire.calls import Done, GetStatus, LogLine, OutputLine, PeerReport, TakeSnapshot
+from swarmtui.wire.node_calls import Done, GetStatus, LogLine, OutputLine, PeerReport, TakeSnapshot
 from tests.commands.fakes import NOW, FakeCluster
 
 

@@ -16,7 +16,7 @@ from swarmtui.objects.operations import Create, Update
 from swarmtui.objects.records import Node, NodeStatus, Service
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import Availability, NodeState
-from swarmtui.wire.calls import Power
+from swarmtui.wire.host_calls import Power
 from tests.commands.fakes import FakeMachine, FakeNoQuorum
 
 FILE = """

@@ -15,7 +15,7 @@ from swarmtui.console.model.quorum import Health, Quorum, largest_side, needed_f
 from swarmtui.console.model.standing import Standing
 from swarmtui.console.panes.ink import Pen, fit
 from swarmtui.console.rehearsal import Rehearsal
-from swarmtui.wire.calls import LogLine, LogLines
+from swarmtui.wire.node_calls import LogLine, LogLines
 
 NAMES = [f"n{number}" for number in range(1, 8)]
 acts = st.one_of(

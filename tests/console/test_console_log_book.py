@@ -14,7 +14,7 @@ from swarmtui.console.model.output_book import OutputBook
 from swarmtui.console.model.standing import Standing
 from swarmtui.console.rehearsal import Rehearsal
 from swarmtui.objects.events import Event
-from swarmtui.wire.calls import LOG_RANGE_MAX, LogLine, LogLines, OutputLine, OutputLines
+from swarmtui.wire.node_calls import LOG_RANGE_MAX, LogLine, LogLines, OutputLine, OutputLines
 
 NODES = ("n1", "n2", "n3")
 

@@ -28,10 +28,10 @@ from swarmtui.storage.frames import encode_frame as encode_log_frame
 from swarmtui.storage.segments import encode_file_head, read_segment, segment_seed
 from swarmtui.store import Store
 from swarmtui.store.snapshot import MalformedSnapshot
-from swarmtui.wire.calls import Propose, Proposed
 from swarmtui.wire.codec import MalformedMessage, decode_message, encode_message
 from swarmtui.wire.frames import BadFrame, FrameReader, encode_frame
 from swarmtui.wire.messages import Hello, Reply, Request
+from swarmtui.wire.node_calls import Propose, Proposed
 from tests.fuzz.source import Source
 
 FRAME_BODY_BYTES_MAX = 4096  # of the frames that are read here

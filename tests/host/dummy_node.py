@@ -20,10 +20,11 @@ import trio
 
 from swarmtui.objects.codec import decode_json
 from swarmtui.objects.manifest import NodeBirth
-from swarmtui.wire.calls import Answer, Call, Done, Observe, RecordsChanged, SetLinkFaults, StopNode, WatchRecords
+from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.certificates import Identity, load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.listener import serve
+from swarmtui.wire.node_calls import Done, Observe, RecordsChanged, SetLinkFaults, StopNode, WatchRecords
 from swarmtui.wire.responder import answer_calls
 from swarmtui.wire.rpc import CallRejected
 

@@ -19,9 +19,11 @@ from swarmtui.host.layout import Layout
 from swarmtui.host.start import ensure_host
 from swarmtui.objects.cluster_file import ClusterFile, bare_cluster_file
 from swarmtui.objects.manifest import Manifest
-from swarmtui.wire.calls import Answer, Call, Done, GetHost, Heal, HostReport, NodePower
+from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.certificates import load_credentials
 from swarmtui.wire.dial import dial
+from swarmtui.wire.host_calls import GetHost, Heal, HostReport, NodePower
+from swarmtui.wire.node_calls import Done
 from swarmtui.wire.rpc import Caller
 
 LIMIT_S = 10.0

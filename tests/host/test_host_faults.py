@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from swarmtui.host.faults import Fault, FaultKind, FaultTable, InvalidFault
 from swarmtui.objects.codec import decode_json, encode_json
-from swarmtui.wire.calls import LinkFault
+from swarmtui.wire.node_calls import LinkFault
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 IDS = {name: f"id-{name}" for name in NODES}

@@ -12,7 +12,8 @@ import trio
 
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
-from swarmtui.wire.calls import CutLinks, GetHost, GetStatus, Heal, Observe, PowerNode, SetLink, Undo
+from swarmtui.wire.host_calls import CutLinks, GetHost, Heal, PowerNode, SetLink, Undo
+from swarmtui.wire.node_calls import GetStatus, Observe
 from swarmtui.wire.rpc import CallRefused
 from tests.host.helpers import LIMIT_S, Machine, alive, stopped, until
 

@@ -19,7 +19,7 @@ from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import AnyRecord, Cluster, Service, Task, TaskStatus
 from swarmtui.objects.specs import ContainerSpec, EndpointSpec, PortConfig, ReplicatedMode, ServiceSpec, TaskSpec
 from swarmtui.objects.states import NodeRole, TaskState
-from swarmtui.wire.calls import RecordsChanged
+from swarmtui.wire.node_calls import RecordsChanged
 from tests.host.helpers import until
 
 Serve = Callable[[trio.SocketStream], Awaitable[None]]

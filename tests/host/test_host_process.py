@@ -14,7 +14,7 @@ import trio
 from swarmtui.host.info import HostInfo, running_host, write_info
 from swarmtui.host.leftovers import read_processes
 from swarmtui.host.start import HostFailed, ensure_host, wait_gone
-from swarmtui.wire.calls import CutLinks, PowerNode, SetLink, ShutDown
+from swarmtui.wire.host_calls import CutLinks, PowerNode, SetLink, ShutDown
 from tests.host.helpers import LIMIT_S, Machine, alive, dummy_host_command, fresh_host_command, marked, until
 
 pytestmark = pytest.mark.cluster

@@ -17,7 +17,7 @@ from swarmtui.client.errors import ClientError, Conflict, Refused, Unknown
 from swarmtui.objects.operations import Put, Remove, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.sim.history import Ending, Kind, Operation
-from swarmtui.wire.calls import Fate, GetKey, Outcome, Propose, Proposed, Records
+from swarmtui.wire.node_calls import Fate, GetKey, Outcome, Propose, Proposed, Records
 
 PATIENCE_S = 4.0  # of one operation; after it a write is unknown
 THINK_S = 0.03  # mean, between two operations of one client

@@ -20,7 +20,7 @@ from swarmtui.objects.records import KeyValue
 from swarmtui.sim.explanation import explain
 from swarmtui.sim.history import Ending, Kind, Operation
 from swarmtui.sim.linearizability import Verdict, check_versions, judge
-from swarmtui.wire.calls import Consistency, GetStatus, ListRecords, NodeReport, Records
+from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, NodeReport, Records
 from tests.nemesis.faults import Nemesis, Say
 from tests.nemesis.recorder import CREATED, Client, Record
 

@@ -18,7 +18,7 @@ from swarmtui.raft.inputs import CampaignAsked, Gap, Tick, Written
 from swarmtui.raft.log import Restored
 from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
-from swarmtui.wire.calls import Fate
+from swarmtui.wire.node_calls import Fate
 
 ALONE = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),))
 

@@ -19,7 +19,7 @@ from swarmtui.raft.messages import Append, AppendReply, VoteReply, VoteRequest
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.reasons import Why
 from swarmtui.store import Store
-from swarmtui.wire.calls import Fate
+from swarmtui.wire.node_calls import Fate
 
 VOTERS = Configuration(tuple(Member(f"n{i}", f"n{i}", f"127.0.0.1:{i}") for i in (1, 2, 3)))
 TIMEOUT_S = RaftOptions().election_timeout_s

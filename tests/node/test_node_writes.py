@@ -7,7 +7,7 @@ import trio
 from swarmtui.node.writes import LOST_LEADER_S, Lost, NotSent, Writes
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.raft.configuration import Configuration, Member
-from swarmtui.wire.calls import Fate, Outcome, Propose, Proposed
+from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
 
 FIVE = Configuration(tuple(Member(f"id{number}", f"n{number}", f"127.0.0.1:{number}") for number in range(1, 6)))
 DONE = Outcome(Fate.DONE, Result(Verdict.DONE, 7))

@@ -31,25 +31,21 @@ from swarmtui.raft.messages import (
     VoteReply,
     VoteRequest,
 )
-from swarmtui.wire.calls import (
-    Answer,
-    Call,
+from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message, prepare
+from swarmtui.wire.host_calls import HostReport, NodePower, Power, PowerNode
+from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
+from swarmtui.wire.node_calls import (
     Fate,
     GetKeys,
-    HostReport,
     KeyRows,
     LinkFault,
-    NodePower,
     Outcome,
-    Power,
-    PowerNode,
     Propose,
     Proposed,
     Records,
     SetLinkFaults,
 )
-from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message, prepare
-from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 
 HEAD = {"cluster": "c", "source": "a", "target": "b", "term": 3}
 MARK = SnapshotMark(9, 2, Configuration((Member("a", "n1", "x:1"),)), 500, "ab" * 32)

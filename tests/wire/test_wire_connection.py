@@ -7,11 +7,12 @@ import trio.testing
 from swarmtui.objects.dispatch import Beat, Register, Relay
 from swarmtui.objects.records import NodeDescription
 from swarmtui.raft.messages import ReadRequest, SnapshotChunk, TimeoutNow
-from swarmtui.wire.calls import GetStatus, Peerage
+from swarmtui.wire.calls import Peerage
 from swarmtui.wire.channels import QUEUES, Channel, may_speak
 from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.frames import encode_frame
 from swarmtui.wire.messages import Hello, Request
+from swarmtui.wire.node_calls import GetStatus
 from tests.wire.conftest import N1, N2, W1, identity, memory_pair, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)

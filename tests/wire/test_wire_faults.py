@@ -8,11 +8,12 @@ import trio.testing
 
 from swarmtui.objects.dispatch import Beat
 from swarmtui.raft.messages import ReadReply
-from swarmtui.wire.calls import GetStatus, LinkFault, Peerage
+from swarmtui.wire.calls import Peerage
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.connection import RETRANSMIT_S, TORN
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.messages import Request
+from swarmtui.wire.node_calls import GetStatus, LinkFault
 from tests.wire.conftest import N1, N2, identity, memory_pair, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)

@@ -8,12 +8,13 @@ import trio
 import trio.testing
 
 from swarmtui.raft.messages import TimeoutNow
-from swarmtui.wire.calls import LinkFault, Peerage
+from swarmtui.wire.calls import Peerage
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import DialFailed, Refused, dial, parse_address, probe
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.listener import ListenerLimits, serve
+from swarmtui.wire.node_calls import LinkFault
 from tests.wire.conftest import N1, N2, W1
 
 

@@ -10,22 +10,20 @@ from swarmtui.objects.operations import Advance, Create, Put, Remove, Require, T
 from swarmtui.objects.records import Lease, Node, Secret
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.wire.admission import Refusal
-from swarmtui.wire.calls import (
-    ALLOWED,
-    Call,
+from swarmtui.wire.calls import ALLOWED, Call, Peerage
+from swarmtui.wire.certificates import Identity
+from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.node_calls import (
     Done,
     GetKey,
     GetKeys,
     GetStatus,
     LinkFault,
     ListRecords,
-    Peerage,
     Propose,
     StopNode,
     WatchRecords,
 )
-from swarmtui.wire.certificates import Identity
-from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.responder import answer_calls
 from swarmtui.wire.rights import objection
 from swarmtui.wire.rpc import Caller, CallRefused

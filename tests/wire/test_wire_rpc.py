@@ -8,17 +8,17 @@ import trio.testing
 
 from swarmtui.objects.events import Event
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.calls import (
-    ALLOWED,
-    STREAMS,
+from swarmtui.wire.calls import ALLOWED, STREAMS, Peerage
+from swarmtui.wire.channels import Channel
+from swarmtui.wire.host_calls import GetHost
+from swarmtui.wire.messages import Cancel, Failed, Reply, Request
+from swarmtui.wire.node_calls import (
     Done,
-    GetHost,
     GetStatus,
     ListRecords,
     LogRange,
     Observe,
     OutputLines,
-    Peerage,
     Propose,
     Records,
     RecordsChanged,
@@ -27,8 +27,6 @@ from swarmtui.wire.calls import (
     TaskOutput,
     WatchRecords,
 )
-from swarmtui.wire.channels import Channel
-from swarmtui.wire.messages import Cancel, Failed, Reply, Request
 from swarmtui.wire.responder import REQUESTS_MAX, Responder, answer_calls
 from swarmtui.wire.rpc import (
     STREAM_ITEMS_MAX,

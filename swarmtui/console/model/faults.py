@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from swarmtui.console.model.picture import FaultRow
-from swarmtui.wire.calls import FaultReport, LinkFault
+from swarmtui.wire.host_calls import FaultReport
+from swarmtui.wire.node_calls import LinkFault
 
 _GLYPHS = {"kill": "✗", "pause": "‖", "stop": "■", "partition": "╳", "cut": "╳", "link": "~"}
 

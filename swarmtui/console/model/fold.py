@@ -36,7 +36,8 @@ from swarmtui.console.model.standing import STANDING_OF_RAFT_ROLE, Standing
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.records import Node, Record, Service, Task
-from swarmtui.wire.calls import FaultReport, HostReport, Mark, Power, RecordsChanged
+from swarmtui.wire.host_calls import FaultReport, HostReport, Power
+from swarmtui.wire.node_calls import Mark, RecordsChanged
 
 QUIET_S = 1.5  # a mark after this long may end a silence
 PATHS_MAX = 5000  # tasks whose path of states is remembered

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from swarmtui.wire.calls import LOG_RANGE_MAX, LogLines
+from swarmtui.wire.node_calls import LOG_RANGE_MAX, LogLines
 
 KEPT_LINES_MAX = 4000  # of one node
 READABLE_LAG_MAX = 2000  # entries that the shown end may lie behind the true one

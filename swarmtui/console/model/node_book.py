@@ -13,7 +13,8 @@ import attrs
 from swarmtui.console.model.lanes import Lane
 from swarmtui.console.model.standing import STANDING_OF_RAFT_ROLE, Standing
 from swarmtui.objects.states import Availability, NodeRole, NodeState
-from swarmtui.wire.calls import Mark, NodePower, NodeReport, Power
+from swarmtui.wire.host_calls import NodePower, Power
+from swarmtui.wire.node_calls import Mark, NodeReport
 
 SILENT_AFTER_S = 2.5  # without a mark or a report, though the connection stands
 POWER_STANDING = {

@@ -9,7 +9,8 @@ import attrs
 
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import NodeEntry
-from swarmtui.wire.calls import HostReport, LogLines, Mark, NodeReport, OutputLines, RecordsChanged
+from swarmtui.wire.host_calls import HostReport
+from swarmtui.wire.node_calls import LogLines, Mark, NodeReport, OutputLines, RecordsChanged
 
 
 @attrs.frozen

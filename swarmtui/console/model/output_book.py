@@ -6,7 +6,7 @@ from collections import deque
 
 import attrs
 
-from swarmtui.wire.calls import OutputLines
+from swarmtui.wire.node_calls import OutputLines
 
 OUTPUT_LINES_MAX = 3000
 

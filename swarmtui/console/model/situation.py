@@ -14,7 +14,7 @@ from swarmtui.console.model.picture import Leadership, Sight
 from swarmtui.console.model.quorum import Loss, Quorum
 from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.standing import Standing
-from swarmtui.wire.calls import LinkFault
+from swarmtui.wire.node_calls import LinkFault
 
 VERSION_WORDS = ("this version speaks", "this version reads")  # as the wire says it
 

@@ -16,7 +16,7 @@ from swarmtui.objects.specs import (
     TaskSpec,
 )
 from swarmtui.objects.states import NodeRole
-from swarmtui.wire.calls import Power
+from swarmtui.wire.host_calls import Power
 
 BEGAN = 1_751_371_267.0  # 12:01:07 UTC on some day
 

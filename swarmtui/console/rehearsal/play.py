@@ -12,7 +12,8 @@ from swarmtui.console.rehearsal.cast import Actor, entry_text
 from swarmtui.console.rehearsal.stage import Stage
 from swarmtui.objects.records import Task
 from swarmtui.objects.states import NodeRole, TaskState
-from swarmtui.wire.calls import FaultReport, LogLine, LogLines, OutputLine, OutputLines, Power
+from swarmtui.wire.host_calls import FaultReport, Power
+from swarmtui.wire.node_calls import LogLine, LogLines, OutputLine, OutputLines
 
 FAILOVER_S = 0.083
 FIRST_WRITE_S = 0.013  # after the election

@@ -14,7 +14,8 @@ from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import AnyRecord, Node, NodeStatus, Task, TaskStatus
 from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import Availability, NodeRole, NodeState, TaskState
-from swarmtui.wire.calls import FaultReport, HostReport, LinkFault, Mark, NodePower, NodeReport, RecordsChanged
+from swarmtui.wire.host_calls import FaultReport, HostReport, NodePower
+from swarmtui.wire.node_calls import LinkFault, Mark, NodeReport, RecordsChanged
 
 
 class Stage:
