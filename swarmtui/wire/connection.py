@@ -18,7 +18,6 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Protocol
 
-import attrs
 import trio
 
 from swarmtui.wire.admission import Admission, Refusal, WrongChannel
@@ -29,13 +28,12 @@ from swarmtui.wire.codec import MalformedMessage, Message, decode_message, encod
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.frames import FRAME_BYTES_MAX, BadFrame, FrameReader, encode_frame
 from swarmtui.wire.messages import Goodbye, Hello
-from swarmtui.wire.queues import Queue, Statistics, make_queues
+from swarmtui.wire.outgoing import Outgoing
+from swarmtui.wire.queues import Queue, Statistics
 
-SEND_BYTES_MAX = 128 * 1024  # coalesced into one send; what is urgent waits behind at most this much
 GOODBYE_TIMEOUT_S = 0.5  # to write what waits and the farewell
 LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would reset, and the reason would never arrive
 REASON_LENGTH_MAX = 300  # characters
-RETRANSMIT_S = 0.2  # what a lossy link costs a channel that must not lose anything, as TCP would
 TORN = "frames were lost while the link was cut"
 
 
@@ -80,17 +78,16 @@ class Connection:
         self._faults = faults if identity.is_on_node and local.is_node else None
         self._on_refused = on_refused
         self._admission = Admission(local, identity)
-        self._queues = make_queues()
-        self._delayed: deque[tuple[float, Queue, bytes]] = deque()
+        self._outgoing = Outgoing(self._faults, identity)
+        self._queues = self._outgoing.queues
         self._reader = FrameReader(FRAME_BYTES_MAX)
         self._received: deque[tuple[Channel, Message]] = deque()
-        self._statistics = Statistics()
+        self._statistics = self._outgoing.counters
         self._work = trio.lowlevel.ParkingLot()
         self._closing = False
         self._stuck = False  # the stream has not taken all of the last write: the writer waits for it
         self._failure: Exception | None = None  # what the stream said at the last write
-        self._torn = False  # a cut swallowed a frame of a channel that must not lose any
-        self._hangs_up = False  # and this side ends it for that
+        self._hangs_up = False  # this side ends it because frames were lost
         self._written = trio.Event()  # the writer is done for good
         self._over = trio.Event()
         self._greeted = False
@@ -227,33 +224,12 @@ class Connection:
         return encode_frame(channel, body)
 
     def _put(self, queue: Queue, frame: bytes) -> None:
-        due = 0.0
-        if self._faults is not None and (fault := self._faults.of(self.identity)) is not None:
-            delay_s = self._faults.delay_s(fault)
-            if delay_s is None and not fault.cut_out and queue.channel is not Channel.RAFT:
-                delay_s = RETRANSMIT_S
-            if delay_s is None:
-                self._lose(queue.channel)
-                return
-            due = trio.current_time() + delay_s if delay_s else 0.0
-        queue.frames_waiting += 1
-        queue.bytes_waiting += len(frame)
-        if due or self._delayed:  # never before what was sent earlier
-            due = max(due, self._delayed[-1][0] if self._delayed else due)
-            self._delayed.append((due, queue, frame))
-            self._work.unpark_all()  # the writer knows when
-        else:
-            queue.frames.append(frame)
+        self._outgoing.put(queue, frame)
+        if self._outgoing.next_due is not None:
+            self._work.unpark_all()  # the writer waits until then
 
-    def _lose(self, channel: int) -> None:
-        """A fault swallowed a frame. Raft is made for that; every other channel promises all or the connection's end,
-        which comes as soon as the link carries anything again."""
-        self._statistics.frames_lost += 1
-        if channel not in (Channel.RAFT, Channel.CONTROL):
-            self._torn = True
-
-    def _end_if_torn(self) -> None:
-        if self._torn and not self._closing and self.ended is None:
+    def _end_torn(self) -> None:
+        if not self._closing and self.ended is None:
             self._queue(Channel.CONTROL, Goodbye(TORN), last=True)
             self._closing = self._hangs_up = True
             self._work.unpark_all()
@@ -289,8 +265,8 @@ class Connection:
                         self._end(TORN)
                         await trio.aclose_forcefully(self._stream)  # type: ignore[arg-type]
                     return
-                elif self._delayed:
-                    with trio.move_on_at(self._delayed[0][0]):
+                elif (due := self._outgoing.next_due) is not None:
+                    with trio.move_on_at(due):
                         await self._work.park()
                 else:
                     await self._work.park()
@@ -300,29 +276,9 @@ class Connection:
             self._written.set()
 
     def _take(self) -> list[bytes]:
-        """All that may be sent now, highest channel first, up to SEND_BYTES_MAX (or one frame that is longer)."""
-        if self._delayed:
-            now = trio.current_time()
-            while self._delayed and self._delayed[0][0] <= now:
-                _, queue, frame = self._delayed.popleft()
-                queue.frames.append(frame)
-        frames: list[bytes] = []
-        size = 0
-        cut = self._faults is not None and (fault := self._faults.of(self.identity)) is not None and fault.cut_out
-        if not cut:
-            self._end_if_torn()
-        for queue in self._queues:
-            while queue.frames and (not frames or size + len(queue.frames[0]) <= SEND_BYTES_MAX):
-                frame = queue.frames.popleft()
-                queue.taken(len(frame))
-                if cut:
-                    self._lose(queue.channel)
-                    continue
-                frames.append(frame)
-                size += len(frame)
-            if queue.frames:
-                break
-        return frames
+        if self._outgoing.torn and not self._outgoing.is_cut:
+            self._end_torn()
+        return self._outgoing.take()
 
     # ------------------------------------------------------------------------------------------------------ receiving
 
@@ -364,13 +320,13 @@ class Connection:
         """Every message whose frame is whole. A bad one ends the connection, after those before it."""
         messages: list[tuple[Channel, Message]] = []
         cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
-        if not cut:
-            self._end_if_torn()
+        if self._outgoing.torn and not cut:
+            self._end_torn()
         try:
             while (frame := self._reader.next_frame()) is not None:
                 self._statistics.frames_received += 1
                 if cut:
-                    self._lose(frame[0])
+                    self._outgoing.lose(frame[0])
                     continue
                 channel = self._admission.channel(frame[0])
                 message = decode_message(frame[1])
@@ -427,11 +383,7 @@ class Connection:
 
     def statistics(self) -> Statistics:
         """Counters up to now."""
-        return attrs.evolve(
-            self._statistics,
-            frames_waiting=sum(queue.frames_waiting for queue in self._queues),
-            bytes_waiting=sum(queue.bytes_waiting for queue in self._queues),
-        )
+        return self._outgoing.statistics()
 
 
 def _why(error: BaseException) -> str:

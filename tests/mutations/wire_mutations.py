@@ -87,9 +87,9 @@ MUTATIONS = (
     Mutation(
         name="heartbeat-behind-a-flood",
         rule="what is urgent overtakes what waits",
-        file="swarmtui/wire/connection.py",
-        old="        for queue in self._queues:\n            while queue.frames and",
-        new="        for queue in reversed(self._queues):\n            while queue.frames and",
+        file="swarmtui/wire/outgoing.py",
+        old="        for queue in self.queues:\n            while queue.frames and",
+        new="        for queue in reversed(self.queues):\n            while queue.frames and",
         tests=CONNECTION,
     ),
     Mutation(

@@ -10,10 +10,11 @@ from swarmtui.objects.dispatch import Beat
 from swarmtui.raft.messages import ReadReply
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.channels import Channel
-from swarmtui.wire.connection import RETRANSMIT_S, TORN
+from swarmtui.wire.connection import TORN
 from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.messages import Request
 from swarmtui.wire.node_calls import GetStatus, LinkFault
+from swarmtui.wire.outgoing import RETRANSMIT_S
 from tests.wire.conftest import N1, N2, identity, memory_pair, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
