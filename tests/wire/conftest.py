@@ -13,6 +13,7 @@ from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, Credentials, Identity, create_authority, load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import dial
+from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.listener import serve
 
 CLUSTER = "c" * 25
@@ -78,6 +79,12 @@ def memory_pair(left: Identity, right: Identity, **options) -> tuple[Connection,
     """The two ends of one connection without TLS: `left` is what the left end's certificate would say."""
     streams = [MemoryStream(end) for end in trio.testing.memory_stream_pair()]
     return Connection(streams[0], left, right, **options), Connection(streams[1], right, left, **options)
+
+
+def set_faults(connection: Connection, faults: LinkFaults) -> LinkFaults:
+    """As if the connection had been made under these faults."""
+    connection._faults = connection._outgoing._faults = faults
+    return faults
 
 
 @asynccontextmanager

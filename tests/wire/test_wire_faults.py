@@ -15,7 +15,7 @@ from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.messages import Request
 from swarmtui.wire.node_calls import GetStatus, LinkFault
 from swarmtui.wire.outgoing import RETRANSMIT_S
-from tests.wire.conftest import N1, N2, identity, memory_pair, tls_pair
+from tests.wire.conftest import N1, N2, identity, memory_pair, set_faults, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
 
@@ -36,7 +36,7 @@ def beats(messages) -> list[str]:
 async def test_a_cut_is_silence_in_that_direction_only():
     faults = LinkFaults()
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    left._faults = faults
+    set_faults(left, faults)
     async with left, right:
         faults.set([LinkFault(N2, cut_out=True)])
         assert left.send_soon(Channel.RAFT, word(N1, N2, "lost"))
@@ -58,7 +58,7 @@ async def test_a_cut_is_silence_in_that_direction_only():
 async def test_what_waits_when_the_link_is_cut_is_lost_too():
     faults = LinkFaults()
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    left._faults = faults
+    set_faults(left, faults)
     left.send_soon(Channel.RAFT, word(N1, N2, "before"))
     faults.set([LinkFault(N2, cut_out=True)])
     async with left, right:
@@ -72,7 +72,7 @@ async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
     n1, n2 = certified.credentials(Peerage.MANAGER, N1), certified.credentials(Peerage.MANAGER, N2)
     faults = LinkFaults()
     async with tls_pair(n1, n2) as (left, right):
-        left._faults = faults
+        set_faults(left, faults)
         faults.set([LinkFault(N2, cut_in=True)])
         right._stream.close()
         with trio.move_on_after(0.1) as waiting:
@@ -90,8 +90,8 @@ async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
 
 async def test_a_farewell_does_not_pass_a_cut():
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    left._faults = LinkFaults([LinkFault(N2, cut_out=True, cut_in=True)])
-    right._faults = LinkFaults([LinkFault(N1, cut_out=True, cut_in=True)])
+    set_faults(left, LinkFaults([LinkFault(N2, cut_out=True, cut_in=True)]))
+    set_faults(right, LinkFaults([LinkFault(N1, cut_out=True, cut_in=True)]))
     async with right:
         async with left:
             await left.aclose("secret")
@@ -127,7 +127,7 @@ async def test_delay_keeps_the_order_and_lets_other_links_alone(autojump_clock):
     draws = iter([1.0, 0.0, 0.5, 0.9])
     faults = LinkFaults([LinkFault(N2, delay_ms=200, jitter_ms=100)], draw=lambda: next(draws))
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    left._faults = faults
+    set_faults(left, faults)
     async with left, right:
         started = trio.current_time()
         for number in range(3):
@@ -144,7 +144,7 @@ async def test_delay_keeps_the_order_and_lets_other_links_alone(autojump_clock):
 async def test_loss_is_of_outgoing_frames():
     draws = iter([0.1, 0.9, 0.05, 0.5, 0.0])
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    left._faults = LinkFaults([LinkFault(N2, loss=0.2)], draw=lambda: next(draws))
+    set_faults(left, LinkFaults([LinkFault(N2, loss=0.2)], draw=lambda: next(draws)))
     async with left, right:
         for number in range(4):
             assert left.send_soon(Channel.RAFT, word(N1, N2, str(number)))
@@ -172,7 +172,7 @@ def test_numbers_that_cannot_be_are_refused():
 
 async def test_a_channel_that_promises_everything_ends_when_a_cut_swallowed_something():
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    faults = left._faults = LinkFaults([LinkFault(N2, cut_out=True)])
+    faults = set_faults(left, LinkFaults([LinkFault(N2, cut_out=True)]))
     async with left, right:
         assert left.send_soon(Channel.AGENT, Beat("swallowed"))
         await trio.testing.wait_all_tasks_blocked()
@@ -186,7 +186,7 @@ async def test_a_channel_that_promises_everything_ends_when_a_cut_swallowed_some
 
 async def test_loss_delays_what_must_not_be_lost(autojump_clock):
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    left._faults = LinkFaults([LinkFault(N2, loss=1.0)])
+    set_faults(left, LinkFaults([LinkFault(N2, loss=1.0)]))
     async with left, right:
         left.send_soon(Channel.AGENT, Beat("late"))
         assert beats(await right.receive()) == ["late"]
@@ -197,8 +197,8 @@ async def test_an_end_for_want_of_frames_comes_about_though_the_other_side_is_st
     """The two ends of a link are healed one after the other: the goodbye of the first is swallowed by the second, and the
     connection must not live on as one that nobody writes to (found by the nemesis)."""
     left, right = memory_pair(MANAGER_1, MANAGER_2)
-    ours = left._faults = LinkFaults([LinkFault(N2, cut_out=True)])
-    theirs = right._faults = LinkFaults([LinkFault(N1, cut_in=True)])
+    ours = set_faults(left, LinkFaults([LinkFault(N2, cut_out=True)]))
+    theirs = set_faults(right, LinkFaults([LinkFault(N1, cut_in=True)]))
     async with left, right, trio.open_nursery() as nursery:
         left.send_soon(Channel.AGENT, Beat("swallowed"))
         await trio.testing.wait_all_tasks_blocked()
