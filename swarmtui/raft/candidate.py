@@ -99,11 +99,9 @@ class Candidate:
             if message.term == self.core.term + (1 if self.pre else 0):
                 self._count(message.source, True)
         else:
-            self.core.narrate(
-                "pre-vote refused" if self.pre else "vote refused",
-                Why("peer-says", reason=message.reason),
-                by=self.core.name(message.source),
-            )
+            by = self.core.name(message.source)
+            why = message.why or Why("no-reason", by=by)
+            self.core.narrate("pre-vote refused" if self.pre else "vote refused", why, by=by)
             if not self.votes.get(message.source):
                 self._count(message.source, False)
 

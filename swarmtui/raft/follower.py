@@ -217,7 +217,8 @@ class Follower:
         if message.index:
             self.core.reads.add(message.index, waiting.ticket)
         else:
-            self.core.emit(ReadRefused(waiting.ticket, Why("peer-says", reason=message.reason)))
+            why = message.why or Why("no-reason", by=self.core.name(message.source))
+            self.core.emit(ReadRefused(waiting.ticket, why))
 
     # ---- what is asked of this node ----
 

@@ -11,6 +11,7 @@ import attrs
 
 from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.entries import Entry
+from swarmtui.raft.reasons import Why
 
 
 @attrs.define(kw_only=True)
@@ -34,12 +35,12 @@ class VoteRequest(Message):
 
 @attrs.define(kw_only=True)
 class VoteReply(Message):
-    """`term` is the voter's own term on a refusal; on a grant the term that was asked for. `reason` carries the rule and
-    its operands when refused."""
+    """`term` is the voter's own term on a refusal; on a grant the term that was asked for. `why`, when refused, is
+    the rule with its operands, so that whoever asked can tell them as data too."""
 
     granted: bool
     pre: bool = False
-    reason: str = ""
+    why: Why | None = None
 
 
 @attrs.define(kw_only=True)
@@ -120,11 +121,11 @@ class ReadRequest(Message):
 
 @attrs.define(kw_only=True)
 class ReadReply(Message):
-    """`index` 0: refused."""
+    """`index` 0: refused, and `why`."""
 
     ticket: int
     index: int
-    reason: str = ""
+    why: Why | None = None
 
 
 @attrs.define(kw_only=True)

@@ -112,6 +112,6 @@ class AwaitingApply:
                 term=core.term,
                 ticket=ticket,
                 index=0,
-                reason=str(why),
+                why=why,
             )
         )

@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+SAID_LENGTH_MAX = 200  # of a reason that this version does not know
+
 REASONS: Mapping[str, str] = {
     # a role is taken
     "genesis": "first manager of a new cluster",
@@ -44,7 +46,8 @@ REASONS: Mapping[str, str] = {
     "old-term/vote": "term {asked} is over, mine is {mine}",
     "voted": "voted for {vote} in term {mine}",
     "log-behind": "its log ends at {its_last}/t{its_term}, mine at {my_last}/t{my_term}",
-    "peer-says": "{reason}",
+    "peer-says": "{said}",
+    "no-reason": "{by} gives no reason",
     # a proposal, a transfer or a change of members is refused
     "not-leader": "{node} does not lead, the leader is {leader}",
     "not-leader/unknown": "{node} does not lead, no leader is known",
@@ -89,6 +92,7 @@ REASONS: Mapping[str, str] = {
     "leadership-lost": "leadership was lost",
     "too-many-reads": "{waiting} reads wait already",
     # an Append or a snapshot is refused
+    "entries-gone": "it acknowledged {acknowledged}, and its log agrees up to {kept}",
     "conflict": "entry {index} is of term {asked} there, of {here} here; the logs may agree at {go_on_at}",
     "old-term/leader": "term {asked} is over, mine is {mine}",
     "damaged-snapshot": "the whole does not agree with its checksum",
@@ -121,3 +125,14 @@ class Why:
 
     def __str__(self) -> str:
         return REASONS[self.name].format(**self.operands)
+
+
+def heard(name: str, operands: Mapping[str, Any]) -> Why:
+    """The reason that a peer gives. One that this version has no line for is passed on as the peer said it."""
+    why = Why(name, **operands)
+    try:
+        str(why)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+        figures = " ".join(f"{key}={value}" for key, value in operands.items())
+        return Why("peer-says", said=f"{name} {figures}".rstrip()[:SAID_LENGTH_MAX])
+    return why

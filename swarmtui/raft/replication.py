@@ -149,7 +149,8 @@ class Replication:
         which costs a search). What it holds is found out anew, in a session of its own, and it is filled again."""
         core, peer = self.core, message.source
         kept = core.log.search(min(message.conflict_index, message.previous_index), message.conflict_term)
-        core.narrate("acknowledged entries are gone", of=core.name(peer), acknowledged=progress.match, kept=kept)
+        why = Why("entries-gone", acknowledged=progress.match, kept=kept)
+        core.narrate("acknowledged entries are gone", why, of=core.name(peer))
         self._session += 1
         self.progress[peer] = Progress(
             self._session, kept + 1, connected=progress.connected, heard_at=progress.heard_at, round=progress.round

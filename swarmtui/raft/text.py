@@ -85,7 +85,7 @@ def _vote_request(message: messages.VoteRequest) -> str:
 
 def _vote_reply(message: messages.VoteReply) -> str:
     kind = "pre-vote" if message.pre else "vote"
-    return f"{kind} granted" if message.granted else f"{kind} refused ({message.reason})"
+    return f"{kind} granted" if message.granted else f"{kind} refused ({message.why})"
 
 
 def _append(message: messages.Append) -> str:

@@ -104,6 +104,6 @@ def _refuse(core: RaftCore, request: VoteRequest, why: Why) -> None:
             term=core.term,
             granted=False,
             pre=request.pre,
-            reason=str(why),
+            why=why,
         )
     )

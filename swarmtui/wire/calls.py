@@ -53,7 +53,7 @@ from swarmtui.wire.node_calls import (
     WatchRecords,
 )
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Peerage(enum.StrEnum):

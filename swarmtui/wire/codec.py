@@ -26,6 +26,7 @@ from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.objects.operations import Result, Verdict
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
+from swarmtui.raft.reasons import Why, heard
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 from swarmtui.wire.node_calls import Fate, KeyRow, KeyRows, Outcome, Propose, Proposed
@@ -33,6 +34,8 @@ from swarmtui.wire.node_calls import Fate, KeyRow, KeyRows, Outcome, Propose, Pr
 Message = AnyMessage | AgentMessage | Request | Reply | Ended | Failed | Cancel | More | Hello | Goodbye
 
 OUTCOMES_MAX = 100_000  # of one answer
+REASON_OPERANDS_MAX = 20
+REASON_TEXT_MAX = 200  # characters
 
 _HEAD_LENGTH = struct.Struct(">I")
 _pack = msgspec.msgpack.Encoder().encode
@@ -82,6 +85,31 @@ def _with_blob(cls: type, field: str, pack: Callable[[Any], bytes], unpack: Call
         return read(fields, cls)
 
     return _Form(lambda message: (write(message), pack(getattr(message, field))), read_fields)
+
+
+# ------------------------------------------------------------------------------------------------------------ reasons
+
+
+def _write_reason(why: Why) -> tuple[str, dict[str, Any]]:
+    return why.name, dict(why.operands)
+
+
+def _read_reason(said: Any, _: Any) -> Why:
+    """A name, and operands that are figures and short texts: which there are is for the peer to say."""
+    name, operands = said
+    if type(operands) is not dict or len(operands) > REASON_OPERANDS_MAX:
+        raise MalformedMessage(f"a reason is a name and at most {REASON_OPERANDS_MAX} operands")
+    for text in (name, *operands):
+        if type(text) is not str or len(text) > REASON_TEXT_MAX:
+            raise MalformedMessage(f"a name of a reason or of its operand is a text of at most {REASON_TEXT_MAX}")
+    for value in operands.values():
+        if type(value) not in (int, float) and (type(value) is not str or len(value) > REASON_TEXT_MAX):
+            raise MalformedMessage(f"an operand of a reason is a figure or a text of at most {REASON_TEXT_MAX}")
+    return heard(name, operands)
+
+
+converter.register_unstructure_hook(Why, _write_reason)
+converter.register_structure_hook(Why, _read_reason)
 
 
 # ---------------------------------------------------------------------------------------------------------- proposals

@@ -389,6 +389,7 @@ def test_S57_voter_that_lost_what_it_acknowledged_is_told_of_and_filled_again(tr
     assert trio.leader == leader
     assert trio.cores[victim].log.durable == last
     (told,) = [effect for effect in trio.told(leader, Narrate) if effect.what == "acknowledged entries are gone"]
-    assert (told.operands["of"], told.operands["acknowledged"], told.operands["kept"]) == (victim, last, last - 2)
+    assert (told.operands["of"], told.why.rule) == (victim, "entries-gone")
+    assert told.why.operands == {"acknowledged": last, "kept": last - 2}
     trio.feed(leader, Proposed(3, term, (b"four",)))
     assert trio.cores[victim].log.durable == last + 1

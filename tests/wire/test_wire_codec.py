@@ -31,6 +31,7 @@ from swarmtui.raft.messages import (
     VoteReply,
     VoteRequest,
 )
+from swarmtui.raft.reasons import Why
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message, prepare
 from swarmtui.wire.host_calls import HostReport, NodePower, Power, PowerNode
@@ -57,7 +58,7 @@ TASK = Task(id="t", service_id="s", service_name="web", slot=2, status=TaskStatu
 
 MESSAGES = [
     VoteRequest(**HEAD, last_index=4, last_term=2, pre=True),
-    VoteReply(**HEAD, granted=False, reason="log older: 3/t1 < 4/t2"),
+    VoteReply(**HEAD, granted=False, why=Why("log-behind", its_last=3, its_term=1, my_last=4, my_term=2)),
     Append(**HEAD, session=1, previous_index=4, previous_term=2, commit=4),
     Append(
         **HEAD,
@@ -73,7 +74,7 @@ MESSAGES = [
     SnapshotReply(**HEAD, session=1, index=9, next_offset=5, installed=False),
     TimeoutNow(**HEAD),
     ReadRequest(**HEAD, ticket=4),
-    ReadReply(**HEAD, ticket=4, index=0, reason="no leader"),
+    ReadReply(**HEAD, ticket=4, index=0, why=Why("no-leader")),
     RemovedNotice(**HEAD, index=17),
     Register("a", "s1", NodeDescription("n1"), "x:1"),
     Beat("s1"),
@@ -160,6 +161,39 @@ def test_a_short_answer_cannot_claim_to_be_a_huge_one():
         head = msgspec.msgpack.encode(["Reply", [1, False], "Proposed", runs])
         with pytest.raises(MalformedMessage):
             decode_message(len(head).to_bytes(4, "big") + head)
+
+
+def read_vote_refusal(why):
+    fields = {**HEAD, "granted": False, "why": why}
+    head = msgspec.msgpack.encode(["VoteReply", fields])
+    return decode_message(len(head).to_bytes(4, "big") + head).why
+
+
+def test_a_refusal_that_this_version_has_no_line_for_is_passed_on_as_the_peer_said_it():
+    assert str(read_vote_refusal(["moon-phase", {"wanted": "full"}])) == "moon-phase wanted=full"
+    assert str(read_vote_refusal(["voted", {"vote": "n2"}])) == "voted vote=n2"
+    assert (
+        str(read_vote_refusal(["voted", {"vote": "n2", "mine": 3, "name": "", "self": 1}])) == "voted for n2 in term 3"
+    )
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "voted",
+        [1, {}],
+        ["voted", []],
+        ["voted", {"vote": {}}],
+        ["voted", {"vote": "x" * 201}],
+        ["v" * 201, {}],
+        ["voted", {str(number): 0 for number in range(21)}],
+        ["voted", {"v" * 201: 1}],
+    ],
+    ids=lambda why: str(why)[:30],
+)
+def test_a_refusal_of_another_form_is_refused(why):
+    with pytest.raises(MalformedMessage):
+        read_vote_refusal(why)
 
 
 def test_entries_cost_no_head_and_are_not_copied_into_msgpack():

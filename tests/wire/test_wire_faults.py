@@ -8,6 +8,7 @@ import trio.testing
 
 from swarmtui.objects.dispatch import Beat
 from swarmtui.raft.messages import ReadReply
+from swarmtui.raft.reasons import Why
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.connection import TORN
@@ -22,11 +23,13 @@ MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, 
 
 def word(source: str, target: str, text: str) -> ReadReply:
     """A message that may get lost: only Raft's may."""
-    return ReadReply(cluster="c", source=source, target=target, term=1, ticket=1, index=1, reason=text)
+    return ReadReply(
+        cluster="c", source=source, target=target, term=1, ticket=1, index=1, why=Why("peer-says", said=text)
+    )
 
 
 def words(messages) -> list[str]:
-    return [message.reason for _, message in messages]
+    return [message.why.operands["said"] for _, message in messages]
 
 
 def beats(messages) -> list[str]:
