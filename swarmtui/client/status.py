@@ -8,17 +8,16 @@ as well a refused dial says that a node is down.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
 from swarmtui.client.errors import ClientError, NotReached
+from swarmtui.objects.counting import down_nodes, replica_counts, task_counts
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import Node, Service, Task
-from swarmtui.objects.specs import ReplicatedMode
-from swarmtui.objects.states import TaskState
 from swarmtui.wire.host_calls import HostReport, NodePower, Power
 from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, NodeReport, Records
 
@@ -148,6 +147,7 @@ def _fold(
     stored = {record.id: record for record in records if isinstance(record, Node)}
     tasks = [record for record in records if isinstance(record, Task)]
     services = [record for record in records if isinstance(record, Service)]
+    down = down_nodes(stored.values())
     powers = {power.node_id: power for power in host.nodes} if host is not None else {}
     return ClusterStatus(
         cluster=cluster.manifest.id,
@@ -160,8 +160,8 @@ def _fold(
             _row(node, reports.get(node.name), node.name in gone, powers.get(node.id), stored.get(node.id))
             for node in cluster.manifest.nodes
         ),
-        services=tuple(_service(service, tasks, stored) for service in sorted(services, key=lambda one: one.name)),
-        tasks=dict(sorted(Counter(task.status.state.name.lower() for task in tasks).items())),
+        services=tuple(_service(service, tasks, down) for service in sorted(services, key=lambda one: one.name)),
+        tasks=task_counts(tasks, down),
         faults=tuple(fault.text for fault in host.faults) if host is not None else (),
     )
 
@@ -213,11 +213,6 @@ def _state(report: NodeReport | None, is_gone: bool, power: NodePower | None) ->
     return "candidate" if report.raft_role == "pre-candidate" else report.raft_role
 
 
-def _service(service: Service, tasks: list[Task], nodes: dict[str, Node]) -> ServiceStatus:
+def _service(service: Service, tasks: list[Task], down: Collection[str]) -> ServiceStatus:
     own = [task for task in tasks if task.service_id == service.id]
-    running = [t for t in own if t.status.state is TaskState.RUNNING and t.desired_state <= TaskState.RUNNING]
-    mode = service.mode
-    wanted = (
-        mode.replicas if isinstance(mode, ReplicatedMode) else sum(t.desired_state <= TaskState.RUNNING for t in own)
-    )
-    return ServiceStatus(service.name, len(running), wanted)
+    return ServiceStatus(service.name, *replica_counts(service, own, down))

@@ -7,16 +7,16 @@ else than JSON (an indented name, a marked id), it is in the row's `cells`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from swarmtui.commands.output import Column, Listing, Row
 from swarmtui.commands.words import ago, mode_word, port_words, short_id
+from swarmtui.objects.counting import down_nodes, replica_counts
 from swarmtui.objects.records import Node, Service, Task
-from swarmtui.objects.specs import ReplicatedMode
-from swarmtui.objects.states import NodeState, TaskState
+from swarmtui.objects.states import TaskState
 
 if TYPE_CHECKING:
     from swarmtui.commands.ports import StatusView
@@ -95,7 +95,7 @@ def manager_status(node: Node, status: StatusView) -> str:
 
 def service_listing(services: Iterable[Service], tasks: Sequence[Task], nodes: Iterable[Node], shown: Shown) -> Listing:
     """`service ls`."""
-    down = {node.id for node in nodes if node.status.state is NodeState.DOWN}
+    down = down_nodes(nodes)
     rows = []
     for service in sorted(services, key=lambda service: natural(service.name)):
         own = [task for task in tasks if task.service_id == service.id]
@@ -112,23 +112,11 @@ def service_listing(services: Iterable[Service], tasks: Sequence[Task], nodes: I
     return Listing(SERVICE_COLUMNS, rows)
 
 
-def replicas_words(service: Service, own: Iterable[Task], down_nodes: Iterable[str] = ()) -> str:
+def replicas_words(service: Service, own: Iterable[Task], down: Collection[str] = ()) -> str:
     """`3/5`, `3/5 (max 2 per node)`."""
-    running, wanted = replica_counts(service, own, down_nodes)
+    running, wanted = replica_counts(service, own, down)
     most = service.spec.task_template.placement.max_replicas
     return f"{running}/{wanted}" + (f" (max {most} per node)" if most else "")
-
-
-def replica_counts(service: Service, own: Iterable[Task], down_nodes: Iterable[str] = ()) -> tuple[int, int]:
-    """How many tasks run, and how many are wanted (of a global service: the tasks that are to run)."""
-    down = set(down_nodes)
-    wanted_tasks = [task for task in own if task.desired_state <= TaskState.RUNNING and task.node_id not in down]
-    running = sum(
-        task.status.state is TaskState.RUNNING and task.desired_state is TaskState.RUNNING for task in wanted_tasks
-    )
-    if isinstance(service.mode, ReplicatedMode):
-        return running, service.mode.replicas
-    return running, sum(not task.status.state.is_terminal for task in wanted_tasks)
 
 
 def task_listing(tasks: Iterable[Task], nodes: Iterable[Node], shown: Shown, *, resolve: bool = True) -> Listing:
@@ -136,9 +124,7 @@ def task_listing(tasks: Iterable[Task], nodes: Iterable[Node], shown: Shown, *, 
     of a slot indented."""
     tasks, nodes = list(tasks), list(nodes)
     node_names = {node.id: node.name for node in nodes}
-    down = {
-        node.id for node in nodes if node.status.state is NodeState.DOWN
-    }  # where nothing runs, whatever was last said
+    down = down_nodes(nodes)
     names = {task.id: shown_name(task, node_names if resolve else {}) for task in tasks}
     rows, previous = [], None
 

@@ -8,10 +8,10 @@ import trio
 
 from swarmtui.client import NoHost
 from swarmtui.objects.codec import encode
-from swarmtui.objects.operations import Create, Transaction
-from swarmtui.objects.records import Service, Task, TaskStatus
+from swarmtui.objects.operations import Create, Transaction, Update
+from swarmtui.objects.records import Node, Service, Task, TaskStatus
 from swarmtui.objects.specs import ReplicatedMode, ServiceSpec
-from swarmtui.objects.states import TaskState
+from swarmtui.objects.states import NodeState, TaskState
 from swarmtui.wire.host_calls import FaultReport, Power
 from tests.client.conftest import MANAGERS, connected, node_id
 
@@ -56,6 +56,29 @@ async def test_services_and_tasks_are_counted(world, cluster):
     status = await cluster.status()
     assert status.tasks == {"failed": 1, "running": 2}
     assert [(one.name, one.running, one.wanted) for one in status.services] == [("web", 2, 3)]
+
+
+async def test_what_a_node_that_is_down_said_of_its_tasks_counts_as_lost(world, cluster):
+    node = world.store.get(Node, node_id("n2"))
+    down = attrs.evolve(node, status=attrs.evolve(node.status, state=NodeState.DOWN))
+    service = Service(id="s", spec=ServiceSpec("web", mode=ReplicatedMode(4)))
+    world.apply(encode(Transaction((Update(down, version=node.version), Create(service)))))
+    for number, (name, desired) in enumerate(
+        (("n1", TaskState.RUNNING), ("n1", TaskState.SHUTDOWN), ("n2", TaskState.RUNNING), ("n2", TaskState.SHUTDOWN))
+    ):
+        status = TaskStatus(TaskState.RUNNING)
+        task = Task(
+            id=f"t{number}",
+            service_id="s",
+            service_name="web",
+            node_id=node_id(name),
+            desired_state=desired,
+            status=status,
+        )
+        world.apply(encode(Transaction((Create(task),))))
+    status = await cluster.status()
+    assert status.tasks == {"lost": 2, "running": 1, "stopping": 1}
+    assert [(one.name, one.running, one.wanted) for one in status.services] == [("web", 1, 4)]
 
 
 async def test_no_quorum_is_counted_by_who_can_reach_most(world):

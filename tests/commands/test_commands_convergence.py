@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from swarmtui.commands.convergence import convergence_of
-from swarmtui.commands.listings import replica_counts
 from swarmtui.commands.output import SlotMark
+from swarmtui.objects.counting import replica_counts
 from swarmtui.objects.records import Node, NodeStatus, Service, Task, TaskStatus
 from swarmtui.objects.specs import ContainerSpec, GlobalMode, NodeSpec, Placement, ReplicatedMode, ServiceSpec, TaskSpec
 from swarmtui.objects.states import NodeState, TaskState
