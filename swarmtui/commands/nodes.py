@@ -26,6 +26,7 @@ from swarmtui.objects.records import Node
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import Availability, NodeRole
 
+SELF = "self"
 NODE = positional("node", completes=Completes.NODE)
 NODES = positional("nodes", repeated=True, completes=Completes.NODE, metavar="NODE")
 
@@ -36,7 +37,7 @@ async def run_ls(context: Context, arguments: Arguments) -> None:
 
     tables, status = await together(tables_now, context.cluster.status)
     nodes = filtered(tables.nodes, arguments.values.get("filter") or (), NODE_FILTERS)
-    context.out.show(node_listing(nodes, status, tables.shown(context, arguments)))
+    context.out.show(node_listing(nodes, status, tables.shown(context, arguments), tables.answering))
 
 
 async def run_inspect(context: Context, arguments: Arguments) -> None:
@@ -48,7 +49,7 @@ async def run_inspect(context: Context, arguments: Arguments) -> None:
     objects, pretties, missing = [], [], []
     for word in arguments.texts("nodes"):
         try:
-            node = find_node(resolve_node(word, view).id, tables.nodes)
+            node = find_node(_id_of(word, tables, view), tables.nodes)
         except CommandFailed as error:
             missing.append(str(error))
             continue
@@ -69,11 +70,16 @@ async def run_inspect(context: Context, arguments: Arguments) -> None:
         raise SomeFailed(1)
 
 
+def _id_of(word: str, tables: Tables, view: View) -> str:
+    """docker's `self` is the node that answers."""
+    return tables.answering if word == SELF and tables.answering else resolve_node(word, view).id
+
+
 async def run_ps(context: Context, arguments: Arguments) -> None:
-    """docker's default is the node one is on; outside of every node, it is all of them."""
+    """docker's default is `self`; outside of every node, it is all of them."""
     tables = await show_tables(context, arguments, "task", "node")
     view = View(await context.cluster.status(), tables.nodes)
-    ids = {resolve_node(word, view).id for word in arguments.texts("nodes")}
+    ids = {_id_of(word, tables, view) for word in arguments.texts("nodes")}
     names = {} if arguments.flag("no_resolve") else tables.node_names
     tasks = [task for task in tables.tasks if task.node_id in ids or not ids]
     shown_names = {task.id: shown_name(task, names) for task in tasks}
@@ -147,6 +153,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name=("node", "inspect"),
         summary="Show everything about one or more nodes",
+        detail="`self` is the manager that answers, which `node ls` marks with an asterisk.",
         parameters=(flag("--pretty", "For people instead of JSON"), CONSISTENT, NODES),
         run=run_inspect,
     ),

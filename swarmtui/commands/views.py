@@ -28,6 +28,7 @@ class Tables:
     nodes: tuple[Node, ...] = ()
     services: tuple[Service, ...] = ()
     tasks: tuple[Task, ...] = ()
+    answering: str = ""  # the id of the manager that answered
 
     @property
     def node_names(self) -> dict[str, str]:
@@ -68,6 +69,7 @@ def tables_of(records: Records) -> Tables:
         nodes=tuple(record for record in found if isinstance(record, Node)),
         services=tuple(record for record in found if isinstance(record, Service)),
         tasks=tuple(record for record in found if isinstance(record, Task)),
+        answering=records.node,
     )
 
 

@@ -240,20 +240,21 @@ class Answers:
         why = await self._confirm(manager, call.consistency, call.timeout_s)
         store = manager.consensus.store
         if why and call.consistency is Consistency.LINEARIZABLE:
-            return Records(store.index, store.term, True, (), refused=why)
+            return Records(store.index, store.term, True, (), why, self.node.id)
         records = cast(
             tuple[AnyRecord, ...], tuple(record for table in call.tables for record in _select(store, table, call))
         )
-        return Records(store.index, store.term, bool(why), records)
+        return Records(store.index, store.term, bool(why), records, node=self.node.id)
 
     async def _get_key(self, call: GetKey) -> Records:
         manager = self._manager(call)
         why = await self._confirm(manager, call.consistency, call.timeout_s)
         store = manager.consensus.store
         if why and call.consistency is Consistency.LINEARIZABLE:
-            return Records(store.index, store.term, True, (), refused=why)
+            return Records(store.index, store.term, True, (), why, self.node.id)
         found = store.get(KeyValue, call.key)
-        return Records(store.index, store.term, bool(why), () if found is None else (found,))
+        records = () if found is None else (found,)
+        return Records(store.index, store.term, bool(why), records, node=self.node.id)
 
     def _get_keys(self, call: GetKeys) -> Pending:
         """Confirmed once, all of them together; if that fails, a task tries on as long as the call has patience."""

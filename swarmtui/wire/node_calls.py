@@ -138,13 +138,14 @@ class ListRecords:
 
 @attrs.frozen
 class Records:
-    """`refused` is a sentence if the consistency could not be had."""
+    """`refused` is a sentence if the consistency could not be had; `node` is the id of the manager that answers."""
 
     index: int
     term: int
     stale: bool
     records: tuple[AnyRecord, ...]
     refused: str = ""
+    node: str = ""
 
 
 @attrs.frozen

@@ -399,7 +399,8 @@ class FakeCluster:
             found += self.store.all(TABLES[table])
         if self.stale and consistency is Consistency.LINEARIZABLE:
             raise FakeNoQuorum("no quorum: 1 of 3 managers answer, 2 needed; try again when more are up")
-        return Records(self.store.index, 7, self.stale, tuple(found))
+        answering = self.manifest.node(self.leader or "n1")
+        return Records(self.store.index, 7, self.stale, tuple(found), node=answering.id if answering else "")
 
     async def transact(self, transaction: Transaction) -> Result:
         self.check()

@@ -35,9 +35,23 @@ async def test_ls_shows_dockers_columns(order, cluster):
         "Status": "Ready",
         "Availability": "Active",
         "ManagerStatus": "Leader",
-        "Self": False,
+        "Self": True,
         "EngineVersion": "0.1.0",
     }
+
+
+async def test_the_manager_that_answered_is_dockers_self(order, cluster):
+    cluster.leader = "n2"
+    (listing,) = (await order("node ls")).items
+    assert [row.values["Self"] for row in listing.rows] == [False, True, False, False]
+    ids = [node.id for node in cluster.manifest.nodes]
+    assert [row.cell("ID") for row in listing.rows] == [ids[0], f"{ids[1]} *", ids[2], ids[3]]
+    (inspection,) = (await order("node inspect self")).items
+    assert [found["ID"] for found in inspection.objects] == [ids[1]]
+    cluster.play = FakeCluster.run_services
+    await order("service create -d --name web --replicas 4 -- sleep 1")
+    (listing,) = (await order("node ps self")).items
+    assert [row.values["Name"] for row in listing.rows] == ["web.2"]
 
 
 async def test_ls_filters(order):
