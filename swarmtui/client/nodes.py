@@ -6,13 +6,14 @@ manager judges again when it acts, and then goes on by itself, whoever leads. So
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import attrs
 import trio
 
-from swarmtui.client.errors import NoHost, NoLeader, Refused, Unknown
+from swarmtui.client.errors import NoHost, NoLeader, NoQuorum, Refused, Unknown
+from swarmtui.client.patience import LOOK_S, Say, unheard, wait_until
 from swarmtui.client.status import ClusterStatus
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.manifest import Manifest, NodeEntry, node_record
@@ -21,11 +22,13 @@ from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability, NodeRole, NodeState
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.host_calls import HostReport, Power
-from swarmtui.wire.node_calls import Done, GetStatus, MayLeave, NodeReport, Records
+from swarmtui.wire.node_calls import Done, GetStatus, MayLeave, NodeReport, PeerReport, Records
 
 ROLE_TIMEOUT_S = 30.0  # for a role to be what it is wanted to be, or a node to be ready
 LEADER_PATIENCE_S = 3.0  # for an election to end
-LOOK_S = 0.05
+QUORUM_PATIENCE_S = 1.0  # where too few managers answer for one: they may be on their way
+
+_OFF = {"stopped": "start", "down": "start", "paused": "resume"}  # of `status`, and what ends it
 
 
 class Host(Protocol):
@@ -81,29 +84,52 @@ class Nodes:
 
     # -------------------------------------------------------------------------------------------------------- roles
 
-    async def promote(self, node: str, *, timeout_s: float = ROLE_TIMEOUT_S) -> bool:
-        """Make it a manager; returns once it votes, False if it was one already. With no time to wait it returns at once.
-        Raises Unknown if that takes longer: it goes on by itself."""
+    async def promote(self, node: str, *, timeout_s: float = ROLE_TIMEOUT_S, say: Say = unheard) -> bool:
+        """Make it a manager; returns once it votes, False if it was one already. With no time to wait it returns at once;
+        else `say` is told what it waits for, and a node that does not run is refused. Raises Unknown if it takes longer: it
+        goes on by itself."""
         found = await self.inspect(node)
-        if found.spec.role is NodeRole.MANAGER:
-            await self._until(f"{found.name} to vote", lambda: self._votes(found.id), timeout_s)
-            return False
-        if found.role is NodeRole.MANAGER:
+        wants = found.spec.role is not NodeRole.MANAGER
+        if wants and found.role is NodeRole.MANAGER:
             raise Refused("demoting", f"{found.name} is being demoted just now; try again when it is a worker")
-        await self._want_role(found, NodeRole.MANAGER)
-        await self._until(f"{found.name} to vote", lambda: self._votes(found.id), timeout_s)
-        return True
+        if timeout_s > 0 and (wants or not await self._votes(found.id)):
+            await self._check_runs(found, wants)
+        if wants:
+            await self._want_role(found, NodeRole.MANAGER)
+        await self._until_votes(found.id, found.name, timeout_s, say)
+        return wants
 
-    async def demote(self, node: str, *, timeout_s: float = ROLE_TIMEOUT_S) -> bool:
-        """Make it a worker; returns once it has left the consensus, False if it was one already. Raises Refused where that
-        would cost the quorum, Unknown if it takes longer."""
+    async def demote(self, node: str, *, timeout_s: float = ROLE_TIMEOUT_S, say: Say = unheard) -> bool:
+        """Make it a worker; returns once it has left the consensus, False if it was one already. `say` is told what it waits
+        for. Raises Refused where that would cost the quorum, Unknown if it takes longer."""
         found = await self.inspect(node)
         changes = found.spec.role is not NodeRole.WORKER
         if changes:
             await self._check_may_leave(found)
             await self._want_role(found, NodeRole.WORKER)
-        await self._until(f"{found.name} to be a worker", lambda: self._is_worker(found.id), timeout_s)
+        await wait_until(
+            f"{found.name} to be a worker",
+            lambda: self._is_worker(found.id),
+            lambda: self._why_still_manager(found.id),
+            timeout_s,
+            say,
+        )
         return changes
+
+    async def _until_votes(self, node_id: str, name: str, timeout_s: float, say: Say) -> None:
+        votes, why_not = (lambda: self._votes(node_id)), (lambda: self._why_voteless(node_id))
+        await wait_until(f"{name} to vote", votes, why_not, timeout_s, say)
+
+    async def _check_runs(self, node: Node, wants: bool) -> None:
+        """A stopped node would be waited for in vain. Raises Refused with the command that starts it."""
+        status = await self._cluster.status()
+        state = next((row.state for row in status.nodes if row.id == node.id), "")
+        if state not in _OFF:
+            return
+        start = f"swarmtui {_OFF[state]} {node.name}"
+        later = f"; or order it for later: swarmtui node promote -d {node.name}" if wants else ""
+        what = "becomes a manager" if wants else "is to be a manager already, and becomes one"
+        raise Refused("off", f"{node.name} is {state}: it {what} only when it runs: {start}{later}")
 
     async def _want_role(self, node: Node, role: NodeRole) -> None:
         wanted = attrs.evolve(node, spec=attrs.evolve(node.spec, role=role))
@@ -117,12 +143,16 @@ class Nodes:
             raise Refused("quorum", f"{node.name} cannot be demoted: {answer.refused}")
 
     async def _leader(self) -> str:
-        """Who leads, after the election that may be under way. Raises NoLeader."""
+        """Who leads, after the election that may be under way. Raises NoQuorum, NoLeader."""
+        begun = trio.current_time()
         with trio.move_on_after(LEADER_PATIENCE_S):
             while True:  # an election is nothing that could be waited for from outside
-                leader = (await self._cluster.status()).leader
-                if leader is not None:
-                    return leader
+                status = await self._cluster.status()
+                if status.leader is not None:
+                    return status.leader
+                quorum = status.quorum
+                if quorum.reachable < quorum.needed and trio.current_time() >= begun + QUORUM_PATIENCE_S:
+                    raise NoQuorum(quorum.reachable, quorum.needed, quorum.voters)
                 await trio.sleep(LOOK_S)
         raise NoLeader("no leader now, so nobody can judge whether that would cost the quorum; try again")
 
@@ -144,18 +174,33 @@ class Nodes:
             return None
         return answer if isinstance(answer, NodeReport) else None
 
-    async def _until(self, what: str, look: Callable[[], Awaitable[bool]], timeout_s: float) -> None:
-        if timeout_s <= 0:
-            return
-        with trio.move_on_after(timeout_s):
-            while True:  # several records and reports decide: there is no one thing to wait for
-                if await look():
-                    return
-                await trio.sleep(LOOK_S)
-        raise Unknown(
-            f"waited {timeout_s:g} s for {what}; it goes on by itself, see swarmtui raft state and "
-            "swarmtui events --since 1m --no-follow --filter kind=node"
-        )
+    async def _why_voteless(self, node_id: str) -> str:
+        """What keeps this node from being ready, or from voting."""
+        status = await self._cluster.status()
+        row = next((row for row in status.nodes if row.id == node_id), None)
+        if status.leader is None:
+            return _no_leader(status)
+        if row is not None and row.state in _OFF:
+            return f"it is {row.state}"
+        if row is not None and row.state == "unknown":
+            return "it does not answer"
+        report = await self._leader_report()
+        if learning := next((peer for peer in _learning(report) if peer.node_id == node_id), None):
+            return f"it catches up, {learning.catch_up}"
+        if status.faults:
+            return f"there are faults: {', '.join(status.faults)}; swarmtui heal ends them"
+        return ""
+
+    async def _why_still_manager(self, node_id: str) -> str:
+        """What keeps this node from being let go."""
+        status = await self._cluster.status()
+        if status.leader is None:
+            return _no_leader(status)
+        try:
+            answer = await self._cluster.ask(status.leader, MayLeave(node_id))
+        except (Refused, Unknown):
+            return ""
+        return answer.refused if isinstance(answer, Done) else ""
 
     # ------------------------------------------------------------------------------------------------- join and leave
 
@@ -168,6 +213,7 @@ class Nodes:
         labels: Mapping[str, str] = {},
         address: str = "",
         timeout_s: float = ROLE_TIMEOUT_S,
+        say: Say = unheard,
     ) -> Node:
         """A new node on this machine; returns once it is ready and, a manager, votes. Its record is written first, so that
         a refusal leaves nothing behind. Raises NoHost, Refused, Unknown."""
@@ -185,16 +231,19 @@ class Nodes:
         except Refused:
             await self._cluster.transact(Transaction((Remove(Node.TABLE, entry.id),)))
             raise
-        await self._until(f"{name} to be ready", lambda: self._is_ready(entry.id), timeout_s)
+        ready, why_not = (lambda: self._is_ready(entry.id)), (lambda: self._why_voteless(entry.id))
+        await wait_until(f"{name} to be ready", ready, why_not, timeout_s, say)
         if role is NodeRole.MANAGER:
-            await self._until(f"{name} to vote", lambda: self._votes(entry.id), timeout_s)
+            await self._until_votes(entry.id, name, timeout_s, say)
         return await self.inspect(entry.id)
 
     async def _is_ready(self, node_id: str) -> bool:
         found = await self._find(node_id)
         return found is not None and found.status.state is NodeState.READY
 
-    async def remove(self, node: str, *, force: bool = False, timeout_s: float = ROLE_TIMEOUT_S) -> None:
+    async def remove(
+        self, node: str, *, force: bool = False, timeout_s: float = ROLE_TIMEOUT_S, say: Say = unheard
+    ) -> None:
         """Out of the cluster for ever, and off this machine. Refused for a node that is ready and for a manager; `force`
         removes a ready worker, and a manager that is down, which is demoted first. Raises Refused, Unknown."""
         found = await self._find(node)
@@ -206,7 +255,7 @@ class Nodes:
             return
         if NodeRole.MANAGER in (found.role, found.spec.role):
             await self._check_may_go(found, force)
-            await self.demote(found.id, timeout_s=timeout_s)
+            await self.demote(found.id, timeout_s=timeout_s, say=say)
             found = await self.inspect(found.id)
         elif found.status.state is NodeState.READY and not force and not await self._is_off(found):
             raise Refused(
@@ -246,3 +295,12 @@ class Nodes:
         """Another address, from its next start on; "" is a free port. The node must not run. Returns the address."""
         found = await self._find(node)
         return await self._cluster.host.move(found.id if found is not None else node, address)
+
+
+def _no_leader(status: ClusterStatus) -> str:
+    quorum = status.quorum
+    return f"there is no leader, {quorum.reachable} of {quorum.voters} managers answer, {quorum.needed} are needed"
+
+
+def _learning(report: NodeReport | None) -> list[PeerReport]:
+    return [peer for peer in report.peers if peer.catch_up] if report is not None else []

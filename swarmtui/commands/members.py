@@ -6,6 +6,8 @@ goes on by itself, whoever leads.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Risk, flag, option, positional
 from swarmtui.commands.each import for_each
 from swarmtui.commands.effects import Effect, View, leaving
@@ -30,12 +32,17 @@ def _patience_s(arguments: Arguments) -> float:
     return 0.0 if arguments.flag("detach") else float(arguments.get("timeout") or 0.0)
 
 
+def notes(context: Context) -> Callable[[str], None]:
+    """Says what a command waits for, beside its answer."""
+    return lambda text: context.out.show(Note(text))
+
+
 async def run_promote(context: Context, arguments: Arguments) -> None:
     view = await fetch_view(context, "node")
 
     async def promote(word: str) -> None:
         target = resolve_node(word, view)
-        changed = await context.cluster.nodes.promote(target.id, timeout_s=_patience_s(arguments))
+        changed = await context.cluster.nodes.promote(target.id, timeout_s=_patience_s(arguments), say=notes(context))
         done = f"Node {target.name} promoted to a manager in the swarm."
         context.out.show(Line(done if changed else f"Node {target.name} is already a manager."))
 
@@ -47,7 +54,7 @@ async def run_demote(context: Context, arguments: Arguments) -> None:
 
     async def demote(word: str) -> None:
         target = resolve_node(word, view)
-        changed = await context.cluster.nodes.demote(target.id, timeout_s=_patience_s(arguments))
+        changed = await context.cluster.nodes.demote(target.id, timeout_s=_patience_s(arguments), say=notes(context))
         done = f"Manager {target.name} demoted in the swarm."
         context.out.show(Line(done if changed else f"Node {target.name} is already a worker."))
 
@@ -59,7 +66,7 @@ async def run_rm(context: Context, arguments: Arguments) -> None:
 
     async def remove(word: str) -> None:
         id, name = _known(context, word, view)
-        await context.cluster.nodes.remove(id, force=arguments.flag("force"))
+        await context.cluster.nodes.remove(id, force=arguments.flag("force"), say=notes(context))
         context.out.show(Line(name))
 
     await for_each(context, arguments.texts("nodes"), remove)
@@ -86,6 +93,7 @@ async def run_join(context: Context, arguments: Arguments) -> None:
         labels=dict(arguments.values.get("label") or ()),
         address=arguments.text("address"),
         timeout_s=_patience_s(arguments),
+        say=notes(context),
     )
     context.out.show(Line(f"{node.name} joined the swarm as a {role}."))
 
@@ -103,7 +111,7 @@ async def run_leave(context: Context, arguments: Arguments) -> None:
                     f"{node.name} is a manager: it leaves the managers first: swarmtui node demote {node.name}, or "
                     f"swarmtui swarm leave --force {node.name} does both"
                 )
-            await context.cluster.nodes.demote(node.id)
+            await context.cluster.nodes.demote(node.id, say=notes(context))
         await _stop(context, node.name)
         await context.cluster.nodes.remove(node.id, force=True)
         context.out.show(Line(f"{node.name} left the swarm."))

@@ -12,7 +12,7 @@ from swarmtui.commands.effects import Effect, View, draining
 from swarmtui.commands.errors import CommandFailed, SomeFailed
 from swarmtui.commands.filters import NODE_FILTERS, filtered, task_filters
 from swarmtui.commands.listings import STALE, manager_status, node_listing, shown_name, task_listing
-from swarmtui.commands.members import parse_address
+from swarmtui.commands.members import notes, parse_address
 from swarmtui.commands.output import Failure, Inspection, Line, Note
 from swarmtui.commands.pretty import pretty_node
 from swarmtui.commands.service_options import choice, parse_label
@@ -96,7 +96,7 @@ async def run_update(context: Context, arguments: Arguments) -> None:
         context.out.show(Note(f"{node.name} listens on {address} once it is started: swarmtui start {node.name}"))
     if (role := arguments.get("role")) is not None:
         change = context.cluster.nodes.promote if role is NodeRole.MANAGER else context.cluster.nodes.demote
-        await change(node.id)
+        await change(node.id, say=notes(context))
         node = await context.cluster.nodes.inspect(node.id)
     await change_node(context, node, _updated_spec(node.spec, arguments))
     context.out.show(Line(arguments.text("node")))

@@ -6,7 +6,7 @@ text and an `exit_code`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -148,9 +148,9 @@ class HostPort(Protocol):
 
 class NodesPort(Protocol):
     async def inspect(self, node: str) -> Node: ...
-    async def promote(self, node: str, *, timeout_s: float = ...) -> bool: ...
-    async def demote(self, node: str, *, timeout_s: float = ...) -> bool: ...
-    async def remove(self, node: str, *, force: bool = False) -> None: ...
+    async def promote(self, node: str, *, timeout_s: float = ..., say: Callable[[str], None] = ...) -> bool: ...
+    async def demote(self, node: str, *, timeout_s: float = ..., say: Callable[[str], None] = ...) -> bool: ...
+    async def remove(self, node: str, *, force: bool = False, say: Callable[[str], None] = ...) -> None: ...
     async def move(self, node: str, address: str = "") -> str: ...
     async def join(
         self,
@@ -161,6 +161,7 @@ class NodesPort(Protocol):
         labels: Mapping[str, str] = ...,
         address: str = "",
         timeout_s: float = ...,
+        say: Callable[[str], None] = ...,
     ) -> Node: ...
 
 

@@ -240,6 +240,7 @@ class FakeCluster:
         self.fails: Exception | None = None
         self.leader: str | None = "n1"
         self.states: dict[str, str] = {}
+        self.faults: list[str] = []
         self.off: set[str] = set()
         self.may_not_leave = ""
         self.outputs: dict[str, tuple[OutputLine, ...]] = {}
@@ -378,7 +379,7 @@ class FakeCluster:
             rows,
             [self._service_row(service) for service in self.store.all(Service)],
             counts,
-            [],
+            self.faults,
         )
 
     def _service_row(self, service: Service) -> SimpleNamespace:

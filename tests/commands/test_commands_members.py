@@ -6,7 +6,7 @@ import pytest
 
 from swarmtui.client.errors import NoLeader, Refused, Unknown
 from swarmtui.commands.errors import CommandFailed, FailedWith, SomeFailed
-from swarmtui.commands.output import Failure, Line
+from swarmtui.commands.output import Failure, Line, Note
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability, NodeRole
 from tests.commands.fakes import FakeCluster, FakeRefused
@@ -71,6 +71,46 @@ async def test_what_takes_too_long_is_unknown_and_said_how_to_look(order, cluste
         await order("node demote --timeout 5s n2")
     assert late.value.exit_code == Unknown.exit_code
     assert lines(await order("node demote -d n3")) == ["Manager n3 demoted in the swarm."]
+
+
+async def test_what_is_waited_for_is_said_soon(order, cluster, autojump_clock):
+    cluster.states["n4"] = "unknown"
+    with pytest.raises(FailedWith, match="waited 5 s for n4 to vote: it does not answer; it goes on by itself"):
+        await order("node promote --timeout 5s n4")
+    assert [item.text for item in order.out.items if isinstance(item, Note)] == [
+        "waiting for n4 to vote: it does not answer"
+    ]
+    cluster.states.clear()
+    cluster.faults = ["partition n4"]
+    with pytest.raises(FailedWith, match="for n4 to vote: there are faults: partition n4; swarmtui heal ends them;"):
+        await order("node promote --timeout 5s n4")
+    cluster.play = lambda cluster: setattr(cluster, "may_not_leave", ARITHMETIC)
+    with pytest.raises(FailedWith, match="waited 5 s for n2 to be a worker"):
+        await order("node demote --timeout 5s n2")
+    assert f"waiting for n2 to be a worker: {ARITHMETIC}" in [
+        item.text for item in order.out.items if isinstance(item, Note)
+    ]
+
+
+@pytest.mark.parametrize(("state", "verb"), [("stopped", "start"), ("down", "start"), ("paused", "resume")])
+async def test_a_node_that_does_not_run_is_not_waited_for(order, cluster, state, verb):
+    cluster.states["n4"] = state
+    with pytest.raises(
+        FailedWith, match=f"n4 is {state}: .* only when it runs: swarmtui {verb} n4; or .* promote -d n4"
+    ):
+        await order("node promote n4")
+    assert not cluster.transactions
+    assert lines(await order("node promote -d n4")) == ["Node n4 promoted to a manager in the swarm."]
+    with pytest.raises(FailedWith, match=f"n4 is {state}: it is to be a manager already, .* runs: swarmtui {verb} n4$"):
+        await order("node promote n4")
+
+
+async def test_too_few_managers_are_said_sooner_than_that_there_is_no_leader(order, kept, autojump_clock):
+    kept.leader, kept.states = None, {"n1": "down", "n3": "down"}
+    with pytest.raises(FailedWith, match="no quorum: 1 of 3 managers answer, 2 are needed") as refused:
+        await order("node demote n3")
+    assert refused.value.exit_code == NoLeader.exit_code
+    assert autojump_clock.current_time() < 1.5
 
 
 async def test_a_node_that_is_being_demoted_is_promoted_when_that_is_over(order, cluster):
