@@ -2,7 +2,8 @@
 
     kept        services, secrets, configs and keys as they were, with their versions
     made anew   the cluster's id and record, the node records, the authority; as the cluster file says, else as in the backup
-    gone        tasks (they are scheduled anew), client sessions (their clients had the old cluster's certificates)
+    gone        tasks (they are scheduled anew); client sessions, leases and the keys that vanish with these, such as locks
+                (whoever held them had the old cluster's certificates)
 
 Indexes go on above those of the backup, with `INDEXES_SKIPPED` left out: the old cluster may have gone on after it was saved,
 and a version that somebody read from it must not come up here with another content. Every manager is born with the same
@@ -86,6 +87,7 @@ def reborn(state: Frozen, manifest: Manifest) -> Frozen:
     def table(*records: Record) -> dict[str, Record]:
         return {record.id: stamped(record) for record in records}
 
+    state = state.without_leases()
     tables = {
         **state.tables,
         Cluster.TABLE: table(cluster_record(manifest)),

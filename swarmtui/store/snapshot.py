@@ -22,7 +22,7 @@ import attrs
 import msgspec
 
 from swarmtui.objects import codec
-from swarmtui.objects.records import TABLES, Record
+from swarmtui.objects.records import TABLES, Lease, Record
 from swarmtui.store.sessions import FrozenSessions, session_of_row
 from swarmtui.store.shards import FrozenShards, Shards
 from swarmtui.store.tables import KV, KeyRow
@@ -79,6 +79,15 @@ class Frozen:
             for body in _key_blocks(rows) if name == KV else _record_blocks(rows):
                 yield _block(name, body)
         yield _block("end", count)
+
+    def without_leases(self) -> Frozen:
+        """The same without leases and the keys that belong to them: nobody who held one can renew it."""
+        rows = self.tables[KV]
+        assert isinstance(rows, FrozenShards)
+        keys = Shards(rows)
+        for key in self.leased:
+            keys.remove(key)
+        return attrs.evolve(self, tables={**self.tables, Lease.TABLE: {}, KV: keys.freeze()}, leased=())
 
     def let_go(self) -> None:
         """Nobody will read it any more. For a thread beside the event loop, see FrozenShards."""

@@ -13,7 +13,7 @@ from swarmtui.host.restore import Planter, cluster_file_of, read_backup
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Create, Put, Transaction
-from swarmtui.objects.records import Cluster, Node, Secret, Service, Task
+from swarmtui.objects.records import Cluster, KeyValue, Lease, Node, Secret, Service, Task
 from swarmtui.objects.specs import NodeSpec, ServiceSpec
 from swarmtui.storage.backup import BackupWriter, Head
 from swarmtui.storage.log import RaftStorage
@@ -39,6 +39,8 @@ def saved_store() -> Store:
         Create(Task(id="t1", service_id="s1", service_name="web", slot=1, node_id="gone")),
         Create(Secret(id="x1", name="password", data=b"secret")),
         Put("color", b"green"),
+        Create(Lease(id="l1", holder="deployer", ttl_s=10.0)),
+        Put("locks/deploy", b"deployer", 0, "l1"),
     )
     results = store.apply(OLD_INDEX, 3, encode_transactions([encode(Transaction(operations))], 5.0))
     assert not results[0].text, results
@@ -97,6 +99,18 @@ def test_every_manager_is_born_with_the_same_state(backup: Path, tmp_path: Path)
     assert store.count(Task) == 0
     (cluster,) = store.all(Cluster)
     assert (cluster.id, cluster.name, cluster.shutting_down) == (manifest.id, "test", False)
+
+
+def test_locks_of_the_old_cluster_are_free_in_the_new_one(backup: Path, tmp_path: Path) -> None:
+    """Their holders cannot renew them there: they had to be waited for."""
+    read = read_backup(backup)
+    assert read.state.leased == ("locks/deploy",)
+    base = _directory(tmp_path / "new")
+    manifest = create_cluster(small_file(1, 0), base, plant=Planter(read))
+    store = Store()
+    store.adopt(state_of(Layout(base / ".swarmtui"), manifest, "n1")[1])
+    assert store.count(KeyValue) == 1
+    assert (store.get(KeyValue, "locks/deploy"), store.all(Lease)) == (None, [])
 
 
 def test_without_a_file_nodes_and_settings_are_as_they_were(backup: Path) -> None:
