@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from swarmtui.client.locks import GRACE_S, TTL_S, Fence, hold_lock
+from swarmtui.client.locks import GRACE_S, Fence, hold_lock
 from swarmtui.client.lookups import Lookups
 from swarmtui.objects.operations import Put, Remove, Transaction
 from swarmtui.objects.records import KeyValue
@@ -68,12 +68,13 @@ class Keys:
         name: str,
         *,
         timeout_s: float | None = None,
-        ttl_s: float = TTL_S,
+        ttl_s: float | None = None,
         grace_s: float = GRACE_S,
         holder: str = "",
     ) -> AbstractAsyncContextManager[Fence]:
         """`async with cluster.kv.lock("deploy") as fence`: at most one holder in the whole cluster; `fence.version` rises
-        with every holder. Waits for `timeout_s` (None: for ever, 0: not at all). When the lock is lost the body is
+        with every holder. Waits for `timeout_s` (None: for ever, 0: not at all). A holder that is killed keeps the
+        lock for up to `ttl_s` (None: 6 s, more where elections are slow). When the lock is lost the body is
         cancelled, `grace_s` before somebody else can have it, and LockLost is raised. Raises LockHeld, LockLost."""
         return hold_lock(self._cluster, name, timeout_s=timeout_s, ttl_s=ttl_s, grace_s=grace_s, holder=holder)
 

@@ -5,9 +5,12 @@ import trio
 import trio.testing
 
 from swarmtui.client import Cluster, LockHeld, LockLost, Refused
+from swarmtui.client.locks import GRACE_S as DEFAULT_GRACE_S
+from swarmtui.client.locks import RENEWALS, usual_ttl_s
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Remove, Transaction
 from swarmtui.objects.records import KeyValue, Lease
+from swarmtui.store.validation import LEASE_TTL_MAX_S
 from tests.client.conftest import connected
 
 TTL_S = 1.0
@@ -97,6 +100,18 @@ async def test_a_lease_is_renewed_while_the_body_runs(world, cluster):
         (lease,) = world.store.all(Lease)
         await until(lambda: world.store.get(Lease, lease.id).version > lease.version)
         assert world.store.get(KeyValue, "locks/deploy").version == fence.version
+
+
+async def test_a_lease_is_short_and_outlasts_two_elections(world, cluster):
+    """Who is killed while it holds a lock is waited for so long."""
+    async with cluster.kv.lock("deploy"):
+        (lease,) = world.store.all(Lease)
+        assert lease.ttl_s == 6.0
+    assert usual_ttl_s(1e6) <= LEASE_TTL_MAX_S
+    for election_timeout_s in (0.1, 0.5, 3.0, 10.0):
+        ttl_s = usual_ttl_s(election_timeout_s)
+        left_s = ttl_s - ttl_s / RENEWALS - DEFAULT_GRACE_S
+        assert left_s >= 2 * 2 * election_timeout_s - 1e-6
 
 
 async def test_a_holder_whose_lease_was_ended_is_cancelled_and_told(world, cluster):

@@ -17,7 +17,8 @@ def locks(cluster, machine, monkeypatch):
     seen = SimpleNamespace(order=[], code=0)
 
     @asynccontextmanager
-    async def lock(name, *, timeout_s=None):
+    async def lock(name, *, timeout_s=None, ttl_s=None):
+        seen.ttl_s = ttl_s
         seen.order.append(("take", name, timeout_s))
         yield SimpleNamespace(version=412)
         seen.order.append(("release", name))
@@ -47,6 +48,15 @@ async def test_the_command_runs_while_the_lock_is_held(order, locks):
 async def test_how_long_it_is_waited_for(order, locks, options: str, timeout_s: float | None):
     await order(f"lock {options} deploy -- true")
     assert locks.order[0] == ("take", "deploy", timeout_s)
+
+
+async def test_how_long_it_outlives_a_holder_that_was_killed(order, locks):
+    await order("lock --ttl 30s deploy -- true")
+    assert locks.ttl_s == 30.0
+    await order("lock deploy -- true")
+    assert locks.ttl_s is None
+    with pytest.raises(WrongUsage, match="--ttl: at least 5s"):
+        await order("lock --ttl 4s deploy -- true")
 
 
 async def test_the_exit_code_is_the_commands(order, locks):
