@@ -105,7 +105,7 @@ def test_a_holder_that_can_write_no_more_ends_its_command_before_anybody_else_ha
         _, said = holder.process.communicate(timeout=30)
         assert not holder.runs
         assert holder.process.returncode == 3
-        assert "lock deploy was lost: its lease could not be renewed for 8 s" in said
+        assert "lock deploy was lost: its lease could not be renewed for 4 s" in said
         cluster.run("resume", *paused)
         assert cluster.run("lock", "--timeout", "30s", "deploy", "--", "true").stderr == ""
         assert lock_keys(cluster) == []
