@@ -281,7 +281,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name=("partition",),
         summary="Part the nodes into groups that do not hear each other",
-        detail="Nodes not named belong to the last group; with one group the rest is the other.",
+        detail="Nodes not named, and those that join later, belong to the last group; with one group the rest is the other.",
         parameters=(FOR, positional("nodes", repeated=True, completes=Completes.NODE, metavar="NODE|/")),
         run=run_partition,
         risk=Risk.FAULT,

@@ -67,6 +67,9 @@ class Fault:
     limit_s: float | None
     nodes: tuple[str, ...]
     wires: tuple[Wire, ...] = ()
+    groups: tuple[
+        tuple[str, ...], ...
+    ] = ()  # of a partition, as far as they are not healed; the last is everybody else
 
     @property
     def until(self) -> float | None:
@@ -82,7 +85,21 @@ class Fault:
             return None
         involved = {name for wire in wires for name in (wire.source, wire.target)}
         nodes = tuple(name for name in self.nodes if name in involved)
-        return attrs.evolve(self, wires=wires, nodes=nodes, text=f"{self.text}, healed: {' '.join(sorted(gone))}")
+        groups = tuple(tuple(name for name in group if name not in gone) for group in self.groups)
+        text = f"{self.text}, healed: {' '.join(sorted(gone))}"
+        return attrs.evolve(self, wires=wires, nodes=nodes, groups=groups, text=text)
+
+    def joined_by(self, name: str) -> Fault:
+        """This fault once there is a new node: it is on the side of a partition where everybody is who was not named."""
+        if not self.groups or not self.groups[-1]:
+            return self
+        *others, rest = self.groups
+        far = [other for group in others for other in group]
+        groups = (*others, (*rest, name))
+        sides, healed, names = self.text.partition(", healed")
+        wires = (*self.wires, *(wire for other in far for wire in _cut_off(name, other)))
+        text = f"{sides} {name}{healed}{names}"
+        return attrs.evolve(self, nodes=(*self.nodes, name), wires=wires, groups=groups, text=text)
 
 
 @attrs.frozen
@@ -117,14 +134,10 @@ class FaultTable:
         other."""
         whole = self._groups(groups)
         side = {name: number for number, group in enumerate(whole) for name in group}
-        wires = [
-            Wire(one, other, cut_out=True, cut_in=True)
-            for one in self.nodes
-            for other in self.nodes
-            if side[one] != side[other]
-        ]
+        pairs = [(one, other) for one in self.nodes for other in self.nodes if side[one] < side[other]]
+        wires = [wire for pair in pairs for wire in _cut_off(*pair)]
         text = "partition " + " / ".join(" ".join(group) for group in whole)
-        return self._with(FaultKind.PARTITION, text, now, for_s, self.nodes, wires)
+        return self._with(FaultKind.PARTITION, text, now, for_s, self.nodes, wires, whole)
 
     def cut(
         self, source: str, target: str, now: float, *, one_way: bool = False, for_s: float | None = None
@@ -198,10 +211,14 @@ class FaultTable:
         return attrs.evolve(self, faults=tuple(attrs.evolve(f, since=min(f.since, now)) for f in self.faults))
 
     def with_nodes(self, names: Iterable[str]) -> FaultTable:
-        """Nodes came and went: what concerned only those that went is over."""
+        """Nodes came and went: what concerned only those that went is over, and a partition holds for those that came."""
         nodes = tuple(names)
         gone = [name for name in self.nodes if name not in nodes]
-        return attrs.evolve(self.heal(gone) if gone else self, nodes=nodes)
+        table = self.heal(gone) if gone else self
+        for name in nodes:
+            if name not in self.nodes:
+                table = attrs.evolve(table, faults=tuple(fault.joined_by(name) for fault in table.faults))
+        return attrs.evolve(table, nodes=nodes)
 
     # ------------------------------------------------------------------------------------------------------ reading
 
@@ -250,11 +267,12 @@ class FaultTable:
         for_s: float | None,
         nodes: tuple[str, ...],
         wires: Sequence[Wire] = (),
+        groups: Sequence[tuple[str, ...]] = (),
     ) -> FaultTable:
         _check_limit(for_s)
         if len(self.faults) >= FAULTS_MAX:
             raise InvalidFault(f"{FAULTS_MAX} faults are in force, and more are not kept; heal some")
-        fault = Fault(self.next_id, kind, text, now, for_s, nodes, tuple(wires))
+        fault = Fault(self.next_id, kind, text, now, for_s, nodes, tuple(wires), tuple(groups))
         return attrs.evolve(self, faults=(*self.faults, fault), next_id=self.next_id + 1)
 
     def _known(self, name: str) -> None:
@@ -288,6 +306,11 @@ class FaultTable:
         else:
             whole[-1] |= rest
         return [self._sorted(group) for group in whole]
+
+
+def _cut_off(one: str, other: str) -> list[Wire]:
+    """What both ends have to do so that nothing passes."""
+    return [Wire(one, other, cut_out=True, cut_in=True), Wire(other, one, cut_out=True, cut_in=True)]
 
 
 def _sum(known: LinkFault | None, wire: Wire, target_id: str, until: float | None) -> LinkFault:

@@ -146,6 +146,38 @@ def test_healing_one_node_leaves_the_partition_between_the_others() -> None:
     assert healed.heal(["n2"]).faults == ()
 
 
+def cut_pairs(table: FaultTable) -> set[str]:
+    """The links on which nothing passes, as both ends enforce them."""
+    names = (*NODES, "n9")
+    links = table.links({name: name for name in names if name in table.nodes})
+    return {
+        f"{name}>{fault.peer_id}"
+        for name, faults in links.items()
+        for fault in faults
+        if fault.cut_out and fault.cut_in
+    }
+
+
+def test_a_node_that_joins_during_a_partition_is_on_the_side_of_those_that_were_not_named() -> None:
+    table = EMPTY.partition([["n1", "n2"]], 0.0)
+    grown = table.with_nodes((*NODES, "n9"))
+    (fault,) = grown.faults
+    assert fault.text == table.faults[0].text + " n9"
+    assert cut_pairs(grown) - cut_pairs(table) == {"n1>n9", "n9>n1", "n2>n9", "n9>n2"}
+    late = table.heal(["n1"]).with_nodes((*NODES, "n9"))
+    assert late.faults[0].text == "partition n1 n2 / n3 n4 n5 n9, healed: n1"
+    assert cut_pairs(late) == cut_pairs(grown.heal(["n1"]))
+    assert cut_pairs(grown.heal(["n1"])) - cut_pairs(table) == {"n2>n9", "n9>n2"}
+    assert grown.undo().faults == ()
+    assert cut_pairs(grown.with_nodes(NODES)) == cut_pairs(table)
+
+
+def test_a_node_that_joins_when_only_named_nodes_are_still_apart_is_linked_to_all() -> None:
+    rest = [name for name in NODES if name not in ("n1", "n2")]
+    table = EMPTY.partition([["n1"], ["n2"], rest], 0.0).heal(rest)
+    assert cut_pairs(table.with_nodes((*NODES, "n9"))) == cut_pairs(table) == {"n1>n2", "n2>n1"}
+
+
 def test_a_clock_set_back_makes_nothing_last_longer() -> None:
     table = EMPTY.cut("n1", "n2", 1000.0, for_s=30.0).since_at_most(400.0)
     assert table.deadline == 430.0
