@@ -170,7 +170,10 @@ class PowerSupply:
     async def heal(self, order: Heal) -> str:
         """Every fault, or every fault of some nodes. Nodes that ended by themselves are started too."""
         names = [self._supply(name).node.name for name in order.nodes] or list(self.supplies)
-        ended = await self._end(self._table.heal(order.nodes and names))
+        healed = self._table.heal(order.nodes and names)
+        changed = {fault.id for fault in self._table.changed(healed)}
+        partly = [f"{' '.join(names)} of {fault.text}" for fault in self._table.faults if fault.id in changed]
+        ended = [*await self._end(healed), *partly]
         outside = [name for name in names if self.supplies[name].power in FROM_OUTSIDE]
         await self._power_on(outside)
         said = [*ended, *(f"start {name}" for name in outside)]

@@ -56,6 +56,14 @@ async def test_pause_stops_the_tasks_too_and_resume_continues_them(shared: Machi
     assert (await shared.report()).faults == ()
 
 
+async def test_healing_one_node_of_a_partition_says_so(shared: Machine) -> None:
+    await shared.whole()
+    await shared.order(CutLinks((("n1",), ("n2",), ("n3",))))
+    assert await shared.order(Heal(("n2",))) == "healed: n2 of partition n1 / n2 / n3"
+    assert await shared.order(Heal(("n2",))) == "nothing is broken"
+    assert await shared.order(Heal()) == "healed: partition n1 / n2 / n3, healed: n2"
+
+
 async def test_a_time_limit_heals_by_itself(shared: Machine) -> None:
     await shared.whole()
     await shared.order(PowerNode("n1", "kill", for_s=0.3))
@@ -180,7 +188,7 @@ async def test_faults_are_events_with_an_actor(shared: Machine) -> None:
             async for event in events:
                 assert isinstance(event, Event)
                 found.append(event)
-                if event.text.startswith("healed partition"):
+                if event.text == "healed partition n1 / n2 n3":
                     break
     begun, ended = [event for event in found if event.kind == "fault"][-2:]
     assert (begun.node, begun.kind, begun.text) == ("you", "fault", "partition n1 / n2 n3")
