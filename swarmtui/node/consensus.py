@@ -1,8 +1,8 @@
 """The driver of the core: feeds it what happens, carries out what it wants done.
 
 Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. Proposals wait for the driver's
-task to take the next turn, which is when everybody who is awake has proposed: that is what makes batches under load, and
-it costs nothing when idle. News of a peer or of the disk, each a batch already, is followed by a turn at once.
+task to take the next turn, which is when everybody who is awake has proposed, and for the disk to end what it is doing:
+that is what makes batches under load, and it costs nothing when idle. News of a peer or of the disk, each a batch already, is followed by a turn at once.
 
 Sends go out before Writes are begun, so the followers' disks work beside ours; the core itself holds back every message
 that promises more than is durable. Answers to clients leave when the turn ends, all of one connection together.
@@ -37,6 +37,7 @@ from swarmtui.raft.effects import (
     ReadReady,
     ReadRefused,
     Refused,
+    Role,
     RoleChanged,
     Send,
 )
@@ -105,6 +106,12 @@ class Consensus:
         """Wait until this node hears of another leader or loses the one it knew."""
         await self._waiting_for_reign.park()
 
+    @property
+    def _is_writing(self) -> bool:
+        """This node leads, and its disk is at work: what is proposed meanwhile could not be written before that ends, and
+        shares the next write, message and round. So the batches grow with the load, and an idle leader waits for nothing."""
+        return self.core.role.kind is Role.LEADER and self.core.log.oldest_write_at is not None
+
     def status(self) -> Status:
         """With every member under its node's id."""
         return by_nodes(self.core.status(trio.current_time()))
@@ -163,7 +170,8 @@ class Consensus:
         wiring = self._wiring
         if wiring is None:
             return  # not begun, or over
-        self.proposals.flush()
+        if self.proposals.has_pending and not self._is_writing:
+            self.proposals.flush()
         effects = self.core.drain()
         self.reads.drained()
         self._carry_out(effects, wiring)

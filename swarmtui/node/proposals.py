@@ -7,9 +7,9 @@ Every write ends as done, refused or unknown, and this file is where that promis
 - losing leadership settles nothing: the entry may still be committed, so its call waits on until its deadline, and then
   the answer is *unknown*.
 
-What is asked for between two drains of the core travels together: one proposal of few entries, one sync, one round. A
-transaction is bytes here: looked into once, to see whether it may be proposed and what it writes, and then only passed on.
-A call costs no task and no timer: it is told by a callback, and deadlines lie in a wheel.
+What is asked for between two drains of the core, or while its disk is at work, travels together: one proposal of few
+entries, one sync, one round. A transaction is bytes here: looked into once, to see whether it may be proposed and what it
+writes, and then only passed on. A call costs no task and no timer: it is told by a callback, and deadlines lie in a wheel.
 """
 
 from __future__ import annotations
@@ -49,11 +49,21 @@ class _Asked:
 
 
 @attrs.define(eq=False)
+class _Share:
+    """Of the transactions of one call those that stand side by side in one entry: `count` of them from `first` on, as the
+    call counts them. They are decided together."""
+
+    asked: _Asked
+    first: int
+    count: int = 0
+
+
+@attrs.define(eq=False)
 class _Filling:
-    """An entry that is being filled, and who waits for each of its transactions: the call and the place in it."""
+    """An entry that is being filled, and who waits for its transactions."""
 
     encoded: list[bytes] = attrs.field(factory=list)
-    waiting: list[tuple[_Asked, int]] = attrs.field(factory=list)
+    shares: list[_Share] = attrs.field(factory=list)
     batcher: Batcher = attrs.field(factory=lambda: Batcher(ENTRY_DATA_BYTES_MAX))
 
 
@@ -65,7 +75,7 @@ class Proposals:
         self._ring = ring
         self._pending: dict[int, list[_Filling]] = {}  # by the term they are meant for
         self._asked: dict[int, list[_Filling]] = {}  # by ticket: entries not yet accepted
-        self._waiting: dict[int, tuple[int, list[tuple[_Asked, int]]]] = {}  # by index: appended, not yet applied
+        self._waiting: dict[int, tuple[int, list[_Share]]] = {}  # by index: appended, not yet applied; with the term
         self._wheel: dict[int, dict[_Asked, None]] = {}  # calls by the spoke of their deadline
         self._ticket = 0
         self._count = 0
@@ -78,6 +88,11 @@ class Proposals:
     def count(self) -> int:
         """Transactions that wait for an answer."""
         return self._count
+
+    @property
+    def has_pending(self) -> bool:
+        """Something waits to be handed to the core."""
+        return bool(self._pending)
 
     async def all_answered(self) -> None:
         """Wait until no transaction waits for an answer."""
@@ -127,22 +142,26 @@ class Proposals:
     def _fill(self, asked: _Asked, encoded: Sequence[bytes], entries: list[_Filling]) -> None:
         """Put each transaction into an entry that may hold it, or refuse it."""
         entry = entries[-1]
+        share: _Share | None = None
         for place, transaction in enumerate(encoded):
             fault, written = examine(transaction)
             if fault is not None:
-                self._settle(asked, place, Outcome(Fate.REFUSED, rule="invalid", reason=fault))
+                self._settle(_Share(asked, place, 1), Outcome(Fate.REFUSED, rule="invalid", reason=fault))
+                share = None
                 continue
             if not entry.batcher.add(len(transaction), written):
                 entry = _Filling()
                 entry.batcher.add(len(transaction), written)
                 entries.append(entry)
+                share = None
+            if share is None:
+                share = _Share(asked, place)
+                entry.shares.append(share)
             entry.encoded.append(transaction)
-            entry.waiting.append((asked, place))
+            share.count += 1
 
     def flush(self) -> None:
-        """Hand everything pending to the core. Called before each drain."""
-        if not self._pending:
-            return
+        """Hand everything pending to the core. Called before a drain."""
         pending, self._pending = self._pending, {}
         now = time.time()
         for term, fillings in pending.items():
@@ -159,27 +178,28 @@ class Proposals:
     def accepted(self, effect: Accepted) -> None:
         for index, entry in enumerate(self._asked.pop(effect.ticket, []), effect.first_index):
             self._displace(index)
-            self._waiting[index] = (effect.term, entry.waiting)
+            self._waiting[index] = (effect.term, entry.shares)
 
     def refused(self, effect: Refused) -> None:
         outcome = Outcome(Fate.REFUSED, rule=effect.rule, reason=effect.reason)
         for entry in self._asked.pop(effect.ticket, []):
-            self._settle_each(entry.waiting, outcome)
+            self._settle_each(entry.shares, outcome)
 
     def applied(self, index: int, term: int, results: Sequence[Result]) -> None:
         """The entry (index, term) was applied with these results."""
         found = self._waiting.pop(index, None)
         if found is None:
             return
-        asked_term, waiting = found
-        if asked_term != term or len(results) != len(waiting):
-            self._overwritten(waiting, index, asked_term, term)
+        asked_term, shares = found
+        if asked_term != term or len(results) != sum([share.count for share in shares]):
+            self._overwritten(shares, index, asked_term, term)
             return
-        last, outcome = None, None
-        for (asked, place), result in zip(waiting, results, strict=True):
-            if result is not last or outcome is None:  # of most there is the same to say
-                last, outcome = result, outcome_of(result)
-            self._settle(asked, place, outcome)
+        outcomes = _outcomes_of(results)
+        begin = 0
+        for share in shares:
+            end = begin + share.count
+            self._decide(share, outcomes[begin:end])
+            begin = end
 
     def passed_over(self, index: int) -> None:
         """A snapshot replaced the state up to `index`: what became of those writes cannot be told here."""
@@ -216,12 +236,17 @@ class Proposals:
         outcome = Outcome(Fate.REFUSED, rule="timeout", reason="the leader was too busy to take it in time")
         for fillings in self._pending.values():
             for entry in fillings:
-                kept = [
-                    (data, who) for data, who in zip(entry.encoded, entry.waiting, strict=True) if who[0] is not asked
-                ]
-                if len(kept) < len(entry.encoded):
-                    self._settle_each([who for who in entry.waiting if who[0] is asked], outcome)
-                    entry.encoded, entry.waiting = [data for data, _ in kept], [who for _, who in kept]
+                kept = _Filling(batcher=entry.batcher)
+                begin = 0
+                for share in entry.shares:
+                    end = begin + share.count
+                    if share.asked is asked:
+                        self._settle(share, outcome)
+                    else:
+                        kept.shares.append(share)
+                        kept.encoded += entry.encoded[begin:end]
+                    begin = end
+                entry.shares, entry.encoded = kept.shares, kept.encoded
 
     def _displace(self, index: int) -> None:
         """This leader appends at `index` again, in a later term: what it had there in an earlier one was overwritten."""
@@ -229,32 +254,39 @@ class Proposals:
         if found is not None:
             self._overwritten(found[1], index, found[0], None)
 
-    def _overwritten(
-        self, waiting: Sequence[tuple[_Asked, int]], index: int, asked_term: int, term: int | None
-    ) -> None:
+    def _overwritten(self, shares: Sequence[_Share], index: int, asked_term: int, term: int | None) -> None:
         by = "" if term is None else f" by one of term {term}"
         reason = f"the entry {index} of term {asked_term} was overwritten{by}: the leader had lost its quorum"
-        self._settle_each(waiting, Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
+        self._settle_each(shares, Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
 
     def _settle_all(self, asked: _Asked, outcome: Outcome) -> None:
-        self._settle_each([(asked, place) for place in range(len(asked.outcomes))], outcome)
+        """The same for all that is not decided yet of this call."""
+        if asked.undecided:
+            asked.outcomes = [outcome if known is None else known for known in asked.outcomes]
+            self._tell_when_decided(asked, asked.undecided)
 
-    def _settle_each(self, waiting: Sequence[tuple[_Asked, int]], outcome: Outcome) -> None:
-        for asked, place in waiting:
-            self._settle(asked, place, outcome)
+    def _settle_each(self, shares: Sequence[_Share], outcome: Outcome) -> None:
+        for share in shares:
+            self._settle(share, outcome)
 
-    def _settle(self, asked: _Asked, place: int, outcome: Outcome) -> None:
-        outcomes = asked.outcomes
-        if outcomes[place] is not None:
-            return
-        outcomes[place] = outcome
-        asked.undecided -= 1
+    def _settle(self, share: _Share, outcome: Outcome) -> None:
+        self._decide(share, [outcome] * share.count)
+
+    def _decide(self, share: _Share, outcomes: Sequence[Outcome]) -> None:
+        """A share is decided once, unless its call was told everything before that."""
+        asked = share.asked
+        if asked.undecided:
+            asked.outcomes[share.first : share.first + share.count] = outcomes
+            self._tell_when_decided(asked, share.count)
+
+    def _tell_when_decided(self, asked: _Asked, newly: int) -> None:
+        asked.undecided -= newly
         if not asked.undecided:
-            self._count -= len(outcomes)
+            self._count -= len(asked.outcomes)
             if not self._count:
                 self._waiting_for_none.unpark_all()
             self._forget(asked)
-            asked.decided(tuple(outcomes))  # type: ignore[arg-type]
+            asked.decided(tuple(asked.outcomes))  # type: ignore[arg-type]
 
     def _forget(self, asked: _Asked) -> None:
         spoke = self._wheel.get(asked.spoke)
@@ -270,6 +302,14 @@ def _encoded(transaction: Transaction) -> bytes:
         return encode(transaction)
     except MalformedObject:
         return b""
+
+
+def _outcomes_of(results: Sequence[Result]) -> list[Outcome]:
+    """Those of one entry: mostly there is the same to say of all."""
+    first = results[0]
+    if results.count(first) == len(results):
+        return [outcome_of(first)] * len(results)
+    return [outcome_of(result) for result in results]
 
 
 def outcome_of(result: Result) -> Outcome:

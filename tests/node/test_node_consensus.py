@@ -135,6 +135,65 @@ async def test_whoever_wants_clients_to_go_first_is_told_when_the_last_is_answer
     assert answered.is_set()
 
 
+async def test_what_is_asked_while_the_disk_is_at_work_shares_the_next_entry(alone):
+    consensus, disk = alone
+    term = consensus.status().term
+    disk.held = True
+    outcomes = {}
+
+    async def write(key: str) -> None:
+        (outcomes[key],) = await consensus.proposals.submit([put(key, b"v")], term, 60)
+
+    async with trio.open_nursery() as writers:
+        for key in ("first", "second", "third", "fourth"):  # one after another, each awake alone
+            writers.start_soon(write, key)
+            await trio.testing.wait_all_tasks_blocked()
+        carried = [entry for write in disk.writes for entry in write.entries if entry.kind is EntryKind.TRANSACTIONS]
+        assert len(carried) == 1
+        disk.release()
+    indexes = {key: outcome.result.index for key, outcome in outcomes.items()}
+    assert indexes["second"] == indexes["third"] == indexes["fourth"] == indexes["first"] + 1
+
+
+async def test_of_those_that_wait_for_the_disk_who_gives_up_was_certainly_not_appended(alone):
+    consensus, disk = alone
+    term = consensus.status().term
+    disk.held = True
+    outcomes = {}
+
+    async def write(key: str, timeout_s: float) -> None:
+        outcomes[key] = await consensus.proposals.submit([put(key, b"1"), put(key + "!", b"2")], term, timeout_s)
+
+    async with trio.open_nursery() as writers:
+        for key, timeout_s in (("a", 60), ("b", 60), ("hurried", 0.05), ("c", 60)):
+            writers.start_soon(write, key, timeout_s)
+            await trio.testing.wait_all_tasks_blocked()
+        with trio.fail_after(5):
+            while "hurried" not in outcomes:
+                await trio.lowlevel.checkpoint()
+        disk.release()
+    assert [(one.fate, one.rule) for one in outcomes.pop("hurried")] == [(Fate.REFUSED, "timeout")] * 2
+    assert {one.fate for told in outcomes.values() for one in told} == {Fate.DONE}
+    assert {key.id for key in consensus.store.keys("")} == {"a", "a!", "b", "b!", "c", "c!"}
+
+
+async def test_each_transaction_of_a_call_gets_its_own_outcome_over_however_many_entries(alone):
+    consensus, _ = alone
+    asked = [put("k", b"1"), put("", b"bad"), put("j", b"1"), put("k", b"2"), put("k", b"3", 77), put("l", b"1")]
+    outcomes = await consensus.proposals.submit(asked, consensus.status().term, 5)
+    assert [one.fate for one in outcomes] == [
+        Fate.DONE,
+        Fate.REFUSED,
+        Fate.DONE,
+        Fate.DONE,
+        Fate.REFUSED,
+        Fate.DONE,
+    ]
+    assert [one.rule for one in outcomes] == ["", "invalid", "", "", "conflict", ""]
+    first = outcomes[0].result.index
+    assert [one.result.index - first for one in outcomes if one.result is not None] == [0, 0, 1, 2, 2]
+
+
 async def test_two_writes_of_one_key_in_flight_get_versions_of_their_own(alone):
     consensus, _ = alone
     outcomes = await consensus.proposals.submit([put("k", b"1"), put("k", b"2")], consensus.status().term, 5)
