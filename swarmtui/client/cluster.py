@@ -137,10 +137,14 @@ class Cluster:
 
     def link(self, node: str) -> Link:
         """The way to this node, by name or id. Raises Refused if there is none."""
-        entry = self.manifest.node(node)
-        if entry is None:
+        link = self.find_link(node)
+        if link is None:
             raise Refused("absent", f"there is no node {node}; see swarmtui node ls")
-        return self._roster.link(entry.id)
+        return link
+
+    def find_link(self, node: str) -> Link | None:
+        entry = self._roster.entry(node)
+        return None if entry is None else self._roster.link(entry.id)
 
     def managers(self) -> list[NodeEntry]:
         """The managers, whoever led last first, those with a connection next."""

@@ -53,7 +53,7 @@ class _Write:
     serial: int = 0
     encoded: bytes = b""
     settled: bool = False
-    task: trio.lowlevel.Task | None = None  # that waits for it
+    task: trio.lowlevel.Task | None = None  # that waits for it, parked: a thousand may be woken by one answer
     outcome: Outcome | None = None
     error: ClientError | None = None
     abandoned: bool = False
@@ -78,12 +78,8 @@ class _Write:
         if task is not None:
             trio.lowlevel.reschedule(task)
 
-    async def wait(self) -> None:
-        """Parked rather than waiting for an event: a thousand tasks may be woken by one answer."""
-        self.task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abandon)
-
-    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+    def abandon(self, _: object) -> trio.lowlevel.Abort:
+        """Whoever waits for it was cancelled."""
         self.task, self.abandoned = None, True
         return trio.lowlevel.Abort.SUCCEEDED
 
@@ -107,25 +103,35 @@ class Delivery:
         self._writes = writes
         self._session: Session | None = None
         self._pending: list[_Write] = []
-        self._gathering = False
         self._attempts: set[_Attempt] = set()
         self._looking = False
 
     # -------------------------------------------------------------------------------------------------------- asking
 
     async def submit(self, transaction: Transaction, timeout_s: float) -> Outcome:
-        """The outcome of one transaction, sent together with whatever else is asked for at this moment."""
-        write = await self._write(transaction, timeout_s)
+        """The outcome of one transaction, sent together with whatever else is asked for at this moment: the first who asks
+        lets everybody who is awake have a turn, and then sends for all."""
+        if not self._cluster.index_seen:
+            await self._writes.look()  # whoever leads must be found in any case
+        is_first = not self._pending
+        if is_first:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        write = self._write(transaction, timeout_s)
         self._pending.append(write)
-        if not self._gathering:
-            self._gathering = True
-            self._cluster.nursery.start_soon(self._gather)
-        await write.wait()
+        if is_first:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._send_pending()
+        if not write.settled:
+            write.task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(write.abandon)
         return _outcome(write)
 
     async def submit_all(self, transactions: Sequence[Transaction], timeout_s: float) -> tuple[Outcome, ...]:
         """The outcome of each, sent in one call. Raises what kept them from leaving."""
-        writes = [await self._write(transaction, timeout_s) for transaction in transactions]
+        if not self._cluster.index_seen:
+            await self._writes.look()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        writes = [self._write(transaction, timeout_s) for transaction in transactions]
         try:
             if writes:
                 await self._deliver(writes, timeout_s)
@@ -135,10 +141,8 @@ class Delivery:
                     write.settle(None)
         return tuple([_outcome(write) for write in writes])
 
-    async def _write(self, transaction: Transaction, timeout_s: float) -> _Write:
-        if not self._cluster.index_seen:
-            await self._writes.look()  # whoever leads must be found in any case
-        await trio.lowlevel.checkpoint_if_cancelled()
+    def _write(self, transaction: Transaction, timeout_s: float) -> _Write:
+        """Raises Refused for one that cannot be written down."""
         write = _Write(transaction, timeout_s, self._usable_session())
         try:
             write.number()
@@ -154,9 +158,8 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------------------- sending
 
-    async def _gather(self) -> None:
-        """Runs when every task that is awake has had its turn."""
-        pending, self._pending, self._gathering = self._pending, [], False
+    def _send_pending(self) -> None:
+        pending, self._pending = self._pending, []
         batch: list[_Write] = []
         size = 0
         for write in pending:

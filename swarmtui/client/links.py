@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import trio
@@ -46,14 +45,6 @@ class Link:
         """Somebody to ask at once, if there is a connection."""
         caller = self._caller
         return caller if caller is not None and caller.connection.ended is None else None
-
-    @property
-    def silent_s(self) -> float:
-        """Seconds since the node last said anything; infinite without a connection."""
-        caller = self._caller
-        if caller is None or caller.connection.ended is not None:
-            return math.inf
-        return trio.current_time() - caller.connection.heard_at
 
     async def caller(self, timeout_s: float = DIAL_TIMEOUT_S) -> Caller:
         """Somebody to ask. Raises NotReached."""

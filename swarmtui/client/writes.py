@@ -111,12 +111,13 @@ class Writes:
 
     def trusted_leader(self) -> Caller | None:
         """Whoever leads, if that can be believed without asking anybody."""
-        leader = self._cluster.leader
-        if not leader or self._cluster.manifest.node(leader) is None:  # it may have left the cluster
+        link = self._cluster.find_link(self._cluster.leader)
+        caller = None if link is None else link.live  # it may have left the cluster
+        if caller is None:
             return None
-        link = self._cluster.link(leader)
-        is_fresh = link.silent_s < TRUST_SILENT_S and trio.current_time() - self._asked_at < TRUST_S
-        return link.live if is_fresh else None
+        now = trio.current_time()
+        is_fresh = now - caller.connection.heard_at < TRUST_SILENT_S and now - self._asked_at < TRUST_S
+        return caller if is_fresh else None
 
     async def _by_promise(self, *, refused: bool) -> tuple[list[NodeEntry], dict[str, int]]:
         """The managers, those first through which a write is most likely to be done: whoever leads with a quorum, then

@@ -132,9 +132,7 @@ def _tagging(some: cattrs.Converter, member: type) -> Callable[[Any], dict[str, 
         return some.gen_unstructure_attrs_fromdict(member)
 
     def unstructure(value: Any) -> dict[str, Any]:
-        tagged = fields()(value)
-        tagged[TAG] = name
-        return tagged
+        return {TAG: name, **fields()(value)}
 
     if some is converter:
         _unmade.append(fields)
@@ -208,7 +206,7 @@ def encode(value: object) -> bytes:
     """The object as msgpack. Raises MalformedObject for what bytes cannot hold: a lone surrogate, an integer of 65 bits."""
     try:
         if type(value) is Transaction and _is_plain_put(value):
-            return _pack(_plain_put(value.operations[0], value.session, value.serial, value.lowest, value.since))
+            return _pack(_one_put(value.operations[0], value.session, value.serial, value.lowest, value.since))
         return _pack(plain(value))
     except (OverflowError, UnicodeError) as error:
         raise MalformedObject(f"{_name(type(value))} cannot be written: {error}") from None
@@ -218,7 +216,7 @@ def encode_request(transaction: Transaction, session: int, serial: int, lowest: 
     """The transaction, of no session so far, as this request of a session. Raises MalformedObject."""
     if _is_plain_put(transaction):
         try:
-            return _pack(_plain_put(transaction.operations[0], session, serial, lowest, since))
+            return _pack(_one_put(transaction.operations[0], session, serial, lowest, since))
         except (OverflowError, UnicodeError) as error:
             raise MalformedObject(f"Transaction cannot be written: {error}") from None
     return encode(attrs.evolve(transaction, session=session, serial=serial, lowest=lowest, since=since))
@@ -280,8 +278,8 @@ def _fault(error: BaseException, _: type | None) -> str:
 # the same bytes and reads the same objects as the long one (tests/objects holds one against the other).
 
 
-class PlainPut(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """The one operation of such a transaction, as it was read."""
+class PlainPut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """The one operation of such a transaction, as it is read and written."""
 
     operation: Literal["Put"] = msgspec.field(name=TAG)
     key: str
@@ -289,8 +287,8 @@ class PlainPut(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     expected: int | None = None
 
 
-class OnePut(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """Such a transaction, as it was read."""
+class OnePut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """Such a transaction, as it is read and written."""
 
     operations: tuple[PlainPut]
     session: int = 0
@@ -315,21 +313,8 @@ def _is_plain_put(transaction: Transaction) -> bool:
     return len(operations) == 1 and type(operations[0]) is Put and not operations[0].lease
 
 
-def _plain_put(put: Any, session: int, serial: int, lowest: int, since: int) -> dict[str, Any]:
-    operation: dict[str, Any] = {"key": put.key, "value": put.value}
-    if put.expected is not None:
-        operation["expected"] = put.expected
-    operation[TAG] = Put.__name__
-    body: dict[str, Any] = {"operations": (operation,)}
-    if session:
-        body["session"] = session
-    if serial:
-        body["serial"] = serial
-    if lowest:
-        body["lowest"] = lowest
-    if since:
-        body["since"] = since
-    return body
+def _one_put(put: Any, session: int, serial: int, lowest: int, since: int) -> OnePut:
+    return OnePut((PlainPut("Put", put.key, put.value, put.expected),), session, serial, lowest, since)
 
 
 # ---------------------------------------------------------------------------------------- the data of a log entry

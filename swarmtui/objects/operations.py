@@ -76,7 +76,7 @@ class Advance:
     node_id: str | None = None
 
 
-@attrs.frozen
+@attrs.define
 class Put:
     """Writes a key of `kv` whatever is there. `expected` (compare-and-swap): fails unless the key is at this version;
     0 means that it must not exist. `lease`: the key vanishes with it; fails if there is none. Without one the key stays,
@@ -91,7 +91,7 @@ class Put:
 Operation = Create | Update | Remove | Require | Advance | Put
 
 
-@attrs.frozen
+@attrs.define
 class Transaction:
     """Operations, and, where a client wants to send them more than once and have them happen once, who asks:
 
@@ -117,7 +117,7 @@ class Verdict(enum.StrEnum):
     EXPIRED = "expired"  # its session, or its result in it, is not known any more: this copy of it was not applied
 
 
-@attrs.frozen
+@attrs.define
 class Result:
     """The answer to one transaction. `index` is the log index it was applied at: the new version of what it wrote.
     On CONFLICT `expected` and `found` are both versions and `text` says what changed. `skipped` counts `advance`

@@ -79,7 +79,7 @@ class NodeReport:
     learners: tuple[tuple[str, str], ...] = ()  # (id, name): they receive the log and do not vote
 
 
-@attrs.frozen
+@attrs.define
 class Propose:
     """Let these transactions be judged, each alone. A follower forwards once to the leader. `lost` is the id of a leader
     whose connection has just ended under the caller: nothing is forwarded there by one who has not noticed yet (it waits a
@@ -98,7 +98,7 @@ class Propose:
         return len(self.encoded or self.transactions)
 
 
-@attrs.frozen
+@attrs.define
 class Outcome:
     """`result` with DONE and where the store refused; else `reason` is a sentence, `rule` its short name
     (no-leader, no-quorum, not-leader, conflict, overload, disk, shutting-down, invalid …). `reachable` and `needed`
@@ -113,7 +113,7 @@ class Outcome:
     voters: int = 0
 
 
-@attrs.frozen
+@attrs.define
 class Proposed:
     outcomes: tuple[Outcome, ...]
 
@@ -155,7 +155,7 @@ class GetKey:
     timeout_s: float = 5.0
 
 
-@attrs.frozen
+@attrs.define
 class GetKeys:
     """Many keys at once, linearizable: what `GetKey` says of each, with the cost of one call. At most KEYS_TOGETHER_MAX."""
 
@@ -167,7 +167,7 @@ KeyRow = tuple[int, float, float, bytes, str]
 """version, created_at, updated_at, value, lease"""
 
 
-@attrs.frozen
+@attrs.define
 class KeyRows:
     """A row for each key that was asked for, None where there is none. `refused` is a sentence if they could not be read."""
 
