@@ -73,6 +73,8 @@ class Admission:
 
     def forgery(self, message: Message) -> str:
         """As whom the peer speaks although it is somebody else; "" if it may say this."""
+        if type(message) in _ENVELOPES:
+            return ""
         peer = self._peer
         if isinstance(message, RaftMessage):
             return "" if node_of(message.source) == peer.node_id else message.source

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any, get_args
 
 import attrs
@@ -153,19 +154,10 @@ def _proposed() -> _Form:
 
     def write_fields(answer: Proposed) -> tuple[Any, bytes]:
         said: list[Any] = []
-        run = [0, 0]
-        last, index = None, None
-        for outcome in answer.outcomes:
-            if outcome is not last:  # the outcomes of one entry are the same object
-                last, index = outcome, _done_at(outcome)
-            if index is None:
-                said.append(write(outcome))
-                run = [0, 0]
-            elif index == run[0]:
-                run[1] += 1
-            else:
-                run = [index, 1]
-                said.append(run)
+        for _, run in groupby(answer.outcomes, id):  # the outcomes of one entry are the same object
+            same = list(run)
+            index = _done_at(same[0])
+            said += [(index, len(same))] if index is not None else [write(outcome) for outcome in same]
         return said, b""
 
     def read_fields(said: Any, blob: bytes) -> Proposed:

@@ -163,7 +163,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionEnded(_why(error)) from None
         while not self._greeted:
-            await self._fill()
+            self._received.extend(await self._fill())
             if self.ended is not None:
                 raise ConnectionEnded(self.ended)
 
@@ -289,61 +289,35 @@ class Connection:
         while not self._received:
             if self.ended is not None:
                 raise StopAsyncIteration
-            await self._fill()
+            self._received.extend(await self._fill())
         return self._received.popleft()
 
     async def receive(self) -> list[tuple[Channel, Message]]:
         """All messages that have arrived, at least one; none once the connection has ended."""
-        while not self._received and self.ended is None:
-            await self._fill()
         messages = list(self._received)
         self._received.clear()
+        while not messages and self.ended is None:
+            messages = await self._fill()
         return messages
 
-    async def _fill(self) -> None:
-        """Take in what the stream has, wait for it if need be, and read every whole message of it."""
+    async def _fill(self) -> list[tuple[Channel, Message]]:
+        """Take in what the stream has, wait for it if need be, and read every whole message of it. A bad one ends the
+        connection, after those before it."""
+        messages: list[tuple[Channel, Message]] = []
         try:
             data = await self._stream.receive_some()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             await self._broke(_why(error))
-            return
+            return messages
         if not data:
             await self._broke("the other side hung up")
-            return
+            return messages
         self.heard_at = trio.current_time()
         self._statistics.receives += 1
         self._statistics.bytes_received += len(data)
         self._reader.feed(data)
-        self._received.extend(await self._parse())
-
-    async def _parse(self) -> list[tuple[Channel, Message]]:
-        """Every message whose frame is whole. A bad one ends the connection, after those before it."""
-        messages: list[tuple[Channel, Message]] = []
-        cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
-        if self._outgoing.torn and not cut:
-            self._end_torn()
         try:
-            while (frame := self._reader.next_frame()) is not None:
-                self._statistics.frames_received += 1
-                if cut:
-                    self._outgoing.lose(frame[0])
-                    continue
-                channel = self._admission.channel(frame[0])
-                message = decode_message(frame[1])
-                self._admission.check_kind(channel, message)
-                if isinstance(message, Goodbye):
-                    self._end(message.reason[:REASON_LENGTH_MAX])
-                    break
-                if isinstance(message, Hello):
-                    self._greeted = True
-                    if message.protocol != PROTOCOL_VERSION:
-                        raise MalformedMessage(f"protocol {message.protocol}, this version speaks {PROTOCOL_VERSION}")
-                elif forged := self._admission.forgery(message):
-                    peer = self.identity
-                    reason = f"{peer} ({peer.node_id}) speaks as {forged}"
-                    self._tell(Refusal(peer, self.address, "forged-sender", reason))  # dropped: it changes nothing
-                else:
-                    messages.append((channel, message))
+            self._parse(messages)
         except BadFrame as error:
             await self._refuse("bad-frame", str(error))
         except MalformedMessage as error:
@@ -351,6 +325,38 @@ class Connection:
         except WrongChannel as error:
             await self._refuse("channel", str(error))
         return messages
+
+    def _parse(self, messages: list[tuple[Channel, Message]]) -> None:
+        """Add every message whose frame is whole. Raises BadFrame, MalformedMessage, WrongChannel."""
+        cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
+        if self._outgoing.torn and not cut:
+            self._end_torn()
+        while (frame := self._reader.next_frame()) is not None:
+            self._statistics.frames_received += 1
+            if cut:
+                self._outgoing.lose(frame[0])
+                continue
+            channel = self._admission.channel(frame[0])
+            message = decode_message(frame[1])
+            self._admission.check_kind(channel, message)
+            if channel is Channel.CONTROL:
+                if isinstance(message, Goodbye):
+                    self._end(message.reason[:REASON_LENGTH_MAX])
+                    return
+                self._meet(message)
+            elif forged := self._admission.forgery(message):
+                peer = self.identity
+                reason = f"{peer} ({peer.node_id}) speaks as {forged}"
+                self._tell(Refusal(peer, self.address, "forged-sender", reason))  # dropped: it changes nothing
+            else:
+                messages.append((channel, message))
+
+    def _meet(self, hello: Message) -> None:
+        """Raises MalformedMessage for somebody whom we would not understand."""
+        assert isinstance(hello, Hello)  # the other message of its channel
+        self._greeted = True
+        if hello.protocol != PROTOCOL_VERSION:
+            raise MalformedMessage(f"protocol {hello.protocol}, this version speaks {PROTOCOL_VERSION}")
 
     async def _refuse(self, rule: str, reason: str) -> None:
         self._tell(Refusal(self.identity, self.address, rule, reason))

@@ -35,7 +35,7 @@ class FrameReader:
 
     def __init__(self, body_bytes_max: int = FRAME_BYTES_MAX) -> None:
         self._body_bytes_max = body_bytes_max
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""  # what came at once, as it came; what comes in pieces is joined
         self._position = 0  # of the next frame's head
         self._fault: BadFrame | None = None
 
@@ -45,11 +45,17 @@ class FrameReader:
         return len(self._buffer) - self._position
 
     def feed(self, data: bytes | bytearray) -> None:
-        if self._position:
-            del self._buffer[: self._position]
-            self._position = 0
-        if self._fault is None:
-            self._buffer += data
+        if self._fault is not None:
+            return
+        if self._position == len(self._buffer):
+            self._buffer = bytes(data)
+        else:
+            rest = self._buffer
+            if not isinstance(rest, bytearray):
+                rest = self._buffer = bytearray(rest)
+            del rest[: self._position]
+            rest += data
+        self._position = 0
 
     def next_frame(self) -> tuple[int, bytes] | None:
         """The next whole frame's channel number and body, or None if more bytes are needed. Raises BadFrame."""
@@ -73,6 +79,5 @@ class FrameReader:
 
     def _finish(self, reason: str) -> BadFrame:
         self._fault = BadFrame(reason)
-        self._buffer.clear()
-        self._position = 0
+        self._buffer, self._position = b"", 0
         return self._fault

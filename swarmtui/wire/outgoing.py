@@ -29,6 +29,7 @@ class Outgoing:
         self.torn = False
         self._faults = faults
         self._other = other
+        self._ready = 0  # frames in the queues
         self._delayed: deque[tuple[float, Queue, bytes]] = deque()
 
     @property
@@ -57,6 +58,7 @@ class Outgoing:
             due = max(due, self._delayed[-1][0] if self._delayed else due)
             self._delayed.append((due, queue, frame))
         else:
+            self._ready += 1
             queue.frames.append(frame)
 
     def lose(self, channel: int) -> None:
@@ -72,13 +74,17 @@ class Outgoing:
             now = trio.current_time()
             while self._delayed and self._delayed[0][0] <= now:
                 _, queue, frame = self._delayed.popleft()
+                self._ready += 1
                 queue.frames.append(frame)
         frames: list[bytes] = []
+        if not self._ready:
+            return frames
         size = 0
         cut = self.is_cut
         for queue in self.queues:
             while queue.frames and (not frames or size + len(queue.frames[0]) <= SEND_BYTES_MAX):
                 frame = queue.frames.popleft()
+                self._ready -= 1
                 queue.taken(len(frame))
                 if cut:
                     self.lose(queue.channel)

@@ -47,7 +47,8 @@ class Queue:
     def taken(self, size: int) -> None:
         self.frames_waiting -= 1
         self.bytes_waiting -= size
-        self.room.unpark_all()
+        if self.room:
+            self.room.unpark_all()
 
 
 def make_queues() -> list[Queue]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any
+from types import CoroutineType
+from typing import Any, cast
 
 import attrs
 import trio
@@ -95,7 +96,7 @@ class Responder:
             self._begin(message, channel)
         elif isinstance(message, Cancel):
             if (running := self._running.get(message.id)) is not None:
-                running.scope.cancel()
+                running.cancel()
         elif isinstance(message, More):
             if (running := self._running.get(message.id)) is not None:
                 running.give(message.count)
@@ -104,10 +105,11 @@ class Responder:
         return True
 
     def _begin(self, request: Request, channel: Channel) -> None:
-        peer, name = self._connection.identity, type(request.call).__name__
-        reason = objection(peer.role, request.call)
-        if type(request.call) not in self._allowed:
-            reason = f"a certificate of role {peer.role} may not make the call {name}"
+        peer, call = self._connection.identity, request.call
+        if type(call) in self._allowed:
+            reason = objection(peer.role, call)
+        else:
+            reason = f"a certificate of role {peer.role} may not make the call {type(call).__name__}"
         if reason:
             if self._on_refused is not None:
                 self._on_refused(Refusal(peer, self._connection.address, "call", reason))
@@ -134,18 +136,19 @@ class Responder:
 
     def _given(self, request: Request, channel: Channel, running: _Running, given: Answer | Answering) -> None:
         """What was pending has come."""
-        if isinstance(given, Coroutine):
-            answering = given
+        if type(given) is CoroutineType:
+            answering = cast(Answering, given)
         else:
+            answer = cast(Answer, given)
             try:
-                posted = self._connection.post(channel, Reply(request.id, given))
+                posted = self._connection.post(channel, Reply(request.id, answer))
             except MalformedMessage:
                 posted = False
             if posted:
                 del self._running[request.id]
                 self._posted(self._connection)
                 return
-            answering = _ready(given)  # a task waits for room, or says what is wrong with it
+            answering = _ready(answer)  # a task waits for room, or says what is wrong with it
         if self._closed:
             answering.close()
         else:
@@ -159,7 +162,7 @@ class Responder:
         answered: Answering | AsyncIterator[Answer],
     ) -> None:
         try:
-            with running.scope:
+            with running.scope():
                 if isinstance(answered, Coroutine):
                     await self._send(request.id, await answered, channel)
                 else:
@@ -222,19 +225,35 @@ class Responder:
 
 @attrs.define(eq=False)
 class _Running:
-    """One call that is being answered; `room` is what a stream may still send."""
+    """One call that is being answered; `room` is what a stream may still send. What only a task needs is made for it."""
 
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     room: int = STREAM_ITEMS_MAX
-    given: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
+    cancelled: bool = False
+    _scope: trio.CancelScope | None = None
+    _given: trio.lowlevel.ParkingLot | None = None  # where a stream waits for room
+
+    def scope(self) -> trio.CancelScope:
+        """For the task that answers."""
+        self._scope = trio.CancelScope()
+        if self.cancelled:
+            self._scope.cancel()
+        return self._scope
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     def give(self, count: int) -> None:
         self.room = min(self.room + max(0, count), STREAM_ITEMS_MAX)
-        self.given.unpark_all()
+        if self._given is not None:
+            self._given.unpark_all()
 
     async def wait_room(self) -> None:
         while self.room <= 0:
-            await self.given.park()
+            if self._given is None:
+                self._given = trio.lowlevel.ParkingLot()
+            await self._given.park()
         self.room -= 1
 
 
