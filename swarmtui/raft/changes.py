@@ -15,7 +15,11 @@ A voter that joins never votes at once: it would count without having anything. 
 unless as many voters join in the same request: then each leaves in the step in which its replacement begins to vote, so that
 the cluster is at no time weaker than before.
 
-Ids that were removed never come back: their log may hold what nobody else remembers. Who returns is a new member.
+Ids that were removed never come back: their log may hold what nobody else remembers. Who returns is a new member. They are
+kept for ever, because nothing that a member could know makes it safe to forget one: the voters of a configuration of long ago,
+all of them removed, still are a majority of it, and could lead one another if they came back together with their old
+disks. A member that is still here would then take their leader's newer term for one of its own cluster, were they not
+barred. What it costs is bounded: 26 bytes in the configuration for each, and no more than `REMOVED_MAX`.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
-from swarmtui.raft.configuration import Configuration, InvalidConfiguration, Member, Promotion
+from swarmtui.raft.configuration import REMOVED_MAX, Configuration, InvalidConfiguration, Member, Promotion
 from swarmtui.raft.reasons import Why
 
 
@@ -101,6 +105,8 @@ def next_configuration(current: Configuration, changes: Sequence[Change]) -> Con
     subjects = [subject(change) for change in changes]
     if len(set(subjects)) != len(subjects):
         raise InvalidChange(Why("members/twice", named=" ".join(subjects)))
+    if len(current.removed) >= REMOVED_MAX and any(isinstance(change, Remove) for change in changes):
+        raise InvalidChange(Why("members/full", removed=len(current.removed), limit=REMOVED_MAX))
     draft = _Draft(current)
     leaving = [change for change in changes if isinstance(change, Demote | Remove) and change.id in draft.voters]
     joining = [change for change in changes if isinstance(change, AddVoter)]

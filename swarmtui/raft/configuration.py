@@ -14,6 +14,7 @@ import msgspec
 
 CONFIGURATION_FORMAT = 1
 MEMBERS_MAX = 31
+REMOVED_MAX = 100_000  # ids that are kept for ever: of 26 bytes each, so that the whole fits into an entry
 
 
 class InvalidConfiguration(Exception):

@@ -79,6 +79,7 @@ REASONS: Mapping[str, str] = {
     "members/there": "{member} is a {kind} already",
     "members/stranger": "{member} is no member",
     "members/gone": "{member} is no member, it was removed",
+    "members/full": "{removed} members were removed for ever, and no more than {limit} are remembered",
     "members/address": "{member} is at {address} already",
     "members/no-wish": "{member} was not to vote",
     "members/impossible": "{fault}",

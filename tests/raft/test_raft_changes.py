@@ -23,6 +23,7 @@ from swarmtui.raft.changes import (
     why_not_next,
 )
 from swarmtui.raft.configuration import (
+    REMOVED_MAX,
     Configuration,
     InvalidConfiguration,
     Member,
@@ -30,6 +31,7 @@ from swarmtui.raft.configuration import (
     decode_configuration,
     encode_configuration,
 )
+from swarmtui.raft.entries import ENTRY_BYTES_MAX
 
 IDS = [f"n{i}" for i in range(1, 7)]
 
@@ -242,6 +244,18 @@ def test_wish_without_sense_is_refused(change, reason):
     with pytest.raises(InvalidChange) as refused:
         next_configuration(configuration("12", "3", removed=("n9",)), change)
     assert str(refused.value) == reason
+
+
+def test_removals_are_kept_for_ever_and_bounded():
+    """At 26 bytes each: the bound and its bytes are what docs/raft.md says, and the configuration still fits into an entry."""
+    ids = tuple(f"{number:025}" for number in range(REMOVED_MAX))
+    almost = configuration("123", removed=ids[1:])
+    full = next_configuration(almost, (Remove("n3"),))
+    assert len(encode_configuration(full)) < 27 * REMOVED_MAX < ENTRY_BYTES_MAX
+    for changes in ((Remove("n2"),), (AddVoter(member("n4")), Remove("n2"))):
+        with pytest.raises(InvalidChange, match="100000 members were removed for ever, and no more than 100000 are"):
+            next_configuration(full, changes)
+    assert after(full, Demote("n2")) == "voters n1 learners n2"
 
 
 def test_who_waits_already_is_told_so():
