@@ -308,6 +308,14 @@ def decode_one_put(data: bytes) -> OnePut | None:
         return None
 
 
+def decode_one_puts(transactions: Sequence[bytes]) -> Sequence[OnePut | None]:
+    """`decode_one_put` of each: mostly all are such, and are read in one go."""
+    try:
+        return list(map(_unpack_one_put, transactions))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return list(map(decode_one_put, transactions))
+
+
 def _is_plain_put(transaction: Transaction) -> bool:
     operations = transaction.operations
     return len(operations) == 1 and type(operations[0]) is Put and not operations[0].lease

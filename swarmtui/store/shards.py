@@ -66,13 +66,21 @@ class Shards:
 
     def put(self, key: str, row: Any) -> Any:
         """Writes the row and answers the one that was there, or None."""
-        part = self._own(hash(key) & _MASK)
+        part = self.part_of(key)
         before = part.get(key)
         part[key] = row
         if before is None:
-            self.length += 1
-            self._order.add(key)
+            self.added(key)
         return before
+
+    def part_of(self, key: str) -> dict[str, Any]:
+        """The dictionary that this key lies in, for whoever looks and then writes. If the key was not in it, `added` follows."""
+        return self._own(hash(key) & _MASK)
+
+    def added(self, key: str) -> None:
+        """A new key was written into its part."""
+        self.length += 1
+        self._order.add(key)
 
     def remove(self, key: str) -> None:
         del self._own(hash(key) & _MASK)[key]

@@ -54,11 +54,17 @@ class Store:
         self._sessions.advance(time)
         changes: list[RawChange] = []
         done = Result(Verdict.DONE, index)
-        results = [self._apply_one(encoded, index, time, done, changes) for encoded in transactions]
+        results = [
+            self._apply_any(encoded, index, time, changes)
+            if one is None
+            else self._apply_one(one, index, time, done, changes)
+            for encoded, one in zip(transactions, codec.decode_one_puts(transactions), strict=True)
+        ]
         if changes:
-            self._history.add(index, changes)
+            self._history.add(index, changes, len(data))
+            touched = {change[0] for change in changes}
             for watch in tuple(self._watches):
-                watch.offer(index, changes)
+                watch.offer(index, changes, touched)
         return results
 
     def skip(self, index: int, term: int) -> None:
@@ -73,10 +79,8 @@ class Store:
         self.index = index
         self.term = term
 
-    def _apply_one(self, encoded: bytes, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
-        one = codec.decode_one_put(encoded)
-        if one is None:
-            return self._apply_any(encoded, index, time, changes)
+    def _apply_one(self, one: codec.OnePut, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
+        """A transaction that is one Put, as most are."""
         if not one.session:
             return self._put(one.operations[0], index, time, done, changes)
         session = self._sessions.enter(one.session, one.serial, one.lowest, one.since, index)
@@ -87,7 +91,7 @@ class Store:
         return result
 
     def _apply_any(self, encoded: bytes, index: int, time: float, changes: list[RawChange]) -> Result:
-        """`_apply_one` of whatever it is."""
+        """A transaction of whatever kind."""
         try:
             asked = codec.decode(encoded, Transaction)
         except codec.MalformedObject as error:
@@ -111,14 +115,17 @@ class Store:
         which answers the same (tests/store holds one against the other)."""
         key, expected = put.key, put.expected
         keys = self._tables.kv.shards
-        before: KeyRow | None = keys.get(key)
+        part = keys.part_of(key)
+        before: KeyRow | None = part.get(key)
         found = 0 if before is None else before.version
         if found == index or (before is not None and before.lease):
             return self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
         if expected is not None and found != expected:
             return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
         after = KeyRow(index, time if before is None else before.created_at, time, put.value)
-        keys.put(key, after)
+        part[key] = after
+        if before is None:
+            keys.added(key)
         changes.append((KV, key, before, after))
         return done
 
@@ -177,7 +184,7 @@ class Store:
                 watch.miss(self.index, f"changes are remembered from index {self._history.begins_after + 1} on")
             else:
                 for index, changes in remembered:
-                    watch.offer(index, changes)
+                    watch.offer(index, changes, {change[0] for change in changes})
         return watch
 
     def _forget(self, watch: Watch) -> None:

@@ -19,7 +19,7 @@ from swarmtui.store.tables import key_value
 
 WATCH_CHANGES_MAX = 10_000  # waiting in one watch
 HISTORY_CHANGES_MAX = 8_192
-HISTORY_BYTES_MAX = 8 * 1024 * 1024  # of values of `kv` kept alive by the history
+HISTORY_BYTES_MAX = 8 * 1024 * 1024  # of the entries whose changes are remembered
 
 
 @attrs.define
@@ -101,12 +101,15 @@ class Watch:
         self._close(self)
         self._waiting = []
 
-    def offer(self, index: int, changes: list[RawChange]) -> None:
+    def offer(self, index: int, changes: list[RawChange], touched: Collection[str]) -> None:
+        """What the entry at `index` changed; `touched` are the tables of it."""
         if self._resync is not None:
             self._resync = Resync(index, self._resync.reason)
             return
         tables = self._tables
-        if tables is None:
+        if tables is not None and tables.isdisjoint(touched):
+            return
+        if tables is None or tables.issuperset(touched):
             self._waiting.extend([(index, raw) for raw in changes])
         else:
             self._waiting.extend([(index, raw) for raw in changes if raw[0] in tables])
@@ -140,8 +143,8 @@ class History:
         self._bytes = 0
         self.begins_after = 0  # every change of a later index is remembered
 
-    def add(self, index: int, changes: list[RawChange]) -> None:
-        size = sum([len(raw[3].value) for raw in changes if raw[1] is not None and raw[3] is not None])
+    def add(self, index: int, changes: list[RawChange], size: int) -> None:
+        """`size` is that of the entry that made these changes: what of it they keep alive is less."""
         self._entries.append((index, changes, size))
         self._changes += len(changes)
         self._bytes += size

@@ -89,7 +89,7 @@ def test_a_watch_from_a_forgotten_index_begins_with_a_resync(log: Log, monkeypat
 
 
 def test_the_history_holds_a_bounded_number_of_bytes(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "HISTORY_BYTES_MAX", 100)
+    monkeypatch.setattr(watch_module, "HISTORY_BYTES_MAX", 200)
     for key in "abcd":
         log.do(Put(key, bytes(60)))
     assert isinstance(log.store.watch(after=2).take(), Resync)
