@@ -215,6 +215,7 @@ class Follower:
         if waiting is None:
             return
         if message.index:
+            self.core.commit_to(min(message.index, self.verified))  # its commit index, as in an Append
             self.core.reads.add(message.index, waiting.ticket)
         else:
             why = message.why or Why("no-reason", by=self.core.name(message.source))

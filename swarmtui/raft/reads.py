@@ -3,7 +3,8 @@
 A read may be served once (1) an entry of the leader's own term is committed, (2) a majority has answered a message that
 left *after* the read was asked for, so that no newer leader existed then, and (3) the commit index of that moment is
 applied. All reads asked for since the last round share the next one. Rounds are numbered within a term and never reused,
-so a late answer to an old round can never confirm a later read (etcd#20418).
+so a late answer to an old round can never confirm a later read (etcd#20418). A follower's question for a read of its own
+left after that was asked for, too, so for this one read it is as good as its answer: of three voters it needs no other.
 """
 
 from __future__ import annotations

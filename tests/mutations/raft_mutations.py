@@ -156,6 +156,14 @@ MUTATIONS = (
         tests=SIMULATOR,
     ),
     Mutation(
+        name="question-of-a-follower-is-a-quorum",
+        rule="a follower's question vouches for its own read like one answer, and a majority is needed as ever",
+        file="swarmtui/raft/leader.py",
+        old="core.members.quorum.reached((core.node_id, read.source))",
+        new="True",
+        tests=RAFT,
+    ),
+    Mutation(
         name="read-confirmed-by-an-old-round",
         rule="an answer to an earlier round confirms no later read",
         file="swarmtui/raft/leader.py",
