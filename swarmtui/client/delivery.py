@@ -227,7 +227,7 @@ class Delivery:
         """Until each of them is settled."""
         deadline = trio.current_time() + timeout_s
         pause_s = 0.0
-        while writes := await self._try(writes, deadline - trio.current_time()):
+        while writes := await self._try(writes, max(0.0, deadline - trio.current_time())):
             if trio.current_time() + pause_s >= deadline:
                 for write in writes:
                     write.settle(write.doubt or write.refused)

@@ -50,6 +50,7 @@ class Link:
         """Somebody to ask. Raises NotReached."""
         if (caller := self._caller) is not None and caller.connection.ended is None:
             return caller
+        timeout_s = max(0.0, timeout_s)
         with trio.move_on_after(timeout_s):
             async with self._dialling:
                 if (caller := self._caller) is not None and caller.connection.ended is None:

@@ -30,7 +30,7 @@ class Reads:
     async def confirm(self, patience_s: float) -> str:
         """Wait until the local state may serve a linearizable read. Returns "" then, else why it may not."""
         reason = "no leader answered in time"
-        with trio.move_on_after(patience_s):
+        with trio.move_on_after(max(0.0, patience_s)):
             while True:
                 promise: Promise[str] = Promise()
                 self.begin(promise.keep)

@@ -72,8 +72,9 @@ class Caller:
         self._waiting: dict[int, _Waiting | _Told | AnswerStream] = {}
 
     async def call(self, call: Call, timeout_s: float = CALL_TIMEOUT_S) -> Answer:
-        """The answer. Raises NotSent, Broken, CallRefused."""
+        """The answer. With no time left it is not sent. Raises NotSent, Broken, CallRefused."""
         waiting = _Waiting()
+        timeout_s = max(0.0, timeout_s)
         with trio.move_on_after(timeout_s):
             id = await self._ask(call, waiting)
             try:

@@ -120,6 +120,13 @@ async def test_errors_of_a_single_node_are_by_blame(world, cluster):
     assert gone.value.exit_code == 4
 
 
+async def test_a_time_that_is_over_before_the_question_leaves_is_no_fault_of_ours(cluster):
+    """A machine so busy that connecting took all of it."""
+    await cluster.ask("n1", GetStatus())
+    with pytest.raises(NotReached, match="n1 does not answer: no answer in 0 s"):
+        await cluster.ask("n1", GetStatus(), -0.1)
+
+
 async def test_a_stream_that_is_refused_or_lost_says_so(world, cluster):
     with pytest.raises(Refused, match="there is no task t on n2"):
         await anext(cluster.stream("n2", TaskOutput("t")))

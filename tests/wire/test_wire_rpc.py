@@ -93,6 +93,15 @@ async def calling(role=ADMIN, refusals=None, node=None):
         nursery.cancel_scope.cancel()
 
 
+async def test_a_call_without_time_is_not_sent():
+    async with calling() as (caller, node):
+        for timeout_s in (0.0, -1.0):
+            with pytest.raises(NotSent, match="no answer in 0 s"):
+                await caller.call(TaskOutput("t"), timeout_s)
+        assert (await caller.call(GetStatus())).text == "GetStatus"
+        assert not node.cancelled
+
+
 async def test_a_call_is_answered_and_knows_who_asked():
     async with calling() as (caller, node):
         assert await caller.call(GetStatus()) == Done("GetStatus")
