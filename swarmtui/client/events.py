@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HOST = ""  # the host among the sources
 RETRY_S = 0.25
-HELD_QUIET_S = 0.3  # a source that said nothing for so long has told all that it held
+HELD_QUIET_S = 1.0  # a source that said nothing for so long will not tell what it holds
 BUFFER_EVENTS = 1_000
 SOURCES_LOOK_S = 0.5  # how often nodes that came or went are looked for
 
@@ -88,7 +88,7 @@ async def _held(cluster: Cluster) -> list[Event]:
     async def one(source: str) -> None:
         try:
             with trio.CancelScope(deadline=trio.current_time() + HELD_QUIET_S) as quiet:
-                async for answer in _observe(cluster, source, -1):
+                async for answer in _observe(cluster, source, -1, follow=False):
                     quiet.deadline = trio.current_time() + HELD_QUIET_S
                     if isinstance(answer, Event):
                         held.append(answer)
@@ -101,8 +101,8 @@ async def _held(cluster: Cluster) -> list[Event]:
     return held
 
 
-def _observe(cluster: Cluster, source: str, after_seq: int) -> AsyncIterator[object]:
-    call = Observe(after_seq, marks=False)
+def _observe(cluster: Cluster, source: str, after_seq: int, *, follow: bool = True) -> AsyncIterator[object]:
+    call = Observe(after_seq, marks=False, follow=follow)
     return cluster.host.observe(call) if source == HOST else cluster.stream(source, call)
 
 

@@ -44,7 +44,7 @@ class Answers:
             case GetHost():
                 return self._report()
             case Observe():
-                return self._host.events.read(call.after_seq)
+                return self._host.events.read(call.after_seq, follow=call.follow)
             case PowerNode():
                 return self._order(lambda: power.obey(call))
             case CutLinks():

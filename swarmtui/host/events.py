@@ -39,8 +39,8 @@ class EventRing:
         self._grown = trio.Event()
         return event
 
-    async def read(self, after_seq: int = 0) -> AsyncIterator[Event]:
-        """Events for ever. `after_seq`: 0 from now on, -1 all that the ring still holds, else those behind it. A number that
+    async def read(self, after_seq: int = 0, *, follow: bool = True) -> AsyncIterator[Event]:
+        """Events for ever, or up to the last that is held. `after_seq`: 0 from now on, -1 all that the ring still holds, else those behind it. A number that
         was never given out is of an earlier host: then all."""
         explicit = 0 <= after_seq <= self._last_seq
         seen = (after_seq or self._last_seq) if explicit else 0
@@ -56,4 +56,6 @@ class EventRing:
                 yield event
             seen = max(seen, first - 1)
             if seen >= self._last_seq:
+                if not follow:
+                    return
                 await grown.wait()

@@ -13,7 +13,7 @@ from typing import cast
 import trio
 
 from swarmtui.node.bell import Bell
-from swarmtui.node.events import Events
+from swarmtui.node.events import READER_EVENTS_MAX, Events
 from swarmtui.objects.events import Event
 from swarmtui.objects.records import TABLES, AnyRecord, KeyValue
 from swarmtui.raft.status import Status
@@ -78,7 +78,7 @@ class Observing:
         )
 
     async def observe(self, call: Observe) -> AsyncIterator[Mark | Event]:
-        """Until closed."""
+        """Until closed, or with the last event that is held."""
         bell, moved = Bell(), Bell()
         ring_moved = self._ring_both(bell, moved)
         self._events.listen(bell.ring)
@@ -89,9 +89,14 @@ class Observing:
         mark_due = trio.current_time() if call.marks else float("inf")
         try:
             while True:
-                for event in self._batch(seq, tell_gap=call.after_seq >= 0):
+                batch = self._batch(seq, tell_gap=call.after_seq >= 0)
+                for event in batch:
                     yield event
                     seq = event.seq
+                if not call.follow and not batch:
+                    return
+                if not call.follow or len(batch) >= READER_EVENTS_MAX:
+                    bell.ring()  # the ring may hold more
                 if trio.current_time() >= mark_due:
                     mark = self.mark(mark)
                     yield mark

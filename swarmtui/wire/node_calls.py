@@ -208,10 +208,12 @@ class LogLines:
 @attrs.frozen
 class Observe:
     """Stream of Mark and Event: marks coalesced, at most 20 a second; events one by one from `after_seq` on (0: from
-    now; -1: all that the ring still holds). On overflow an event of kind `gap` names what was lost."""
+    now; -1: all that the ring still holds). On overflow an event of kind `gap` names what was lost. Unless it shall `follow`
+    the stream ends with the last event that is held."""
 
     after_seq: int = 0
     marks: bool = True
+    follow: bool = True
 
 
 @attrs.frozen

@@ -210,6 +210,8 @@ class FakeNode:
             for event in [event for event in self.events if event.seq > seq]:
                 yield event
                 seq = event.seq
+            if not call.follow:
+                return
             if call.marks:
                 yield Mark(self.entry.id, 1.0, self.role, self.term, "", 1, 1, 1, 1, (), False, None, None)
             await moved.wait()
