@@ -1,4 +1,5 @@
-"""`python -m tests.bench.compare`: see the package. About four minutes, or with --quick one."""
+"""`python -m tests.bench.compare`: see the package. About four minutes, or with --quick one; with `--cell 1 --cell 100x100`
+only what is named, writes in flight by connections."""
 
 from __future__ import annotations
 
@@ -34,11 +35,20 @@ def orders(options: argparse.Namespace) -> Iterator[Order]:
     def order(kind: str, in_flight: int, connections: int, to_leader: bool = True) -> Order:
         return Order(kind, in_flight, connections, to_leader, options.warm_up, options.seconds)
 
+    if options.cell:
+        yield from (order("write", in_flight, connections) for in_flight, connections in options.cell)
+        return
     yield from (order("write", in_flight, 1) for in_flight in ONE_CONNECTION)
     yield from (order("write", in_flight, CONNECTIONS) for in_flight in MANY_CONNECTIONS)
     if not options.no_reads:
         yield from (order("read", in_flight, 1) for in_flight in READS)
         yield from (order("read", in_flight, 1, to_leader=False) for in_flight in READS)
+
+
+def cell(text: str) -> tuple[int, int]:
+    """`100x20` is 100 in flight over 20 connections, `100` over one."""
+    in_flight, _, connections = text.partition("x")
+    return int(in_flight), int(connections or 1)
 
 
 def run(contender: Contender, order: Order) -> Run:
@@ -72,6 +82,7 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=0.4, help="seconds before them that count for nothing")
     parser.add_argument("--only", choices=[one.name for one in CONTENDERS], action="append")
     parser.add_argument("--no-reads", action="store_true")
+    parser.add_argument("--cell", type=cell, action="append", help="only writes, IN_FLIGHT or IN_FLIGHTxCONNECTIONS")
     parser.add_argument("--directory", type=Path, help="on the disk to measure (default: the temporary directory)")
     options = parser.parse_args()
     if options.quick:
