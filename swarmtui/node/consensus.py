@@ -2,10 +2,13 @@
 
 Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. Proposals wait for the driver's
 task to take the next turn, which is when everybody who is awake has proposed, and for the disk to end what it is doing:
-that is what makes batches under load, and it costs nothing when idle. News of a peer or of the disk, each a batch already, is followed by a turn at once.
+that is what makes batches under load, and it costs nothing when idle. News of a peer or of the disk, each a batch already,
+is followed by a turn at once.
 
-Sends go out before Writes are begun, so the followers' disks work beside ours; the core itself holds back every message
-that promises more than is durable. Answers to clients leave when the turn ends, all of one connection together.
+What somebody waits for comes first: Sends go out before Writes are begun, so the followers' disks work beside ours (the
+core itself holds back every message that promises more than is durable); answers to clients leave, all of one connection
+together, as soon as their entries are applied; and where nobody waits for that, as on a follower, a turn that begins a
+Write leaves the applying to the next one, for the disk's thread needs the interpreter now.
 """
 
 from __future__ import annotations
@@ -40,6 +43,7 @@ from swarmtui.raft.effects import (
     Role,
     RoleChanged,
     Send,
+    Write,
 )
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, SnapshotInstalled, Tick, TransferAsked
@@ -76,7 +80,7 @@ class Consensus:
         self._bell = Bell()
         self._to_apply: deque[Entry] = deque()
         self.transactions_applied = 0  # by this process
-        self.proposals = Proposals(self.feed, self._bell.ring)
+        self.proposals = Proposals(self._hand_over, self._bell.ring)
         self.reads = Reads(self.feed)
         self._transfers: dict[int, Callable[[str], None]] = {}
         self._waiting_for_reign = trio.lowlevel.ParkingLot()
@@ -89,6 +93,10 @@ class Consensus:
         """Something happened. Effects follow when the driver's task next runs."""
         self.core.feed(input, trio.current_time())
         self._bell.ring()
+
+    def _hand_over(self, proposed: Input) -> None:
+        """As `feed`, within a turn: what follows is carried out in this one."""
+        self.core.feed(proposed, trio.current_time())
 
     def hear(self, *inputs: Input) -> None:
         """News of a peer or the disk: what follows from it is carried out at once."""
@@ -158,8 +166,10 @@ class Consensus:
         return self.proposals.deadline if deadline is None else min(deadline, self.proposals.deadline)
 
     def _tick(self) -> None:
-        now = trio.current_time()
-        if now - self._deadline() > self._gap_s:
+        now, due = trio.current_time(), self._deadline()
+        if now < due:
+            return  # it was put off meanwhile
+        if now - due > self._gap_s:
             self.core.feed(Gap(), now)  # the machine slept, not the peers
         self.core.feed(Tick(), now)  # one, however long it was: what is due is due now
         self.proposals.expire(now)
@@ -175,15 +185,22 @@ class Consensus:
         effects = self.core.drain()
         self.reads.drained()
         self._carry_out(effects, wiring)
-        if self._to_apply:
-            self._apply_slice()
-            self._carry_out(self.core.drain(), wiring)
+        if self._to_apply and not self._may_put_off_applying(effects):
+            self._apply_slice(wiring)
+            if self.core.has_effects:
+                self._carry_out(self.core.drain(), wiring)
             if self._to_apply:
                 self._bell.ring()  # the rest when everybody else has had a chance
-        self._sleep.deadline = self._deadline()
+        deadline = self._deadline()
+        if deadline < self._sleep.deadline:  # to wake up too early, when it was put off, is cheaper than to tell trio
+            self._sleep.deadline = deadline
         wiring.flush()
         if effects:
             wiring.moved()
+
+    def _may_put_off_applying(self, effects: Sequence[Effect]) -> bool:
+        """Until the turn that follows the disk's report, which is sure to come."""
+        return not self.proposals.count and any(type(effect) is Write for effect in effects)
 
     def _carry_out(self, effects: Sequence[Effect], wiring: Wiring) -> None:
         for effect in effects:
@@ -194,6 +211,8 @@ class Consensus:
             match effect:
                 case Send():
                     continue
+                case Write():
+                    wiring.disk(effect)
                 case Apply(entries):
                     self._to_apply.extend(entries)
                 case Accepted():
@@ -244,7 +263,7 @@ class Consensus:
         else:
             self.proposals.refused(effect)
 
-    def _apply_slice(self) -> None:
+    def _apply_slice(self, wiring: Wiring) -> None:
         store, index = self.store, 0
         for _ in range(min(APPLY_SLICE_ENTRIES, len(self._to_apply))):
             entry = self._to_apply.popleft()
@@ -255,9 +274,9 @@ class Consensus:
                 self.proposals.applied(index, entry.term, results)
             else:
                 store.skip(index, entry.term)
+        wiring.flush()  # the answers
         self.core.feed(Applied(index), trio.current_time())
-        assert self._wiring is not None
-        self._wiring.applied(index)
+        wiring.applied(index)
 
     def installed(self, effect: InstallSnapshot, state: Frozen) -> None:
         """A leader's snapshot is on our disk; `state` is what it holds, and takes the place of ours."""

@@ -50,11 +50,7 @@ from swarmtui.raft.invariants import check, require
 from swarmtui.raft.leader import Leader
 from swarmtui.raft.log import Log, Restored
 from swarmtui.raft.members import Members
-from swarmtui.raft.messages import (
-    Message,
-    SnapshotMark,
-    VoteReply,
-)
+from swarmtui.raft.messages import Message, SnapshotMark, VoteReply
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import AwaitingApply
@@ -146,6 +142,11 @@ class RaftCore:
         check(self)
         effects, self._effects = self._effects, []
         return effects
+
+    @property
+    def has_effects(self) -> bool:
+        """The last input has brought about something already. Without it a drain may yet find something to send or write."""
+        return bool(self._effects)
 
     def status(self, now: float) -> Status:
         return status_of(self, max(now, self.now))

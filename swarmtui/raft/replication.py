@@ -47,7 +47,7 @@ class Replication:
         self._round = round_number
         last, options = self.core.log.last, self.core.options
         for peer, progress in self.progress.items():
-            while progress.is_open(options) and (progress.next <= last or progress.state is PROBE):
+            while (progress.next <= last or progress.state is PROBE) and progress.is_open(options):
                 if not self._send_entries(peer, progress):
                     break
 

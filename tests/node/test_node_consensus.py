@@ -8,14 +8,16 @@ import trio.testing
 
 from swarmtui.node.consensus import Consensus, Wiring
 from swarmtui.node.events import Events
+from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.operations import Put, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import HardState, Role, Write
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import CampaignAsked, Gap, Tick, Written
+from swarmtui.raft.inputs import CampaignAsked, Gap, Received, Tick, Written
 from swarmtui.raft.log import Restored
+from swarmtui.raft.messages import Append
 from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
@@ -260,6 +262,8 @@ class Beating:
         if isinstance(event, Tick):
             self.deadline = now + 0.1
 
+    has_effects = False
+
     def drain(self) -> list:
         return []
 
@@ -274,3 +278,111 @@ async def test_a_machine_that_slept_is_one_gap_and_one_tick(nursery, autojump_cl
     autojump_clock.jump(60)
     await trio.sleep(0.25)
     assert core.fed == [Gap, Tick, Tick, Tick]
+
+
+PAIR = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"), Member("b", "n2", "127.0.0.1:2")))
+
+
+async def follow(nursery, told: list[str]) -> Consensus:
+    """A follower of "b" whose wiring notes in `told` what is done, in order."""
+    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(PAIR))
+    core = RaftCore(
+        node_id="a",
+        cluster="c",
+        options=RaftOptions(),
+        restored=Restored(HardState(1, "", 1), None, PAIR, (genesis,)),
+        draw=random.Random(1).random,
+        now=trio.current_time(),
+    )
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    wiring = Wiring(
+        send=lambda message: told.append(f"sends {type(message).__name__}"),
+        disk=lambda effect: told.append(f"writes {[entry.index for entry in effect.entries]}"),
+        role_changed=lambda effect: None,
+        applied=lambda index: told.append(f"applied {index}"),
+        moved=lambda: None,
+    )
+    nursery.start_soon(consensus.run, wiring)
+    await trio.testing.wait_all_tasks_blocked()
+    told.clear()
+    return consensus
+
+
+def append(index: int, commit: int) -> Received:
+    data = encode_transactions([encode(put(f"key-{index}", b"v"))], 1.0)
+    entry = Entry(index, 1, EntryKind.TRANSACTIONS, data)
+    message = Append(
+        cluster="c", source="b", target="a", term=1, session=1, previous_index=index - 1, previous_term=1,
+        commit=commit, entries=(entry,),
+    )  # fmt: skip
+    return Received(message)
+
+
+async def test_a_follower_answers_for_what_is_durable_before_it_applies_what_is_committed(nursery):
+    told: list[str] = []
+    consensus = await follow(nursery, told)
+    consensus.hear(append(2, commit=1))
+    consensus.hear(Written(consensus.core.log.sequence))
+    assert told[-1] == "sends AppendReply"
+    told.clear()
+    consensus.hear(append(3, commit=2))
+    assert told == ["writes [3]"]
+    assert consensus.store.get(KeyValue, "key-2") is None
+    consensus.hear(Written(consensus.core.log.sequence))
+    assert told == ["writes [3]", "sends AppendReply", "applied 2"]
+    assert consensus.store.get(KeyValue, "key-2").value == b"v"
+
+
+async def test_what_a_turn_put_off_is_applied_by_the_next_whatever_brings_it(nursery):
+    told: list[str] = []
+    consensus = await follow(nursery, told)
+    consensus.hear(append(2, commit=1))
+    consensus.hear(Written(consensus.core.log.sequence))
+    consensus.hear(append(3, commit=2))
+    consensus.feed(Tick())
+    await trio.testing.wait_all_tasks_blocked()
+    assert told[-1] == "applied 2"
+
+
+async def test_answers_leave_before_the_books_are_kept(nursery):
+    told: list[str] = []
+    core = RaftCore(
+        node_id="a",
+        cluster="c",
+        options=RaftOptions(),
+        restored=restored(),
+        draw=random.Random(1).random,
+        now=trio.current_time(),
+    )
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    wiring = Wiring(
+        send=lambda message: None,
+        disk=lambda effect: consensus.feed(Written(effect.sequence)),
+        role_changed=lambda effect: None,
+        applied=lambda index: told.append("books"),
+        moved=lambda: None,
+        flush=lambda: told.append("flush"),
+    )
+    nursery.start_soon(consensus.run, wiring)
+    consensus.feed(CampaignAsked())
+    await trio.testing.wait_all_tasks_blocked()
+    told.clear()
+    consensus.proposals.begin([encode(put("k", b"v"))], core.term, 5.0, lambda outcomes: told.append("answer"))
+    await trio.testing.wait_all_tasks_blocked()
+    at = told.index("answer")
+    assert told[at : at + 3] == ["answer", "flush", "books"]
+
+
+async def test_a_deadline_that_was_put_off_wakes_nobody_for_nothing(nursery, autojump_clock):
+    core = Beating()
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
+    nursery.start_soon(consensus.run, nothing)
+    await trio.sleep(0.05)
+    core.fed.clear()
+    core.deadline = trio.current_time() + 0.1  # a turn does not hurry to tell trio
+    consensus.turn()
+    await trio.sleep(0.08)
+    assert core.fed == []
+    await trio.sleep(0.04)
+    assert core.fed == [Tick]
