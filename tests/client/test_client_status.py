@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from swarmtui.client import NoHost
+from swarmtui.client.cluster import CALL_TIMEOUT_S
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Create, Transaction, Update
 from swarmtui.objects.records import Node, Service, Task, TaskStatus
@@ -20,6 +21,13 @@ NODE_FIELDS = (
     "name", "id", "address", "pid", "role", "state", "term", "commit", "applied", "last", "availability", "status",
     "disk",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch, request):
+    """These are about what follows from the answers; on a busy machine some come later than `status` waits."""
+    if "silence" not in request.node.name:
+        monkeypatch.setattr("swarmtui.client.status.STATUS_TIMEOUT_S", 10.0)
 
 
 def states(status) -> dict[str, str]:
@@ -120,7 +128,7 @@ async def test_silence_is_unknown_and_takes_no_longer_than_its_limit(world, clus
     world.nodes["n4"].fall_silent()
     started = time.monotonic()
     status = await cluster.status()
-    assert 0.25 < time.monotonic() - started < 2
+    assert 0.25 < time.monotonic() - started < CALL_TIMEOUT_S, "what a call waits by itself"
     assert states(status)["n4"] == "unknown"
     assert status.nodes[3].pid is None
 

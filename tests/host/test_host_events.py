@@ -18,7 +18,7 @@ from swarmtui.objects.events import Event
 
 async def take(ring: EventRing, after_seq: int, count: int) -> list[Event]:
     found: list[Event] = []
-    with trio.fail_after(1):
+    with trio.fail_after(10):
         async for event in ring.read(after_seq):
             found.append(event)
             if len(found) == count:

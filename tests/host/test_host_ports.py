@@ -188,7 +188,7 @@ async def test_a_service_scaled_to_nothing_answers_nobody_at_once() -> None:
     async with world() as some:
         some.publish("web", some.port, replicas=0)
         await some.listening()
-        with trio.fail_after(1):
+        with trio.fail_after(10):
             assert await some.get() == b""
 
 
@@ -204,7 +204,7 @@ async def test_what_is_under_way_to_a_node_breaks_when_its_power_goes() -> None:
         await trio.testing.wait_all_tasks_blocked(0.02)
         some.dead.add("N1")
         some.ports.changed()
-        with trio.fail_after(1):
+        with trio.fail_after(10):
             try:
                 assert await stream.receive_some() == b""
             except trio.BrokenResourceError:
