@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from functools import partial
 
+import outcome
 import pytest
 import trio
 
@@ -86,3 +89,42 @@ async def test_too_much_work_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
         with pytest.raises(DiskOverloaded, match="2 jobs wait for the disk"):
             await disk.run(release.wait)
         release.set()
+
+
+async def test_a_worker_leaves_nothing_open_and_may_outlive_the_loop_that_it_served() -> None:
+    release, began, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        began.set()
+        release.wait()
+        ended.set()
+
+    before = set(os.listdir("/proc/self/fd"))
+    told: list[object] = []
+    async with DiskWorker() as disk:
+        disk.begin(told.append, hang)
+        await trio.to_thread.run_sync(began.wait)
+    release.set()
+    await trio.to_thread.run_sync(disk._thread.join)
+    with trio.fail_after(5):
+        while set(os.listdir("/proc/self/fd")) - before:
+            await trio.lowlevel.checkpoint()
+    assert ended.is_set()
+    assert told == []
+
+
+async def test_what_is_finished_together_is_told_in_order() -> None:
+    told: list[int] = []
+    over = trio.Event()
+
+    def tell(number: int, result: outcome.Outcome[int]) -> None:
+        told.append(result.unwrap())
+        if number == 99:
+            over.set()
+
+    async with DiskWorker() as disk:
+        for number in range(100):
+            disk.begin(partial(tell, number), lambda number=number: number)
+        with trio.fail_after(5):
+            await over.wait()
+    assert told == list(range(100))
