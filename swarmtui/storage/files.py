@@ -1,11 +1,13 @@
 """Every file operation of this room, as one small interface: `REAL` is the disk, `simulated` a disk that can fail.
 
-Nothing is durable until `sync` (bytes of a file) or `sync_directory` (names in it) returns. Errors are OSErrors.
+Nothing is durable until `sync` or `write_durably_at` (bytes of a file) or `sync_directory` (names in it) returns. Errors
+are OSErrors.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import Protocol
@@ -15,12 +17,20 @@ with contextlib.suppress(ImportError, AttributeError):
     import fcntl
 
     _FULL_SYNC = fcntl.F_FULLFSYNC  # type: ignore[attr-defined,unused-ignore]  # macOS: fsync alone leaves the drive's cache
+_WRITE_AND_SYNC = getattr(os, "RWF_DSYNC", None)  # Linux: a flag of one write that makes it durable
+_CANNOT = frozenset(
+    {errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+)  # an old kernel, or a file system that knows no flags
 
 
 class File(Protocol):
     """An open file. Offsets and lengths in bytes."""
 
     def write_at(self, data: bytes, offset: int) -> None: ...
+
+    def write_durably_at(self, data: bytes, offset: int) -> None:
+        """These bytes are durable when it returns; of what was written before, that is not said."""
+        ...
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to `length` bytes; fewer at the end of the file."""
@@ -67,6 +77,24 @@ class RealFile:
             written = os.pwrite(self._descriptor, rest, offset)
             rest = rest[written:]
             offset += written
+
+    def write_durably_at(self, data: bytes, offset: int) -> None:
+        written = self._write_and_sync(data, offset)
+        if written < len(data):
+            self.write_at(data[written:], offset + written)
+            self.sync()
+
+    def _write_and_sync(self, data: bytes, offset: int) -> int:
+        """One call of the system where two would do: the thread lets go of the interpreter, and waits for it, once. How many
+        bytes are durable by it."""
+        if _WRITE_AND_SYNC is None or _FULL_SYNC is not None:
+            return 0
+        try:
+            return os.pwritev(self._descriptor, (data,), offset, _WRITE_AND_SYNC)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            return 0
 
     def read_at(self, offset: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, offset)

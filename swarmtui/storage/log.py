@@ -331,14 +331,14 @@ class RaftStorage:
             full = tail
             tail = self._open_segment(self._segments[-1].number + 1, full.chain, space)
             full.file.close()
-        self._write_frame(tail, parts)
+        self._write_frame(tail, parts, tail.file.write_durably_at)
         for record in records:
             self._note(record)
 
-    def _write_frame(self, tail: Tail, parts: Sequence[bytes]) -> None:
+    @staticmethod
+    def _write_frame(tail: Tail, parts: Sequence[bytes], write: Callable[[bytes, int], None]) -> None:
         frame, chain = encode_frame(parts, tail.frames, tail.chain, tail.seed)
-        tail.file.write_at(frame, tail.offset)
-        tail.file.sync()
+        write(frame, tail.offset)
         tail.offset += space_of(sum(map(len, parts)))
         tail.frames += 1
         tail.chain = chain
@@ -366,7 +366,8 @@ class RaftStorage:
         tail = Tail(file, FILE_HEAD_BYTES, size, 0, seed, seed)
         try:
             file.write_at(encode_file_head(number, previous), 0)
-            self._write_frame(tail, opening)
+            self._write_frame(tail, opening, file.write_at)
+            file.sync()
             self.files.rename(beside, path)
             self.files.sync_directory(self.path)
         except BaseException:

@@ -81,6 +81,11 @@ class SimulatedFile:
         self._disk.charge(max(0, grown), self._path)
         self._content.write(offset, bytes(data))
 
+    def write_durably_at(self, data: bytes, offset: int) -> None:
+        """In two steps, so that power can fail between them."""
+        self.write_at(data, offset)
+        self.sync()
+
     def read_at(self, offset: int, length: int) -> bytes:
         self._step("read", length)
         return bytes(self._content.seen[offset : offset + length])

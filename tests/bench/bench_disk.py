@@ -31,6 +31,9 @@ class UnsyncedFile(RealFile):
     def sync(self) -> None:
         """Left out."""
 
+    def write_durably_at(self, data: bytes, offset: int) -> None:
+        self.write_at(data, offset)
+
 
 class UnsyncedFiles(RealFiles):
     def create(self, path: Path, size: int) -> RealFile:

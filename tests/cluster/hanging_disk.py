@@ -21,14 +21,22 @@ def main(arguments: list[str]) -> int:
     from swarmtui.storage.files import RealFile
 
     hangs = Path(arguments[0]) / FILE
-    sync = RealFile.sync
+    sync, write_durably_at = RealFile.sync, RealFile.write_durably_at
 
-    def sync_when_it_may(self: RealFile) -> None:
+    def wait() -> None:
         while hangs.exists():
             time.sleep(LOOK_S)
+
+    def sync_when_it_may(self: RealFile) -> None:
+        wait()
         sync(self)
 
+    def write_durably_when_it_may(self: RealFile, data: bytes, offset: int) -> None:
+        wait()
+        write_durably_at(self, data, offset)
+
     RealFile.sync = sync_when_it_may  # type: ignore[method-assign]
+    RealFile.write_durably_at = write_durably_when_it_may  # type: ignore[method-assign]
     return run_node(arguments)
 
 

@@ -17,8 +17,8 @@ MUTATIONS = (
         name="write-returns-before-sync",
         rule="what a write was given is durable when it returns",
         file="swarmtui/storage/log.py",
-        old="        tail.file.write_at(frame, tail.offset)\n        tail.file.sync()",
-        new="        tail.file.write_at(frame, tail.offset)",
+        old="self._write_frame(tail, parts, tail.file.write_durably_at)",
+        new="self._write_frame(tail, parts, tail.file.write_at)",
         tests=(*CRASH, *LOG),
     ),
     Mutation(
@@ -284,8 +284,8 @@ MUTATIONS = (
         name="S56-write-returns-before-sync",
         rule="what a write was given is durable when it returns",
         file="swarmtui/storage/log.py",
-        old="        tail.file.write_at(frame, tail.offset)\n        tail.file.sync()",
-        new="        tail.file.write_at(frame, tail.offset)",
+        old="self._write_frame(tail, parts, tail.file.write_durably_at)",
+        new="self._write_frame(tail, parts, tail.file.write_at)",
         tests=(f"{SCENARIO}S56_power_cut_of_everybody_at_once_loses_nothing_acknowledged",),
     ),
 )

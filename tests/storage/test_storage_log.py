@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -385,6 +386,53 @@ def test_a_real_disk(tmp_path: Path, node: Node) -> None:
     assert list(again.restored.entries[1:]) == node.run(2, 50)
     assert again.free_bytes() > 0
     again.close()
+
+
+@pytest.mark.parametrize("answer", ["all", "some", "none", errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS])
+def test_a_frame_is_durable_whether_or_not_the_system_can_write_and_sync_in_one(
+    tmp_path: Path, node: Node, monkeypatch: pytest.MonkeyPatch, answer: str | int
+) -> None:
+    calls: list[str] = []
+    fdatasync = os.fdatasync
+
+    def pwritev(descriptor: int, buffers: Sequence[bytes], offset: int, flags: int) -> int:
+        calls.append("both")
+        if isinstance(answer, int):
+            raise OSError(answer, os.strerror(answer))
+        return os.pwrite(descriptor, buffers[0][: {"all": None, "some": 7, "none": 0}[answer]], offset)
+
+    def sync(descriptor: int) -> None:
+        calls.append("sync")
+        fdatasync(descriptor)
+
+    path, entries = tmp_path / "raft", node.run(2, 9)
+    RaftStorage.create(path, "n1", node.configuration)
+    storage = RaftStorage.open(path, "n1", file_ops=REAL)
+    monkeypatch.setattr(os, "pwritev", pwritev)
+    monkeypatch.setattr(os, "fdatasync", sync)
+    storage.write(node.make(entries))
+    assert calls == (["both"] if answer == "all" else ["both", "sync"])
+    storage.close()
+    again = RaftStorage.open(path, "n1", file_ops=REAL)
+    assert list(again.restored.entries[1:]) == entries
+    again.close()
+
+
+def test_an_error_of_the_one_call_is_the_disks(tmp_path: Path, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pwritev(*arguments: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path, entries = tmp_path / "raft", node.run(2, 9)
+    RaftStorage.create(path, "n1", node.configuration)
+    storage = RaftStorage.open(path, "n1", file_ops=REAL)
+    monkeypatch.setattr(os, "pwritev", pwritev)
+    write = node.make(entries)
+    with pytest.raises(DiskFailure):
+        storage.write(write)
+    monkeypatch.undo()
+    with pytest.raises(DiskFailure):
+        storage.write(write)
+    storage.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- joining
