@@ -1,8 +1,8 @@
 """The driver of the core: feeds it what happens, carries out what it wants done.
 
-Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. Proposals wait for the driver's
-task to take the next turn, which is when everybody who is awake has proposed, and for the disk to end what it is doing:
-that is what makes batches under load, and it costs nothing when idle. News of a peer or of the disk, each a batch already,
+Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. A proposal leaves at once if
+nobody else's is under way; else it waits for the driver's task to take the next turn, which is when everybody who is awake
+has proposed, and for the disk to end what it is doing: that is what makes batches under load. News of a peer or of the disk, each a batch already,
 is followed by a turn at once.
 
 What somebody waits for comes first: Sends go out before Writes are begun, so the followers' disks work beside ours (the
@@ -47,6 +47,7 @@ from swarmtui.raft.effects import (
 )
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, SnapshotInstalled, Tick, TransferAsked
+from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.raft.status import Status
 from swarmtui.store import Frozen, Store
@@ -80,13 +81,14 @@ class Consensus:
         self._bell = Bell()
         self._to_apply: deque[Entry] = deque()
         self.transactions_applied = 0  # by this process
-        self.proposals = Proposals(self._hand_over, self._bell.ring)
+        self.proposals = Proposals(self._hand_over, self._proposed)
         self.reads = Reads(self.feed)
         self._transfers: dict[int, Callable[[str], None]] = {}
         self._waiting_for_reign = trio.lowlevel.ParkingLot()
         self._changes: dict[int, Promise[Refused | None]] = {}
         self._ticket = -1  # transfers and changes of members count downwards, proposals upwards
         self._wiring: Wiring | None = None
+        self._violation: InvariantViolation | None = None  # that came to light in somebody else's step: `run` raises it
         self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
@@ -97,6 +99,17 @@ class Consensus:
     def _hand_over(self, proposed: Input) -> None:
         """As `feed`, within a turn: what follows is carried out in this one."""
         self.core.feed(proposed, trio.current_time())
+
+    def _proposed(self) -> None:
+        """Something waits to be handed over."""
+        if self.proposals.count > 1 or self._is_writing:
+            self._bell.ring()
+            return
+        try:
+            self.turn()
+        except InvariantViolation as error:  # no fault of the caller's, who would be told so
+            self._violation = error
+            self._bell.ring()
 
     def hear(self, *inputs: Input) -> None:
         """News of a peer or the disk: what follows from it is carried out at once."""
@@ -149,6 +162,8 @@ class Consensus:
             while True:
                 with trio.CancelScope(deadline=self._deadline()) as self._sleep:
                     await self._bell.heard()
+                if self._violation is not None:
+                    raise self._violation
                 if self._sleep.cancelled_caught:
                     self._tick()
                 self.turn()

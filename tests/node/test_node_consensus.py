@@ -1,6 +1,7 @@
 """The driver of the core: one voter and a disk that is a promise, so every order of events can be chosen."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -16,6 +17,7 @@ from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import HardState, Role, Write
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, Gap, Received, Tick, Written
+from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import Append
 from swarmtui.raft.options import RaftOptions
@@ -386,3 +388,37 @@ async def test_a_deadline_that_was_put_off_wakes_nobody_for_nothing(nursery, aut
     assert core.fed == []
     await trio.sleep(0.04)
     assert core.fed == [Tick]
+
+
+async def test_a_write_that_is_alone_leaves_in_the_step_in_which_it_is_asked_for(alone):
+    consensus, disk = alone
+    await trio.testing.wait_all_tasks_blocked()
+    disk.held = True
+    before, outcomes = len(disk.writes), []
+    consensus.proposals.begin([encode(put("k", b"v"))], consensus.core.term, 5.0, outcomes.extend)
+    assert len(disk.writes) == before + 1
+    consensus.proposals.begin([encode(put("l", b"v"))], consensus.core.term, 5.0, outcomes.extend)
+    assert len(disk.writes) == before + 1
+    disk.release()
+    with trio.fail_after(5):
+        await consensus.proposals.all_answered()
+    assert [outcome.fate for outcome in outcomes] == [Fate.DONE, Fate.DONE]
+
+
+async def test_a_violation_that_a_proposal_brings_to_light_ends_the_node_and_is_not_the_callers(monkeypatch):
+    core = Beating()
+    core.role, core.log = SimpleNamespace(kind=Role.FOLLOWER), SimpleNamespace(oldest_write_at=None)
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
+
+    def drain() -> list:
+        raise InvariantViolation("one leader in a term", term=1)
+
+    with pytest.raises(BaseExceptionGroup) as raised:  # noqa: PT012 - where it is raised is the point
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(consensus.run, nothing)
+            await trio.testing.wait_all_tasks_blocked()
+            monkeypatch.setattr(core, "drain", drain)
+            consensus.proposals.begin([encode(put("k", b"v"))], 1, 5.0, lambda outcomes: None)
+            await trio.sleep_forever()
+    assert raised.group_contains(InvariantViolation)
