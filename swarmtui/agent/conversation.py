@@ -1,9 +1,10 @@
 """The agent's session with the leader: opened again and again, for as long as the node lives.
 
 Register, then beat and report; orders go to `obey` one after the other. A session ends when either side says so, when a
-message cannot be sent, or when a leader that answers beats has been silent for the node's timeout. The next is opened
-within RECONNECT_S_MAX, with jitter, and sooner at first: an election takes a tenth of a second. In it everything is
-reported again.
+message cannot be sent, or when a leader that answers beats has been silent for half of the node's timeout: the manager
+that relays may be cut off, and then there is time to come by another before the leader counts this node as down. The next
+is opened within RECONNECT_S_MAX, with jitter, and sooner at first: an election takes a tenth of a second. In it everything
+is reported again.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ COALESCE_S = 0.004  # how long a change of state waits for others, to be told in
 TRANSIENT_S = 0.03  # how long a state on the way to running waits for the next
 GAP_S = 0.5  # woken this much later than asked: the machine slept, or this node was stopped
 HEARTBEAT_S_MIN = 0.05
+BEATS_MISSED = 1.5
 
 
 class Conversation:
@@ -176,7 +178,7 @@ class Conversation:
             if now > asked + GAP_S:
                 self.gap()
             silence_s = now - self._heard_at
-            if self._answers_beats and silence_s > registered.node_timeout_s:
+            if self._answers_beats and silence_s > _patience_s(registered):
                 return f"the leader has been silent for {silence_s:.1f} s"
 
     async def _tell(self, session: AgentSession, name: str, _: Registered) -> str:
@@ -204,3 +206,8 @@ class Conversation:
                 await self._poked.wait()
         self._poked = trio.Event()
         await trio.sleep(COALESCE_S)
+
+
+def _patience_s(registered: Registered) -> float:
+    """How long the leader may be silent: half of what it is patient with us, but no less than an answer takes to be late."""
+    return min(registered.node_timeout_s, max(registered.node_timeout_s / 2, BEATS_MISSED * registered.heartbeat_s))

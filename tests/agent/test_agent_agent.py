@@ -3,6 +3,7 @@ forgotten over lost sessions and restarts. Method: a fake executor and a dispatc
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -294,6 +295,19 @@ async def test_a_leader_that_answers_beats_and_falls_silent_is_left(tmp_path: Pa
             w.session.say(Beat(w.session.name))
             await w.connector.opened.receive()
         assert any("silent" in text for text in w.stories.of("node"))
+
+
+async def test_a_silent_way_to_the_leader_is_left_while_there_is_time_to_come_by_another(tmp_path: Path) -> None:
+    """A worker whose session went over a manager that was cut off was taken for down, with all its tasks."""
+    async with world(tmp_path) as w:
+        beats = 0
+        with trio.fail_after(10), contextlib.suppress(trio.EndOfChannel):
+            while True:
+                if isinstance(await w.session.receive(), Beat):
+                    beats += 1
+                    if beats == 1:
+                        w.session.say(Beat(w.session.name))
+        assert beats - 1 <= 3, "five beats make the node's timeout"
 
 
 async def test_a_leader_that_never_answers_beats_is_kept(tmp_path: Path) -> None:
