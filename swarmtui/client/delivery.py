@@ -15,7 +15,7 @@ and only when an answer takes long.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -86,13 +86,43 @@ class _Write:
 
 @attrs.define(eq=False)
 class _Attempt:
-    """One call that is under way, since the highest term that was known was `term`. `give_up` is called when another
-    manager leads, or when the answer is overdue."""
+    """One call that is under way, since the highest term that was known was `term`."""
 
     term: int
     look_at: float
-    overdue_at: float
-    give_up: Callable[[], None]
+    overdue_at: float = math.inf
+
+    def give_up(self) -> None:
+        """Another manager leads, or the answer is overdue."""
+        raise NotImplementedError
+
+
+@attrs.define(eq=False)
+class _Awaited(_Attempt):
+    """A task waits for its answer."""
+
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    def give_up(self) -> None:
+        self.scope.cancel()
+
+
+@attrs.define(eq=False, kw_only=True)
+class _Sent(_Attempt):
+    """No task waits for its answer, which is told to `heard`. An object, and not two functions that know each other: those
+    would be a cycle, left to the garbage collector with every write."""
+
+    delivery: Delivery
+    writes: list[_Write]
+    caller: Caller
+    call: Propose
+    deadline: float
+
+    def heard(self, answer: Answer | CallFailed) -> None:
+        self.delivery.heard(self, answer)
+
+    def give_up(self) -> None:
+        self.delivery.heard(self, None)
 
 
 class Delivery:
@@ -179,25 +209,38 @@ class Delivery:
         """Mostly it is known who leads: then the call leaves now, its answer settles the writes where it arrives, and no
         task waits for it. Everything else takes the long way."""
         timeout_s = writes[0].timeout_s
-        deadline = trio.current_time() + timeout_s
+        now = trio.current_time()
+        deadline = now + timeout_s
         call = Propose(timeout_s=timeout_s, encoded=tuple([write.encoded for write in writes]))
         caller = self._writes.trusted_leader()
         if caller is None:
             self._cluster.nursery.start_soon(self._deliver, writes, timeout_s)
             return
 
-        def heard(answer: Answer | CallFailed) -> None:
-            if attempt in self._attempts:
-                self._attempts.discard(attempt)
-                self._go_on(self._understand(writes, caller, call, answer), deadline)
+        sent = _Sent(
+            self._cluster.term_seen,
+            now + SILENCE_S,
+            deadline + ANSWER_GRACE_S,
+            delivery=self,
+            writes=writes,
+            caller=caller,
+            call=call,
+            deadline=deadline,
+        )
+        self._watch_over(sent)
+        if not caller.ask(call, sent.heard):
+            self.heard(sent, NotSent("the connection is full, or has just ended"))
 
-        def give_up() -> None:
-            self._attempts.discard(attempt)
-            self._go_on(self._settle(writes, _given_up(call)), deadline)
-
-        attempt = self._begin_attempt(deadline + ANSWER_GRACE_S, give_up)
-        if not caller.ask(call, heard):
-            heard(NotSent("the connection is full, or has just ended"))
+    def heard(self, sent: _Sent, answer: Answer | CallFailed | None) -> None:
+        """What came of it; None if it was given up. Only the first counts."""
+        if sent not in self._attempts:
+            return
+        self._attempts.discard(sent)
+        if answer is None:
+            again = self._settle(sent.writes, _given_up(sent.call))
+        else:
+            again = self._understand(sent.writes, sent.caller, sent.call, answer)
+        self._go_on(again, sent.deadline)
 
     def _understand(
         self, writes: list[_Write], caller: Caller, call: Propose, answer: Answer | CallFailed
@@ -291,22 +334,20 @@ class Delivery:
 
     async def _attempt(self, call: Propose) -> tuple[Outcome, ...]:
         """What came of this copy of the call; unknown, if it was given up because another manager leads now."""
-        scope = trio.CancelScope()
-        attempt = self._begin_attempt(math.inf, scope.cancel)
+        attempt = _Awaited(self._cluster.term_seen, trio.current_time() + SILENCE_S)
+        self._watch_over(attempt)
         try:
-            with scope:
+            with attempt.scope:
                 return await self._writes.propose(call)
         finally:
             self._attempts.discard(attempt)
         return _given_up(call)
 
-    def _begin_attempt(self, overdue_at: float, give_up: Callable[[], None]) -> _Attempt:
-        attempt = _Attempt(self._cluster.term_seen, trio.current_time() + SILENCE_S, overdue_at, give_up)
+    def _watch_over(self, attempt: _Attempt) -> None:
         self._attempts.add(attempt)
         if not self._looking:
             self._looking = True
             self._cluster.nursery.start_soon(self._look_after)
-        return attempt
 
     async def _look_after(self) -> None:
         """While calls are under way: give those up that were sent before the leader of today was known."""

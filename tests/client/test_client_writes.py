@@ -1,10 +1,12 @@
 """Writes: done, refused or unknown, many in one call, and on to the next manager."""
 
+import gc
+
 import pytest
 import trio
 import trio.testing
 
-from swarmtui.client import Conflict, NoHost, NoQuorum, Refused, Unknown
+from swarmtui.client import Conflict, NoHost, NoQuorum, Refused, Unknown, delivery
 from swarmtui.client.delivery import TOGETHER_MAX
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
@@ -34,6 +36,17 @@ async def test_writes_of_one_moment_share_a_call_and_each_is_judged_alone(world,
     assert (len(set(versions)), len(refused)) == (500, 500)
     assert len(world.batches) <= 1000 // TOGETHER_MAX + 1
     assert sum(size for _, size in world.batches) == 1000
+
+
+async def test_a_write_that_is_answered_leaves_nothing_to_the_garbage_collector(cluster):
+    await cluster.kv.put("a", b"1")  # who leads is known from here on
+    gc.collect()
+    gc.disable()
+    try:
+        await cluster.kv.put("a", b"2")
+        assert [each for each in gc.get_objects() if type(each) is delivery._Write] == []
+    finally:
+        gc.enable()
 
 
 async def test_a_write_that_is_given_up_before_it_left_does_not_leave(world, cluster):
