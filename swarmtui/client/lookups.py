@@ -26,15 +26,12 @@ class _Lookup:
     """One key that a task waits for. `found` says whether `row` tells what there is."""
 
     key: str
-    task: trio.lowlevel.Task | None = None  # None: it does not wait any more
+    task: trio.lowlevel.Task | None  # None: it does not wait any more
     found: bool = False
     row: KeyRow | None = None
 
-    async def wait(self) -> None:
-        self.task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abandon)
-
-    def _abandon(self, _: object) -> trio.lowlevel.Abort:
+    def abandon(self, _: object) -> trio.lowlevel.Abort:
+        """Whoever waits for it was cancelled."""
         self.task = None
         return trio.lowlevel.Abort.SUCCEEDED
 
@@ -56,14 +53,13 @@ class Lookups:
         led last. Raises Refused for a manager that there is not."""
         if manager:
             self._cluster.link(manager)
-        await trio.lowlevel.checkpoint_if_cancelled()
-        lookup = _Lookup(key)
+        lookup = _Lookup(key, trio.lowlevel.current_task())
         pending = self._pending.get(manager)
         if pending is None:
             pending = self._pending[manager] = []
             self._cluster.nursery.start_soon(self._gather, manager)
         pending.append(lookup)
-        await lookup.wait()
+        await trio.lowlevel.wait_task_rescheduled(lookup.abandon)
         row = lookup.row
         if row is None:
             return lookup.found, None
@@ -84,7 +80,8 @@ class Lookups:
         pending = [lookup for lookup in self._pending.pop(manager) if lookup.task is not None]
         for start in range(KEYS_TOGETHER_MAX, len(pending), KEYS_TOGETHER_MAX):
             self._cluster.nursery.start_soon(self._ask, manager, pending[start : start + KEYS_TOGETHER_MAX])
-        await self._ask(manager, pending[:KEYS_TOGETHER_MAX])
+        if pending:
+            await self._ask(manager, pending[:KEYS_TOGETHER_MAX])
 
     async def _ask(self, manager: str, lookups: list[_Lookup]) -> None:
         name = manager or self._cluster.managers()[0].name

@@ -95,13 +95,14 @@ class Sessions:
 
     def keep(self, session: ClientSession, serial: int, result: Result) -> None:
         """This came of the request that was let in."""
+        results = session.results
         if result.verdict is Verdict.DONE and not result.skipped:
-            session.results[serial] = result.index
+            results[serial] = result.index
         else:
-            session.results[serial] = result
+            results[serial] = result
             session.text += len(result.text)
         self._results += 1
-        if len(session.results) > SESSION_RESULTS_MAX or session.text > SESSION_TEXT_MAX:
+        if len(results) > SESSION_RESULTS_MAX or session.text > SESSION_TEXT_MAX:
             serials = sorted(session.results)
             self._discard(session, 1 + serials[(len(serials) - 1) // 2])
         while self._results > RESULTS_MAX and len(self._by_id) > 1:

@@ -133,8 +133,9 @@ class Caller:
     async def run(self) -> None:
         """Read the connection until it ends, where it carries answers only."""
         try:
-            async for _, message in self.connection:
-                self.take(message)
+            while messages := await self.connection.receive():
+                for _, message in messages:
+                    self.take(message)
         finally:
             self.lose(self.connection.ended or "closed here")
 
