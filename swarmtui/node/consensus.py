@@ -127,6 +127,11 @@ class Consensus:
         """Wait until this node hears of another leader or loses the one it knew."""
         await self._waiting_for_reign.park()
 
+    def _proposed(self) -> None:
+        """Something was asked for. While the disk is at work it waits for its report, which is followed by a turn anyhow."""
+        if not self._is_writing:
+            self._bell.ring()
+
     @property
     def _is_writing(self) -> bool:
         """This node leads, and its disk is at work: what is proposed meanwhile could not be written before that ends, and
