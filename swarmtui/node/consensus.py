@@ -101,8 +101,11 @@ class Consensus:
         self.core.feed(proposed, trio.current_time())
 
     def _proposed(self) -> None:
-        """Something waits to be handed over."""
-        if self.proposals.count > 1 or self._is_writing:
+        """Something waits to be handed over. What is alone leaves at once; while the disk is at work it waits for the
+        report, which is followed by a turn anyhow."""
+        if self._is_writing:
+            return
+        if self.proposals.count > 1:
             self._bell.ring()
             return
         try:
@@ -126,11 +129,6 @@ class Consensus:
     async def reign_changed(self) -> None:
         """Wait until this node hears of another leader or loses the one it knew."""
         await self._waiting_for_reign.park()
-
-    def _proposed(self) -> None:
-        """Something was asked for. While the disk is at work it waits for its report, which is followed by a turn anyhow."""
-        if not self._is_writing:
-            self._bell.ring()
 
     @property
     def _is_writing(self) -> bool:
