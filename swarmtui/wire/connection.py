@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Protocol
 
 import trio
 
@@ -30,6 +29,7 @@ from swarmtui.wire.frames import FRAME_BYTES_MAX, BadFrame, FrameReader, encode_
 from swarmtui.wire.messages import Goodbye, Hello
 from swarmtui.wire.outgoing import Outgoing
 from swarmtui.wire.queues import Queue, Statistics
+from swarmtui.wire.tls import Stream
 
 GOODBYE_TIMEOUT_S = 0.5  # to write what waits and the farewell
 LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would reset, and the reason would never arrive
@@ -43,15 +43,6 @@ class ConnectionEnded(Exception):
 
 class MessageTooLong(MalformedMessage):
     """A message whose frame nobody would read."""
-
-
-class Stream(Protocol):
-    """What carries the frames: a `TlsStream`, or one of memory in tests."""
-
-    def write(self, data: bytes) -> bool: ...
-    async def drain(self) -> None: ...
-    async def receive_some(self) -> bytes | bytearray: ...
-    async def aclose(self) -> None: ...
 
 
 class Connection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import trio
 
@@ -27,6 +27,15 @@ class HandshakeFailed(Exception):
         super().__init__(reason)
         self.rule = rule
         self.reason = reason
+
+
+class Stream(Protocol):
+    """What carries a connection's frames: a `TlsStream`, or one of memory in tests."""
+
+    def write(self, data: bytes) -> bool: ...
+    async def drain(self) -> None: ...
+    async def receive_some(self) -> bytes | bytearray: ...
+    async def aclose(self) -> None: ...
 
 
 class TlsStream:
