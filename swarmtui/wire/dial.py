@@ -16,7 +16,7 @@ from swarmtui.wire.admission import Refusal
 from swarmtui.wire.certificates import Credentials
 from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.faults import LinkFaults
-from swarmtui.wire.tls import HandshakeFailed, shake_hands
+from swarmtui.wire.tls import HUNG_UP, HandshakeFailed, shake_hands
 
 DIAL_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 1.0
@@ -61,7 +61,7 @@ async def dial(
             await greeting.greet()
             connection = greeting
     except HandshakeFailed as error:
-        kind = HungUp if error.rule == "hung-up" else DialFailed
+        kind = HungUp if error.rule == HUNG_UP else DialFailed
         raise kind(f"{address}: {error.reason}") from None
     except ConnectionEnded as error:
         raise DialFailed(f"{address}: {error}") from None

@@ -19,7 +19,7 @@ from swarmtui.wire.certificates import Credentials
 from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.dial import parse_address
 from swarmtui.wire.faults import LinkFaults
-from swarmtui.wire.tls import HANDSHAKE_TIMEOUT_S, HandshakeFailed, shake_hands
+from swarmtui.wire.tls import HANDSHAKE_TIMEOUT_S, HUNG_UP, HandshakeFailed, shake_hands
 
 BACKLOG = 512
 
@@ -84,9 +84,10 @@ class _Door:
                 await connection.greet()
                 return connection
             except HandshakeFailed as error:
-                self._tell(Refusal(None, address, error.rule, error.reason))
-            except ConnectionEnded as error:
-                self._tell(Refusal(identity, address, "hung-up", str(error)))
+                if error.rule != HUNG_UP:  # it was not refused: a client that has what it wanted leaves its dials
+                    self._tell(Refusal(None, address, error.rule, error.reason))
+            except ConnectionEnded:
+                return None  # gone before it greeted; what was refused of it has been told
             finally:
                 self.waiting.pop(arrival, None)
         if scope.cancelled_caught:

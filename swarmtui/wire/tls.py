@@ -176,6 +176,7 @@ async def shake_hands(
         raise
 
 
+HUNG_UP = "hung-up"
 _RULES = {
     "PEER_DID_NOT_RETURN_A_CERTIFICATE": ("no-certificate", "no certificate was shown"),
     "HTTP_REQUEST": ("not-tls", "it spoke HTTP, not TLS"),
@@ -195,7 +196,7 @@ def _explain(error: BaseException, dialled: str | None) -> HandshakeFailed:
             return HandshakeFailed("expired", f"its certificate is not valid now: {error.verify_message}")
         return HandshakeFailed("wrong-cluster", f"its certificate is not of this cluster: {error.verify_message}")
     if isinstance(error, ssl.SSLEOFError) or not isinstance(error, ssl.SSLError):
-        return HandshakeFailed("hung-up", "it hung up before a TLS connection stood")
+        return HandshakeFailed(HUNG_UP, "it hung up before a TLS connection stood")
     reason = error.reason or ""
     rule, text = _RULES.get(reason, ("not-tls", f"no TLS connection: {reason.lower().replace('_', ' ') or error}"))
     return HandshakeFailed(rule, text)
