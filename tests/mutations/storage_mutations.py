@@ -22,6 +22,22 @@ MUTATIONS = (
         tests=(*CRASH, *LOG),
     ),
     Mutation(
+        name="half-a-write-taken-for-a-whole-one",
+        rule="what the system did not write and sync in one call is written and synced after it",
+        file="swarmtui/storage/files.py",
+        old="        if written < len(data):\n",
+        new="        if False:\n",
+        tests=LOG,
+    ),
+    Mutation(
+        name="answered-after-the-books",
+        rule="answers leave as soon as their entries are applied",
+        file="swarmtui/node/consensus.py",
+        old="        wiring.flush()  # the answers\n",
+        new="",
+        tests=("tests/node/test_node_consensus.py",),
+    ),
+    Mutation(
         name="recovery-trusts-the-page-cache",
         rule="what recovery reads it first makes durable",
         file="swarmtui/storage/log.py",
