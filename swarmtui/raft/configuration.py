@@ -44,6 +44,11 @@ def _sorted_members(members: tuple[Member, ...]) -> tuple[Member, ...]:
     return tuple(sorted(members))
 
 
+def _by_name(members: tuple[Member, ...]) -> list[Member]:
+    """As people read them: n2 before n10."""
+    return sorted(members, key=lambda member: (len(member.name), member.name))
+
+
 @attrs.frozen
 class Configuration:
     """Members by role, sorted by id, each list without repetition; `removed` are ids that may never speak again;
@@ -93,12 +98,13 @@ class Configuration:
         return next((member for member in self.members if member.id == id), None)
 
     def __str__(self) -> str:
-        text = "voters " + " ".join(member.name for member in self.voters)
+        text = "voters " + " ".join(member.name for member in _by_name(self.voters))
         if self.outgoing:
-            text += " outgoing " + " ".join(member.name for member in self.outgoing)
+            text += " outgoing " + " ".join(member.name for member in _by_name(self.outgoing))
         if self.learners:
             wishes = {promotion.id: promotion for promotion in self.promotions}
-            text += " learners " + " ".join(member.name + self._wish(wishes.get(member.id)) for member in self.learners)
+            learners = _by_name(self.learners)
+            text += " learners " + " ".join(member.name + self._wish(wishes.get(member.id)) for member in learners)
         return text
 
     def _wish(self, promotion: Promotion | None) -> str:

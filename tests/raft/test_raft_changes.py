@@ -246,6 +246,15 @@ def test_wish_without_sense_is_refused(change, reason):
     assert str(refused.value) == reason
 
 
+def test_members_are_told_in_the_order_of_their_names():
+    """Their ids are drawn by lot, and the log of a new cluster said: voters n6 n5 n4 n1 n3 n2."""
+    named = tuple(Member(id, name, "") for id, name in (("a", "n10"), ("b", "n2"), ("c", "n1")))
+    learner = Member("d", "n3", "")
+    assert str(Configuration(named, outgoing=named[1:], learners=(learner,))) == (
+        "voters n1 n2 n10 outgoing n1 n2 learners n3"
+    )
+
+
 def test_removals_are_kept_for_ever_and_bounded():
     """At 26 bytes each: the bound and its bytes are what docs/raft.md says, and the configuration still fits into an entry."""
     ids = tuple(f"{number:025}" for number in range(REMOVED_MAX))
