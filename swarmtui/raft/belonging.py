@@ -30,7 +30,7 @@ class Belonging:
         self.core = core
         self.expelled = ""
         self.settles_at = NEVER
-        self.barred = frozenset(core.members.at(core.log.commit).removed)
+        self.barred = core.members.at(core.log.commit).gone
         self._votes = core.is_voter
         if core.members.index <= core.log.commit:
             self._settle()

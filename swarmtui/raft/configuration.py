@@ -80,6 +80,11 @@ class Configuration:
             raise InvalidConfiguration(f"{len(self.members)} members, at most {MEMBERS_MAX}")
 
     @property
+    def gone(self) -> frozenset[str]:
+        """Who was removed, and has no part any more: the outgoing half of a joint configuration still speaks and votes."""
+        return frozenset(self.removed) - {member.id for member in self.members}
+
+    @property
     def voter_ids(self) -> tuple[str, ...]:
         """Ids of all who vote, both halves of a joint configuration, sorted."""
         return tuple(sorted({member.id for member in (*self.voters, *self.outgoing)}))

@@ -30,7 +30,7 @@ class Members:
         )
         self.voters = configuration.voter_ids
         self.ids = tuple(member.id for member in configuration.members)
-        self.removed = frozenset(configuration.removed) - frozenset(self.ids)  # a joint half still speaks
+        self.removed = configuration.gone
         self.names = {member.id: member.name for member in configuration.members}
 
     def append(self, entries: Iterable[Entry]) -> bool:

@@ -119,7 +119,7 @@ class Observer:
             for entry in core.entries(index, index):
                 if entry.kind is EntryKind.CONFIGURATION:
                     self.configuration = decode_configuration(entry.data)
-                    self.removed |= set(self.configuration.removed)
+                    self.removed |= self.configuration.gone
         self.on_quorum = max(self.on_quorum, commit)
 
     # ---- members ----

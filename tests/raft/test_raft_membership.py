@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarmtui.raft.changes import AddLearner, AddVoter, Demote, Move, Remove
+from swarmtui.raft.changes import AddLearner, AddVoter, Demote, Move, Remove, left
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.effects import (
     Accepted,
@@ -133,6 +133,21 @@ def test_only_voter_is_replaced(led):
     one.run(1)
     assert (one.leader, one.voters("n2")) == ("n2", "n2")
     assert one.told("n1", Expelled)
+
+
+def test_who_leaves_with_a_joint_configuration_is_heard_until_that_is_left_and_committed(make_cluster):
+    """Also by who restarts between the two: the simulator's seed 500200068, in which a learner that did told the only voter
+    with the whole log that it was removed, and nobody could ever be elected again."""
+    cluster = make_cluster(1)
+    one, two, three = member(1), member(2), member(3)
+    joint = Configuration((two,), outgoing=(one,), learners=(three,), removed=("n1",))
+    entries = tuple(
+        Entry(index, 1, EntryKind.CONFIGURATION, encode_configuration(known))
+        for index, known in enumerate((Configuration((one,)), joint, left(joint)), start=1)
+    )
+    for commit, barred in ((2, set()), (3, {"n1"})):
+        core = cluster.make("n3", Restored(HardState(1, "", commit), None, Configuration((one,)), entries))
+        assert core.belonging.barred == barred, f"with {commit} committed"
 
 
 def test_learner_that_does_not_keep_up_stays_one_and_tries_again(led):
