@@ -79,6 +79,11 @@ class Trouble:
         size = self.cluster.rng.randint(1, self.cluster.parameters.payload_bytes_max)
         node.desk.propose(tuple(node.machine.payload(self.cluster.rng, size) for _ in range(count)))
 
+    def _propose_still(self) -> None:
+        """Unless everything is healed by now: then nothing new is asked."""
+        if self._goes_on:
+            self._propose()
+
     def _read(self) -> None:
         self._somebody().desk.read(_ignore)
 
@@ -114,4 +119,4 @@ class Trouble:
             )
         for _ in range(10):
             self.cluster.after(self.cluster.rng.expovariate(5.0), leader.desk.read, _ignore)
-            self.cluster.after(self.cluster.rng.expovariate(5.0), self._propose)
+            self.cluster.after(self.cluster.rng.expovariate(5.0), self._propose_still)
