@@ -109,7 +109,8 @@ class SimulatedCluster:
         queue = self._queue
         while queue and queue[0][0] <= end:
             time, _, action, arguments = heapq.heappop(queue)
-            self.now = max(self.now, time)
+            if time > self.now:
+                self.now = time
             self.events += 1
             action(*arguments)
             if done is not None and done():

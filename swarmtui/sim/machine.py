@@ -6,6 +6,7 @@ for ever.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import zlib
 from collections.abc import Sequence
@@ -64,9 +65,11 @@ class StoreMachine(StateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = Store()
+        self._written: bytes | None = None  # the snapshot of the state as it is now, once somebody has asked for it
 
     def apply(self, entry: Entry) -> Sequence[Result]:
         super().apply(entry)
+        self._written = None
         if entry.kind is EntryKind.TRANSACTIONS:
             return self.store.apply(entry.index, entry.term, entry.data)
         self.store.skip(entry.index, entry.term)
@@ -76,13 +79,17 @@ class StoreMachine(StateMachine):
         return self.store.get(KeyValue, key)
 
     def state(self) -> str:
-        return self.store.digest()
+        """Of the whole snapshot: what differs in it would differ on who loads it."""
+        return hashlib.sha256(self.snapshot()).hexdigest()
 
     def snapshot(self) -> bytes:
-        return self._head() + b"".join(self.store.freeze().chunks())
+        if self._written is None:
+            self._written = self._head() + b"".join(self.store.freeze().chunks())
+        return self._written
 
     def load(self, data: bytes) -> None:
         super().load(data)
+        self._written = None
         self.store.restore([data[HEAD_BYTES:]])
 
     def payload(self, rng: random.Random, bytes_max: int) -> bytes:

@@ -93,7 +93,8 @@ class SimulatedNode:
     @property
     def clock(self) -> float:
         """This node's own monotonic clock."""
-        return max(self.clock_floor, self.offset + self.cluster.now * self.rate)
+        time = self.offset + self.cluster.now * self.rate
+        return time if time > self.clock_floor else self.clock_floor
 
     def start(self) -> None:
         cluster = self.cluster

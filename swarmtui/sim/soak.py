@@ -1,7 +1,9 @@
-"""Fresh seeds for as long as asked, on as many cores as there are: one process a core, each with every n-th seed."""
+"""Fresh seeds for as long as asked or as many as asked, on as many cores as there are: one process a core, each with every n-th
+seed."""
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import queue
@@ -17,6 +19,7 @@ from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
 REPORT_EVERY_S = 10.0
 LOOK_S = 0.5
 FRESH_SEEDS = 10**9
+GARBAGE_OBJECTS = 50_000  # until the collector looks: a run makes much garbage, and hardly any of it in circles
 
 Say = Callable[[str], None]
 
@@ -52,16 +55,20 @@ def fresh_seed() -> int:
     return random.SystemRandom().randrange(FRESH_SEEDS)
 
 
-def soak(first: int, seconds: float, say: Say, jobs: int | None = None, failures_max: int = 5) -> Report:
-    """Run seeds from `first` on until the time is up or so many have failed. Every failure is said at once, with the
-    command that replays it."""
+def soak(
+    first: int, seconds: float, say: Say, jobs: int | None = None, failures_max: int = 5, runs: int | None = None
+) -> Report:
+    """Run seeds from `first` on until the time is up, so many have failed, or all of so many `runs` have ended. Every failure
+    is said at once, with the command that replays it."""
     jobs = jobs or os.cpu_count() or 1
     began = time.monotonic()
     report = Report(first)
+    end = None if runs is None else first + runs
     spawning = multiprocessing.get_context("spawn")
     results: Queue[Ran] = spawning.Queue()
     workers = [
-        spawning.Process(target=_work, args=(first + job, jobs, seconds, results), daemon=True) for job in range(jobs)
+        spawning.Process(target=_work, args=(first + job, end, jobs, seconds, results), daemon=True)
+        for job in range(jobs)
     ]
     for worker in workers:
         worker.start()
@@ -98,9 +105,11 @@ def _take(results: Queue[Ran], report: Report, say: Say) -> None:
         say(f"{ran.failure}\nagain: python -m swarmtui.sim --seed {ran.seed}")
 
 
-def _work(seed: int, stride: int, seconds: float, results: Queue[Ran]) -> None:
+def _work(seed: int, end: int | None, stride: int, seconds: float, results: Queue[Ran]) -> None:
+    gc.freeze()
+    gc.set_threshold(GARBAGE_OBJECTS)
     ends_at = time.monotonic() + seconds
-    while time.monotonic() < ends_at:
+    while time.monotonic() < ends_at and (end is None or seed < end):
         results.put(run_seed(seed))
         seed += stride
 

@@ -56,8 +56,10 @@ class Shards:
     """Rows that change. `length` counts them."""
 
     def __init__(self, frozen: FrozenShards | None = None) -> None:
-        self._parts: list[dict[str, Any]] = list(frozen.parts) if frozen is not None else [{} for _ in range(PARTS)]
-        self._shared = bytearray(b"\x01" * PARTS) if frozen is not None else bytearray(PARTS)
+        self._parts: list[dict[str, Any]] = list(frozen.parts) if frozen is not None else [{}] * PARTS
+        self._shared = bytearray(
+            b"\x01" * PARTS
+        )  # an empty map's parts are all the same empty dictionary, until written
         self.length = len(frozen) if frozen is not None else 0
         self._order = OrderedTexts(frozen.blocks if frozen is not None else ())
 

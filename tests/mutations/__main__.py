@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 COPIED = ("swarmtui", "tests", "docs", "pyproject.toml", "cluster.toml", "themes", "README.md", "LICENSE")
 TEST_TIMEOUT_S = 180
-SIMULATION = {"SWARMTUI_SIM_SEED": "1000", "SWARMTUI_SIM_SECONDS": "60"}  # the same seeds each time
+SIMULATION = {"SWARMTUI_SIM_SEED": "1000", "SWARMTUI_SIM_SEEDS": "2000", "SWARMTUI_SIM_SECONDS": "150"}  # the same ones
 
 
 def load() -> list[Mutation]:

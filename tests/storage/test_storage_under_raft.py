@@ -30,7 +30,7 @@ DIRECTORY = Path("/node/raft")
 SEGMENT_BYTES = 8192
 STEPS_MAX = 3  # of the platter, in the operation that a crash cuts: a write and its sync are two
 SEED = int(os.environ.get("SWARMTUI_SIM_SEED", random.SystemRandom().randrange(10**9)))
-SPENT_S = float(os.environ.get("SWARMTUI_SIM_SECONDS", "8")) / 2
+SPENT_S = 4.0
 
 
 class PowerCutError(BaseException):
