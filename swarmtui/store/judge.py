@@ -233,7 +233,7 @@ def _put(ledger: Ledger, operation: Put) -> None:
             raise Refusal(Verdict.CONFLICT, text, operation.expected, found)
     created_at = ledger.time if stored is None else stored.created_at
     after = KeyValue(
-        id=operation.key,
+        id=operation.key if stored is None else stored.id,  # one text of a key, not two
         version=ledger.index,
         spec_version=ledger.index,
         created_at=created_at,

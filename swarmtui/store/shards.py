@@ -10,20 +10,22 @@ that order and read without sorting.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from operator import ge
 from typing import Any
 
-from swarmtui.store.ordered import OrderedTexts
+from swarmtui.store.ordered import Block, OrderedTexts
 
-PARTS = 1024  # a power of two; of a million keys one part holds a thousand
+PARTS = 8192  # a power of two; of a million keys one part holds some hundred, copied in some microseconds
+LET_GO_AT_ONCE = 32  # parts, or blocks of keys
 _MASK = PARTS - 1
 
 
 class FrozenShards(Mapping[str, Any]):
     """Rows that never change, and the order of their keys in `blocks`."""
 
-    def __init__(self, parts: list[dict[str, Any]], blocks: list[list[str]]) -> None:
+    def __init__(self, parts: list[dict[str, Any]], blocks: list[Block]) -> None:
         self.parts = parts
         self.blocks = blocks
 
@@ -36,20 +38,20 @@ class FrozenShards(Mapping[str, Any]):
     def __len__(self) -> int:
         return sum(map(len, self.parts))
 
-    def rows(self) -> Iterator[tuple[str, Any]]:
-        """Keys and rows, in the order of the keys."""
+    def rows(self) -> Iterator[list[Any]]:
+        """The rows in the order of their keys, some hundred at a time."""
         parts = self.parts
         for block in self.blocks:
-            for key in block:
-                yield key, parts[hash(key) & _MASK][key]
+            yield [parts[hash(key) & _MASK][key] for key in block]
 
-    def let_go(self) -> None:
-        """Forget everything, part by part. For a thread beside the event loop: of a million rows that nobody else holds
-        any more, the end of them all at once would stop every thread for a third of a second."""
-        while self.parts:
-            self.parts.pop()
-        while self.blocks:
-            self.blocks.pop()
+    def let_go(self) -> Iterator[None]:
+        """Forget everything, a part at each step. For a thread beside the event loop that rests between the steps: of a
+        million rows that nobody else holds any more, the end of them all at once would stop every thread for a third of a
+        second."""
+        for everything in (self.parts, self.blocks):
+            while everything:
+                del everything[-LET_GO_AT_ONCE:]
+                yield
 
 
 class Shards:
@@ -83,6 +85,17 @@ class Shards:
         """A new key was written into its part."""
         self.length += 1
         self._order.add(key)
+
+    def extend(self, keys: Sequence[str], rows: Sequence[Any]) -> None:
+        """Many rows of keys that are not here yet. Cheap for keys in order that come after all the others."""
+        if not keys or not self._order.comes_last(keys[0]) or any(map(ge, keys, keys[1:])):
+            for key, row in zip(keys, rows, strict=True):
+                self.put(key, row)
+            return
+        for key, row in zip(keys, rows, strict=True):
+            self._own(hash(key) & _MASK)[key] = row
+        self.length += len(keys)
+        self._order.extend(keys)
 
     def remove(self, key: str) -> None:
         del self._own(hash(key) & _MASK)[key]

@@ -14,7 +14,7 @@ written.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -40,10 +40,7 @@ _LENGTH = struct.Struct(">I")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_section = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
-_unpack_keys: dict[int, Callable[[Any], list[tuple[Any, ...]]]] = {  # by format; checks the types of every row
-    1: msgspec.msgpack.Decoder(list[tuple[str, int, float, float, bytes]]).decode,
-    2: msgspec.msgpack.Decoder(list[tuple[str, int, float, float, bytes, str]]).decode,
-}
+_unpack_keys = msgspec.msgpack.Decoder(list[KeyRow]).decode  # of either format; checks the types of every row
 
 
 class MalformedSnapshot(Exception):
@@ -89,11 +86,11 @@ class Frozen:
             keys.remove(key)
         return attrs.evolve(self, tables={**self.tables, Lease.TABLE: {}, KV: keys.freeze()}, leased=())
 
-    def let_go(self) -> None:
-        """Nobody will read it any more. For a thread beside the event loop, see FrozenShards."""
+    def let_go(self) -> Iterator[None]:
+        """Nobody will read it any more: forget it step by step, see FrozenShards."""
         keys = self.tables.get(KV)
         if isinstance(keys, FrozenShards):
-            keys.let_go()
+            yield from keys.let_go()
 
 
 def _block(section: str, body: Any) -> bytes:
@@ -113,15 +110,16 @@ def _record_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
         yield body
 
 
-def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
-    body: list[Any] = []
+def _key_blocks(rows: Mapping[str, KeyRow]) -> Iterator[list[KeyRow]]:
+    body: list[KeyRow] = []
     size = 0
-    for key, row in rows.rows() if isinstance(rows, FrozenShards) else sorted(rows.items()):
-        body.append((key, row.version, row.created_at, row.updated_at, row.value, row.lease))
-        size += len(key) + len(row.value) + ROW_OVERHEAD_BYTES
-        if size >= BLOCK_BYTES:
-            yield body
-            body, size = [], 0
+    for some in rows.rows() if isinstance(rows, FrozenShards) else [[rows[key] for key in sorted(rows)]]:
+        for row in some:
+            body.append(row)
+            size += len(row.value) + ROW_OVERHEAD_BYTES
+            if size >= BLOCK_BYTES:
+                yield body
+                body, size = [], 0
     if body:
         yield body
 
@@ -129,7 +127,7 @@ def _key_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
 def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     """What `Frozen.chunks` wrote. Pure: may run in any thread. Raises MalformedSnapshot."""
     blocks = _blocks(chunks)
-    version, head = _head(next(blocks, None))
+    head = _head(next(blocks, None))
     tables: dict[str, Any] = {name: {} for name in TABLES}
     keys = Shards()
     leased: list[str] = []
@@ -138,7 +136,7 @@ def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     for section, data in blocks:
         try:
             if section == KV:
-                count += _read_keys(keys, leased, _unpack_keys[version](data))
+                count += _read_keys(keys, leased, _unpack_keys(data))
                 continue
             body = _unpack(data)
             if section == "end":
@@ -159,8 +157,8 @@ def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
     raise MalformedSnapshot(f"the snapshot ends after {count} objects without its end block")
 
 
-def _head(block: tuple[str, msgspec.Raw] | None) -> tuple[int, Frozen]:
-    """The format, and a store that is still empty."""
+def _head(block: tuple[str, msgspec.Raw] | None) -> Frozen:
+    """A store that is still empty."""
     if block is None or block[0] != "head":
         raise MalformedSnapshot("the first block is no head")
     try:
@@ -179,16 +177,12 @@ def _head(block: tuple[str, msgspec.Raw] | None) -> tuple[int, Frozen]:
         sessions = FrozenSessions(float(clock), int(floor))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise MalformedSnapshot(f"a head without {error}") from None
-    return version, Frozen(index, term, level, {}, sessions)
+    return Frozen(index, term, level, {}, sessions)
 
 
-def _read_keys(keys: Shards, leased: list[str], rows: list[tuple[Any, ...]]) -> int:
-    put = keys.put
-    for key, *fields in rows:
-        row = KeyRow(*fields)
-        put(key, row)
-        if row.lease:
-            leased.append(key)
+def _read_keys(keys: Shards, leased: list[str], rows: list[KeyRow]) -> int:
+    keys.extend([row.key for row in rows], rows)
+    leased += [row.key for row in rows if row.lease]
     return len(rows)
 
 

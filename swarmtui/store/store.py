@@ -122,10 +122,13 @@ class Store:
             return self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
         if expected is not None and found != expected:
             return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
-        after = KeyRow(index, time if before is None else before.created_at, time, put.value)
-        part[key] = after
         if before is None:
+            after = part[key] = KeyRow(key, index, time, time, put.value)
             keys.added(key)
+        else:
+            after = part[key] = KeyRow(
+                before.key, index, before.created_at, time, put.value
+            )  # one text of a key, not two
         changes.append((KV, key, before, after))
         return done
 
@@ -140,7 +143,7 @@ class Store:
     def key_rows(self, keys: Sequence[str]) -> list[PlainKey | None]:
         """Of each key the plain values (version, created_at, updated_at, value, lease), None where there is none."""
         get = self._tables.kv.shards.get
-        return [None if (row := get(key)) is None else astuple(row) for key in keys]
+        return [None if (row := get(key)) is None else _plain(row) for key in keys]
 
     def count(self, cls: type[Record]) -> int:
         return len(self._tables.by_name[cls.TABLE])
@@ -225,5 +228,9 @@ class Store:
         for name, rows in frozen.tables.items():
             for id in sorted(rows):
                 row = rows[id]
-                sha.update(codec.encode((name, id, astuple(row) if name == KV else codec.plain(row))))
+                sha.update(codec.encode((name, id, _plain(row) if name == KV else codec.plain(row))))
         return sha.hexdigest()
+
+
+def _plain(row: KeyRow) -> PlainKey:
+    return astuple(row)[1:]

@@ -193,10 +193,13 @@ class TaskTable(Table[Task]):
         ]
 
 
-class KeyRow(msgspec.Struct, frozen=True, gc=False):
-    """A row of `kv`. Holds plain values only, so the garbage collector need not know it, and with it none of the
-    dictionaries that a million of them lie in: looking through those would stop everything for a tenth of a second."""
+class KeyRow(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """A row of `kv`, in memory and in snapshots: a snapshot is these very rows, packed and unpacked many at once.
 
+    Holds plain values only, so the garbage collector need not know it, and with it none of the dictionaries that a
+    million of them lie in: looking through those would stop everything for a tenth of a second."""
+
+    key: str
     version: int
     created_at: float
     updated_at: float
@@ -217,10 +220,10 @@ class KeyTable(Table[KeyValue]):
 
     def get(self, id: str) -> KeyValue | None:
         row = self.shards.get(id)
-        return None if row is None else key_value(id, row)
+        return None if row is None else key_value(row)
 
     def all(self) -> list[KeyValue]:
-        return [key_value(key, self.shards.get(key)) for key in self.shards]
+        return [key_value(self.shards.get(key)) for key in self.shards]
 
     def write(self, before: KeyValue | None, after: KeyValue | None) -> None:
         if before is not None and before.lease:
@@ -259,16 +262,16 @@ class KeyTable(Table[KeyValue]):
                 self.shards.put(key, row)
 
     def with_prefix(self, prefix: str) -> list[KeyValue]:
-        return [key_value(key, self.shards.get(key)) for key in self.shards.beginning_with(prefix)]
+        return [key_value(self.shards.get(key)) for key in self.shards.beginning_with(prefix)]
 
 
 def key_row(pair: KeyValue) -> KeyRow:
-    return KeyRow(pair.version, pair.created_at, pair.updated_at, pair.value, pair.lease)
+    return KeyRow(pair.id, pair.version, pair.created_at, pair.updated_at, pair.value, pair.lease)
 
 
-def key_value(key: str, row: KeyRow) -> KeyValue:
+def key_value(row: KeyRow) -> KeyValue:
     return KeyValue(
-        id=key,
+        id=row.key,
         version=row.version,
         spec_version=row.version,
         created_at=row.created_at,

@@ -53,8 +53,8 @@ Becomes a Change only when somebody takes it."""
 def _change(index: int, raw: RawChange) -> Change:
     table, key, before, after = raw
     if key is not None:
-        before = None if before is None else key_value(key, before)
-        after = None if after is None else key_value(key, after)
+        before = None if before is None else key_value(before)
+        after = None if after is None else key_value(after)
     return Change(index, table, before, after)
 
 

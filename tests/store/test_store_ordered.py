@@ -21,7 +21,7 @@ def test_it_is_a_sorted_set(steps, prefix, block_max):
     try:
         here: set[str] = set()
         texts = OrderedTexts()
-        frozen: list[tuple[list[list[str]], list[str]]] = []
+        frozen: list[tuple[list[dict[str, None]], list[str]]] = []
         for number, (add, text) in enumerate(steps):
             if number % 7 == 0:
                 frozen.append((texts.freeze(), sorted(here)))
@@ -59,7 +59,7 @@ def test_a_snapshot_is_written_in_order_and_read_without_sorting(monkeypatch):
     """Reading a snapshot of a million keys took five seconds: each found its place in the order by itself."""
     store = filled(3_000)
     chunks = list(store.freeze().chunks())
-    monkeypatch.setattr(ordered, "insort", None)
+    monkeypatch.setattr(OrderedTexts, "add", None)
     read = read_snapshot(chunks)
     assert list(read.tables["kv"]) == [pair.id for pair in store.keys("")]
     full = {len(block) for block in read.tables["kv"].blocks[:-1]}

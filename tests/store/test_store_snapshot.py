@@ -54,7 +54,11 @@ def test_a_restored_store_knows_the_keys_of_leases(filled: Log) -> None:
 @given(st.integers(1, 4096))
 def test_chunks_may_be_cut_anywhere(size: int) -> None:
     store = Store()
-    store.adopt(Frozen(7, 2, 1, {"kv": {str(number): KeyRow(number, 1.0, 2.0, bytes(50)) for number in range(100)}}))
+    store.adopt(
+        Frozen(
+            7, 2, 1, {"kv": {str(number): KeyRow(str(number), number, 1.0, 2.0, bytes(50)) for number in range(100)}}
+        )
+    )
     stream = b"".join(store.freeze().chunks())
     other = Store()
     other.restore(stream[start : start + size] for start in range(0, len(stream), size))
@@ -97,7 +101,7 @@ def test_a_refused_snapshot_leaves_the_store_as_it_was(filled: Log) -> None:
 
 @given(st.data())
 def test_a_flipped_bit_is_refused_or_read_and_never_a_crash(data: st.DataObject) -> None:
-    rows = {"a": KeyRow(3, 1.0, 2.0, b"value"), "b": KeyRow(4, 1.0, 2.0, b"", "lease")}
+    rows = {"a": KeyRow("a", 3, 1.0, 2.0, b"value"), "b": KeyRow("b", 4, 1.0, 2.0, b"", "lease")}
     stream = bytearray(b"".join(Frozen(7, 2, 1, {"kv": rows}).chunks()))
     stream[data.draw(st.integers(0, len(stream) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
