@@ -8,6 +8,10 @@ then is the core told, which decides what may be dropped.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from typing import TypeVar
+
 from outcome import Outcome
 
 from swarmtui.node.bell import Bell
@@ -21,6 +25,9 @@ from swarmtui.storage.snapshots import SnapshotFiles
 from swarmtui.storage.worker import DiskWorker
 from swarmtui.store.snapshot import Frozen
 
+T = TypeVar("T")
+
+REST_MAX_S = 0.01
 LOG_BYTES_MIN = 16 * 1024 * 1024
 LOG_BYTES_MAX = 64 * 1024 * 1024  # of few, large transactions
 
@@ -70,7 +77,7 @@ class Compaction:
 
     def let_go(self, frozen: Frozen) -> None:
         """Nobody reads it any more; the rows that nobody else holds end beside the event loop."""
-        self._worker.begin(_over, frozen.let_go)
+        self._worker.begin(_over, _carry_out, resting(frozen.let_go()))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -88,7 +95,7 @@ class Compaction:
         configuration = core.configuration_at(index)
         frozen = store.freeze()
         try:
-            mark = await self._worker.run(self._snapshots.save, index, term, configuration, frozen.chunks())
+            mark = await self._worker.run(self._snapshots.save, index, term, configuration, resting(frozen.chunks()))
         except NoRoom as error:
             self._last_index = index  # tried again after as many entries
             self._events.tell("raft", str(error), term=term, index=index)
@@ -104,6 +111,22 @@ class Compaction:
             index=mark.index,
             data={"bytes": mark.size_bytes},
         )
+
+
+def resting(steps: Iterator[T]) -> Iterator[T]:
+    """For a long work in a thread: after each step it rests for as long as it computed, so that half of the time at least
+    nobody contends with the event loop for the interpreter. Without that each of the loop's system calls could wait a
+    thread's turn of 5 ms to go on, and a write needs a dozen."""
+    worked_until = time.thread_time()
+    for step in steps:
+        yield step
+        time.sleep(min(time.thread_time() - worked_until, REST_MAX_S))
+        worked_until = time.thread_time()
+
+
+def _carry_out(steps: Iterator[None]) -> None:
+    for _ in steps:
+        continue
 
 
 def _over(result: Outcome[None]) -> None:

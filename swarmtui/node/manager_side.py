@@ -14,7 +14,7 @@ import trio
 from swarmtui.manager.loop import run_manager
 from swarmtui.node.answers import Manager
 from swarmtui.node.chronicle import chronicle
-from swarmtui.node.compaction import Compaction
+from swarmtui.node.compaction import Compaction, resting
 from swarmtui.node.consensus import Consensus, Wiring
 from swarmtui.node.disk import Disk
 from swarmtui.node.events import Events
@@ -138,6 +138,9 @@ class ManagerSide:
         self._started = trio.current_time()
         self._has_followed = False  # another leader: then this is no cold start, and a refused dial is a death
         self._disk_refuses = ""
+        restored = opened.storage.restored
+        self._is_first = self._is_first_at_genesis(restored)
+        opened.storage.restored = attrs.evolve(restored, entries=())  # the core has them, and lets them go in time
         self._gaps: trio.MemorySendChannel[float] | None = None
 
     def attach(
@@ -190,7 +193,7 @@ class ManagerSide:
             nursery.start_soon(self.keeper.run, self._lead)
             nursery.start_soon(self.compaction.run)
             nursery.start_soon(self._watch_disk)
-            if self._is_first_at_genesis():
+            if self._is_first:
                 self.consensus.feed(CampaignAsked())
             task_status.started()
 
@@ -199,8 +202,7 @@ class ManagerSide:
         down = any(cluster.shutting_down for cluster in self.store.all(Cluster))
         return self.consensus.status().role is Role.LEADER and not down
 
-    def _is_first_at_genesis(self) -> bool:
-        restored = self.opened.storage.restored
+    def _is_first_at_genesis(self, restored: Restored) -> bool:
         new = restored.snapshot is None and len(restored.entries) == GENESIS_LAST_INDEX and not restored.hard_state.vote
         return new and self.manifest.managers[0].id == self.node.id
 
@@ -262,7 +264,7 @@ class ManagerSide:
 
     async def _installed(self, effect: InstallSnapshot) -> None:
         chunks = self.opened.snapshots.open_chunks(effect.mark)
-        state = await self._log_worker.run(read_snapshot, chunks)
+        state = await self._log_worker.run(read_snapshot, resting(chunks))
         before = self.store.freeze()
         self.consensus.installed(effect, state)
         self.compaction.let_go(before)
