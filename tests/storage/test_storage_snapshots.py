@@ -101,7 +101,10 @@ def test_a_piece_from_elsewhere_is_not_stored(node: Node, files: SnapshotFiles) 
     assert files.receive(mark, 2000, STATE[2000:])[0] is ChunkOutcome.COMPLETE
 
 
-def test_it_goes_on_after_a_power_cut_where_it_stopped(node: Node, files: SnapshotFiles) -> None:
+def test_it_goes_on_after_a_power_cut_where_it_was_synced(
+    node: Node, files: SnapshotFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swarmtui.storage.snapshots.UNSYNCED_BYTES_MAX", 2000)
     mark = arriving(node)
     files.receive(mark, 0, STATE[:2000])
     node.disk.sync_directory(node.directory)
