@@ -8,6 +8,7 @@ import trio.testing
 
 from swarmtui.client import Conflict, NoHost, NoQuorum, Refused, Unknown, delivery
 from swarmtui.client.delivery import TOGETHER_MAX
+from swarmtui.client.writes import Writes
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from tests.client.conftest import connected
@@ -120,6 +121,20 @@ async def test_the_other_side_of_a_partition_is_asked_as_well(world, cluster):
     world.nodes["n3"].role, world.nodes["n3"].term = "leader", 4
     await cluster.kv.put("a", "2")
     assert [name for name, _ in world.batches] == ["n1", "n1", "n3"]
+
+
+async def test_a_manager_that_lost_its_leader_between_the_look_and_the_write_is_not_the_last_word(world, cluster):
+    """The write goes to the next leader in the same attempt; it is not handed back to wait for another one."""
+    first, next_leader = world.nodes["n1"], world.nodes["n3"]
+
+    def loses(call: Propose) -> tuple[Outcome, ...]:
+        first.role, next_leader.role, next_leader.term = "follower", "leader", 4
+        return (Outcome(Fate.REFUSED, None, "no-leader", "no leader is known", 3, 3, 5),) * call.count
+
+    first._propose = loses
+    outcomes = await Writes(cluster).propose(Propose((Transaction((Put("a", b"1"),)),), 1.0))
+    assert [one.fate for one in outcomes] == [Fate.DONE]
+    assert [name for name, _ in world.batches] == ["n3"]
 
 
 async def test_without_a_quorum_a_write_is_refused_with_the_count(world):
