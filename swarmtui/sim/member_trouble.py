@@ -90,7 +90,7 @@ class MemberTrouble:
         if spare:
             id = self.rng.choice(spare)
         else:
-            node = cluster.add_node(current)
+            node = cluster.add_node(Configuration(current.members))  # whom to listen to; as a manifest, it bars nobody
             id = node.id
             late_s = self.rng.expovariate(2.0) if self.rng.random() < START_LATE_SHARE else 0.0
             cluster.after(late_s, self._begin, node)
