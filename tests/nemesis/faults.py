@@ -10,12 +10,14 @@ from itertools import combinations
 import trio
 
 import swarmtui
-from swarmtui.client.errors import ClientError
+from swarmtui.client.errors import ClientError, Refused
+from swarmtui.objects.states import NodeRole
 
 FAULT_S = (1.0, 4.0)  # how long a fault lasts
 CALM_S = (0.5, 2.5)  # and how long nothing is broken afterwards
 SECOND_FAULT_SHARE = 0.25  # of faults meet another one before they are healed
 ROLE_S = 6.0  # for a change of role; it goes on by itself when that is over
+JOINED_MAX = 2  # managers beyond the first ones, at any time
 SLOW_MS = (20.0, 150.0)
 LOSS = (0.05, 0.3)
 
@@ -33,6 +35,9 @@ class Nemesis:
         self.names = sorted(node.name for node in cluster.manifest.managers)
         self.done: Counter[str] = Counter()
         self.demoted: set[str] = set()  # managers that are to be managers again
+        self.joined: list[str] = []  # managers that came later, and may be removed for ever
+        self.leaving: set[str] = set()  # those of them that are being removed
+        self.newcomers = 0  # ever
         self.kinds: tuple[tuple[int, str, Callable[[], Awaitable[None]]], ...] = (
             (4, "kill the leader", self._kill_leader),
             (2, "kill a minority", self._kill_minority),
@@ -48,6 +53,8 @@ class Nemesis:
             (2, "slow links", self._slow),
             (2, "lossy links", self._lossy),
             (3, "demote one", self._demote),
+            (4, "join one", self._join),
+            (3, "remove one", self._remove),
         )
 
     async def run(self, until: trio.Event) -> None:
@@ -145,11 +152,55 @@ class Nemesis:
         self.demoted.discard(name)
         return True
 
+    async def _join(self) -> None:
+        """A new manager. It goes on catching up by itself when we do not wait any longer."""
+        if len(self.joined) >= JOINED_MAX:
+            await self._remove()
+            return
+        self.newcomers += 1
+        name = f"late{self.newcomers}"
+        self.joined.append(name)
+        await self._order(f"join {name}", self.cluster.nodes.join(name=name, role=NodeRole.MANAGER, timeout_s=ROLE_S))
+        if self.cluster.manifest.node(name) is not None:
+            self.names.append(name)
+
+    async def _remove(self) -> None:
+        """One that joined leaves for ever: while it runs, demoted first, or when its process was killed, by force."""
+        if not self.joined:
+            await self._join()
+            return
+        name = self.rng.choice(self.joined)
+        self.leaving.add(name)
+        by_force = self.rng.random() < 0.5
+        if by_force:
+            await self._power("kill", [name])
+        await self.remove(name, by_force=by_force)
+
+    async def remove(self, name: str, *, by_force: bool = False) -> None:
+        """As an operator would: demote, stop, remove; begun again where an earlier attempt was broken off."""
+        nodes = self.cluster.nodes
+        try:
+            if not by_force and name in {node.name for node in await nodes.list()}:
+                await nodes.demote(name, timeout_s=ROLE_S)
+                await self.host.power(name, "stop")
+            await nodes.remove(name, force=True, timeout_s=ROLE_S)
+        except ClientError as error:
+            if not (isinstance(error, Refused) and error.rule == "absent"):
+                self.say(f"rm {name}: {error}")
+                return
+        self.leaving.discard(name)
+        for names in (self.joined, self.names):
+            if name in names:
+                names.remove(name)
+
     async def restore(self) -> object:
-        """Everybody a manager again; what is missing."""
+        """Everybody a manager again, and who was to leave is gone; what is missing."""
         for name in sorted(self.demoted):
             await self.promote(name)
-        return not self.demoted or sorted(self.demoted)
+        for name in sorted(self.leaving):
+            await self.remove(name)
+        missing = sorted(self.demoted | self.leaving)
+        return missing if missing else True
 
     # ---- links ----
 

@@ -93,7 +93,7 @@ async def storm(cluster: swarmtui.Cluster, plan: Plan, say: Say) -> Summary:
         await trio.sleep(plan.seconds)
         enough.set()
     say("healed; waiting until the cluster is whole")
-    await until("everybody is a manager again", nemesis.restore)
+    await until("everybody is a manager again who is to be one", nemesis.restore)
     await whole(cluster)
     await final_reads(cluster, record, keys)
     same_everywhere(await contents(cluster), record)

@@ -14,7 +14,7 @@ import pytest
 from tests.nemesis.__main__ import run
 from tests.nemesis.storm import Plan
 
-SECONDS = float(os.environ.get("SWARMTUI_NEMESIS_SECONDS", "45"))
+SECONDS = float(os.environ.get("SWARMTUI_NEMESIS_SECONDS", "60"))
 
 
 @pytest.mark.cluster
