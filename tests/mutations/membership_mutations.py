@@ -14,6 +14,14 @@ def script(name: str) -> str:
 
 MUTATIONS = (
     Mutation(
+        name="outgoing-half-barred-after-a-restart",
+        rule="who leaves with a joint configuration is heard until that is left and committed",
+        file="swarmtui/raft/belonging.py",
+        old="self.barred = core.members.at(core.log.commit).gone",
+        new="self.barred = frozenset(core.members.at(core.log.commit).removed)",
+        tests=("tests/raft/test_raft_membership.py",),
+    ),
+    Mutation(
         name="S14-removed-node-is-listened-to",
         rule="the term of a node that was removed is not looked at",
         file="swarmtui/raft/receiving.py",
