@@ -24,8 +24,8 @@ MUTATIONS = (
         name="acknowledged-when-appended",
         rule="a write is acknowledged when it is applied, not when it is appended",
         file="swarmtui/node/proposals.py",
-        old="            self._waiting[index] = (effect.term, entry.waiting)\n",
-        new="            self._settle_each(entry.waiting, Outcome(Fate.DONE))\n",
+        old="            self._waiting[index] = (effect.term, entry.shares)\n",
+        new="            self._settle_each(entry.shares, Outcome(Fate.DONE))\n",
         tests=CONSENSUS,
     ),
     Mutation(
