@@ -80,6 +80,7 @@ class SimulatedCluster:
         self.disk_parameters: DiskParameters = self.parameters.disk
         self.events = 0
         self.messages = 0  # of the consensus, sent
+        self.echoes_until = 0.0  # when the last old message comes once more
         self.counts: Counter[str] = Counter()
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = 0
@@ -183,6 +184,7 @@ class SimulatedCluster:
             self.at(at, self._deliver, target, parcel)
         again_at = network.replayed_at(self.now)
         if again_at is not None:
+            self.echoes_until = max(self.echoes_until, again_at)
             self.at(again_at, self._deliver_again, target, message)
 
     def carry(self, source: SimulatedNode, target: SimulatedNode, arrive: Callable[[], None]) -> None:

@@ -128,14 +128,14 @@ class Healing:
     # ---- quiet, and of service ----
 
     def stay_whole(self) -> None:
-        """Nothing more happens by itself: once what was asked before has come to its end (a transfer of leadership may), the
-        leader stays, only heartbeats are sent, and nobody who was removed and can ask a member still believes to be a voter."""
+        """Nothing more happens by itself: once what was asked before has come to its end (a transfer of leadership may, and
+        an old "campaign now" may come again), the leader stays, only heartbeats are sent, and nobody who was removed and can ask a member still believes to be a voter."""
         cluster, options = self.cluster, self.cluster.parameters.options
         seconds = STEADY_TIMEOUTS * options.election_timeout_s
         cluster.run_until(
             cluster.now + 2 * cluster.parameters.client_patience_s, lambda: not cluster.clients.undecided()
         )
-        cluster.run_until(cluster.now + seconds)
+        cluster.run_until(max(cluster.now, cluster.echoes_until) + seconds)
         leader, sent = cluster.leader, cluster.messages
         term = leader.core.term if leader is not None and leader.core is not None else 0
         cluster.run_until(cluster.now + seconds)
