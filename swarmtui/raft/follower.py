@@ -167,9 +167,15 @@ class Follower:
         if entries:
             self._store(entries, previous)
         self.verified = max(self.verified, last)
-        core.commit_to(min(message.commit, self.verified))
+        self._learn_commit(message.commit)
         if last <= log.durable or not entries:
             self.reply_due = True  # else the reply waits for the disk
+
+    def _learn_commit(self, index: int) -> None:
+        """The leader's commit index, from an Append or the answer to a read. It waits for a snapshot that takes the log's
+        place: that ends where it was made, and never takes a commit index back."""
+        if not self.core.incoming.is_installing:
+            self.core.commit_to(min(index, self.verified))
 
     def _store(self, entries: tuple[Entry, ...], previous: int) -> None:
         """Append what is new. Entries that are here already stay, also those behind a stale message's end."""
@@ -215,7 +221,7 @@ class Follower:
         if waiting is None:
             return
         if message.index:
-            self.core.commit_to(min(message.index, self.verified))  # its commit index, as in an Append
+            self._learn_commit(message.index)
             self.core.reads.add(message.index, waiting.ticket)
         else:
             why = message.why or Why("no-reason", by=self.core.name(message.source))

@@ -75,9 +75,19 @@ MUTATIONS = (
         name="follower-commits-unverified-tail",
         rule="a follower commits only what was verified against the leader's log",
         file="swarmtui/raft/follower.py",
-        old="core.commit_to(min(message.commit, self.verified))",
-        new="core.commit_to(min(message.commit, log.last))",
+        old="self.core.commit_to(min(index, self.verified))",
+        new="self.core.commit_to(min(index, self.core.log.last))",
         tests=(*RAFT, *SIMULATOR),
+    ),
+    Mutation(
+        name="commits-while-a-snapshot-is-installed",
+        rule="the commit index stays while a snapshot takes the log's place",
+        file="swarmtui/raft/follower.py",
+        old="""        if not self.core.incoming.is_installing:
+            self.core.commit_to""",
+        new="""        if True:
+            self.core.commit_to""",
+        tests=RAFT,
     ),
     Mutation(
         name="append-without-matching-predecessor",

@@ -53,8 +53,8 @@ MUTATIONS = (
         name="S21-commit-of-the-unverified-tail",
         rule="a follower commits only what was verified against the leader's log",
         file="swarmtui/raft/follower.py",
-        old="core.commit_to(min(message.commit, self.verified))",
-        new="core.commit_to(min(message.commit, log.last))",
+        old="self.core.commit_to(min(index, self.verified))",
+        new="self.core.commit_to(min(index, self.core.log.last))",
         tests=(script("S21_unverified_tail"),),
     ),
     Mutation(

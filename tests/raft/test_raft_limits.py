@@ -6,11 +6,14 @@ import pytest
 
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import (
+    Apply,
     Compact,
     InstallSnapshot,
     Narrate,
+    ReadReady,
     ReadRefused,
     Refused,
+    Send,
     WriteChunk,
 )
 from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
@@ -26,7 +29,7 @@ from swarmtui.raft.inputs import (
     Written,
 )
 from swarmtui.raft.invariants import InvariantViolation
-from swarmtui.raft.messages import Append, AppendReply, SnapshotChunk, SnapshotMark
+from swarmtui.raft.messages import Append, AppendReply, ReadReply, ReadRequest, SnapshotChunk, SnapshotMark
 from swarmtui.raft.options import InvalidOptions, RaftOptions
 
 
@@ -247,3 +250,27 @@ def test_appends_wait_while_a_snapshot_is_installed(trio):
     assert core.log.last == 1
     core.feed(SnapshotInstalled(mark), trio.now)
     assert (core.log.base, core.log.last, core.applied) == (5, 5, 5)
+
+
+def test_the_answer_to_a_read_commits_nothing_while_a_snapshot_is_installed(trio):
+    """The snapshot that takes the log's place ends before what the answer calls committed: found by simulated seed 766086597
+    on the real log."""
+    core = trio.cores["n1"]
+    with_log(trio, 2, 2, 2)  # 2, 3 and 4, verified
+    core.feed(ReadAsked(7), trio.now)
+    question = next(e.message for e in core.drain() if isinstance(e, Send) and isinstance(e.message, ReadRequest))
+    mark = mark_of(3, 2)
+    core.feed(Received(chunk(mark, bytes(10))), trio.now)
+    core.drain()
+    core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), trio.now)
+    core.drain()
+    answer = ReadReply(cluster="c", source="n2", target="n1", term=2, ticket=question.ticket, index=4)
+    core.feed(Received(answer), trio.now)
+    core.drain()
+    core.feed(SnapshotInstalled(mark), trio.now)
+    core.drain()
+    assert (core.log.base, core.log.commit, core.log.last) == (3, 3, 4)
+    core.feed(Received(append(previous_index=4, previous_term=2, commit=4)), trio.now)
+    handed = next(e for e in core.drain() if isinstance(e, Apply))
+    core.feed(Applied(handed.entries[-1].index), trio.now)
+    assert [e.ticket for e in core.drain() if isinstance(e, ReadReady)] == [7]

@@ -31,6 +31,7 @@ SEGMENT_BYTES = 8192
 STEPS_MAX = 3  # of the platter, in the operation that a crash cuts: a write and its sync are two
 SEED = int(os.environ.get("SWARMTUI_SIM_SEED", random.SystemRandom().randrange(10**9)))
 SPENT_S = 4.0
+EVER_FAILED = (766086597,)  # an answer to a read raised the commit index while a snapshot took the log's place
 
 
 class PowerCutError(BaseException):
@@ -159,6 +160,11 @@ def _groups(operations: list[Operation]) -> list[list[Operation]]:
 @pytest.fixture(autouse=True)
 def _real_disks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulated_node, "SimulatedDisk", RealLogDisk)
+
+
+@pytest.mark.parametrize("seed", EVER_FAILED)
+def test_a_seed_that_ever_failed_does_so_no_more(seed: int) -> None:
+    SimulatedCluster(seed).run()
 
 
 def test_consensus_holds_on_the_real_log_over_fresh_seeds() -> None:
