@@ -173,16 +173,23 @@ class LeaderMembership:
 
     def _promote(self, current: Configuration, ready: list[str]) -> None:
         wanted = promoted(current, ready)
-        names = " ".join(map(self.core.name, ready))
         why = self._why_not(wanted)
         if why is not None and not self._is_handed_over_by_leaving(why, current):
-            if why != self._said:
-                self.core.narrate("promotion waits", why, of=names)
-            self._said = why
+            others = [promotion.id for promotion in current.promotions if promotion.instead_of != self.core.node_id]
+            first = [id for id in ready if id in others]
+            if why.name == "leader-leaves/nobody" and first and len(first) < len(ready):
+                self._promote(current, first)  # one of them can take over, and then replace this leader
+            else:
+                self._let_wait(ready, why)
             return
         self._said = None
-        self.core.narrate("promoted", who=names)
+        self.core.narrate("promoted", who=" ".join(map(self.core.name, ready)))
         self._append(wanted)
+
+    def _let_wait(self, ready: list[str], why: Why) -> None:
+        if why != self._said:
+            self.core.narrate("promotion waits", why, of=" ".join(map(self.core.name, ready)))
+        self._said = why
 
     @staticmethod
     def _is_handed_over_by_leaving(why: Why, current: Configuration) -> bool:

@@ -90,6 +90,14 @@ MUTATIONS = (
         tests=RAFT,
     ),
     Mutation(
+        name="all-are-promoted-or-none",
+        rule="who does not replace the leader is promoted first where all at once would leave it nobody to hand over to",
+        file="swarmtui/raft/membership.py",
+        old='if why.name == "leader-leaves/nobody" and first',
+        new="if False and first",
+        tests=RAFT,
+    ),
+    Mutation(
         name="append-without-matching-predecessor",
         rule="entries are taken only after a predecessor that agrees",
         file="swarmtui/raft/follower.py",

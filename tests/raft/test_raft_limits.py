@@ -253,8 +253,7 @@ def test_appends_wait_while_a_snapshot_is_installed(trio):
 
 
 def test_the_answer_to_a_read_commits_nothing_while_a_snapshot_is_installed(trio):
-    """The snapshot that takes the log's place ends before what the answer calls committed: found by simulated seed 766086597
-    on the real log."""
+    """The snapshot that takes the log's place ends before what the answer calls committed: found by simulated seed 2000136."""
     core = trio.cores["n1"]
     with_log(trio, 2, 2, 2)  # 2, 3 and 4, verified
     core.feed(ReadAsked(7), trio.now)
