@@ -129,7 +129,8 @@ class Healing:
 
     def stay_whole(self) -> None:
         """Nothing more happens by itself: once what was asked before has come to its end (a transfer of leadership may, and
-        an old "campaign now" may come again), the leader stays, only heartbeats are sent, and nobody who was removed and can ask a member still believes to be a voter."""
+        an old "campaign now" may come again), the leader stays, only heartbeats are sent, and nobody who was removed and asks
+        a member for its vote still believes to be a voter."""
         cluster, options = self.cluster, self.cluster.parameters.options
         seconds = STEADY_TIMEOUTS * options.election_timeout_s
         cluster.run_until(
@@ -147,7 +148,7 @@ class Healing:
             raise InvariantViolation("a healed cluster is quiet", sent=cluster.messages - sent, heartbeats=heartbeats)
         for id in sorted(cluster.observer.removed):
             core = cluster.nodes[id].core
-            if core is not None and core.is_voter and set(core.members.ids) & set(leader.core.members.ids):
+            if core is not None and core.is_voter and set(core.members.voters) & set(leader.core.members.ids):
                 raise InvariantViolation("who was removed is told so", node=id)
 
     def serve_everybody(self) -> None:
