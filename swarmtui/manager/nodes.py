@@ -64,7 +64,7 @@ class Orphaner(Reconciler):
 
     def look_at_everything(self, moment: Moment) -> None:
         self.mark(node.id for node in self.store.all(Node))
-        self.mark({task.node_id for task in self.store.tasks() if task.node_id})
+        self.mark(task.node_id for task in self.store.tasks() if task.node_id)
 
     def decide(self, key: str, moment: Moment) -> Decision | None:
         node = self.store.get(Node, key)

@@ -90,6 +90,7 @@ class Loop(abc.ABC):
         """At the start, and whenever changes were lost."""
 
     def mark(self, keys: Iterable[str]) -> None:
+        """In an order that is the same in every process: what is decided follows it, and a seed is to be repeated."""
         for key in keys:
             self._dirty[key] = None
 

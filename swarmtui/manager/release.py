@@ -43,7 +43,7 @@ class Releaser(Reconciler):
                 was_down = isinstance(change.before, Node) and is_down(change.before)
                 if change.after is None or (is_down(node) and not was_down):
                     for task in self.store.tasks(node_id=node.id):
-                        self.mark(self._waiting.get(slot_key(task), ()))
+                        self.mark(sorted(self._waiting.get(slot_key(task), ())))
             case Cluster():
                 self.mark(self._seen)
 

@@ -63,11 +63,11 @@ class Orchestrator(Reconciler):
         was = before if isinstance(before, Node) else None
         now = after if isinstance(after, Node) else None
         if is_invalid(now) and not (was is not None and is_invalid(was)):
-            self.mark({task.service_id for task in self.store.tasks(node_id=node_id)})
+            self.mark(task.service_id for task in self.store.tasks(node_id=node_id))
 
     def look_at_everything(self, moment: Moment) -> None:
         self.mark(service.id for service in self.store.all(Service))
-        self.mark({task.service_id for task in self.store.tasks()})
+        self.mark(task.service_id for task in self.store.tasks())
 
     def slots(self, service: Service, moment: Moment) -> Slots:
         return Slots(self.store, service, cluster_of(self.store), moment, self.new_id, self._ended_since)

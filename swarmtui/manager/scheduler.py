@@ -79,7 +79,7 @@ class Scheduler(Loop):
             self._unplaced.discard(task.id)
 
     def _try_unplaced(self) -> None:
-        self.mark(self._unplaced)
+        self.mark(sorted(self._unplaced))
         self._unplaced.clear()
 
     def look_at_everything(self, moment: Moment) -> None:

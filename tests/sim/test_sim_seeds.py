@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,16 @@ def test_S60_same_seed_gives_the_same_trace(seed):
     first, second = trace_hash(seed), trace_hash(seed)
     assert first == second
     assert first[1] > 1000
+
+
+def test_same_seed_is_the_same_in_processes_that_hash_differently():
+    """A set of ids has another order in each process: what the manager's loops propose must not follow it."""
+    command = [sys.executable, "-m", "swarmtui.sim", "--seed", "14", "--brief"]
+    outcomes = {
+        subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": hashing}, capture_output=True, check=True).stdout
+        for hashing in ("1", "3")
+    }
+    assert len(outcomes) == 1
 
 
 def test_watching_a_run_changes_nothing():
