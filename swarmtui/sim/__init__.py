@@ -9,8 +9,9 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     machine      the store as the state machine, or a mere checksum over all that was ever applied
     node         a core, a disk, a clock; carries out effects as a shell would
     cluster      the queue of events, the network between nodes, the healing
+    themes       runs that are about something: members, snapshots, coups
     trouble      load and faults, each at its rate: link_trouble of paths, power_trouble of machines and disks,
-                 member_trouble of who belongs to the cluster
+                 member_trouble of who belongs to the cluster; ambush waits for a moment that is rare by itself
     scheduling   the manager's loops on whoever leads, an operator; agents is what obeys them
     healing      the end of all trouble, and what must come about then
     clients      clients of kv, through leaders and followers; desk is where a node serves them

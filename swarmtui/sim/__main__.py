@@ -7,8 +7,9 @@ import sys
 import time
 
 from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
-from swarmtui.sim.parameters import Parameters, draw_parameters
+from swarmtui.sim.parameters import Parameters
 from swarmtui.sim.soak import fresh_seed, soak
+from swarmtui.sim.themes import parameters_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1 if failed else 0
     seed = 1 if options.seed is None else options.seed
     if not options.brief:
-        print(draw_parameters(seed))
+        print(parameters_of(seed))
     return 0 if run(seed, not options.brief) else 1
 
 

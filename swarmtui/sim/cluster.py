@@ -28,8 +28,9 @@ from swarmtui.sim.healing import Healing
 from swarmtui.sim.invariants import Observer
 from swarmtui.sim.network import Parcel, SimulatedNetwork
 from swarmtui.sim.node import SimulatedNode
-from swarmtui.sim.parameters import DiskParameters, Parameters, draw_parameters
+from swarmtui.sim.parameters import DiskParameters, Parameters
 from swarmtui.sim.scheduling import Scheduling
+from swarmtui.sim.themes import parameters_of
 from swarmtui.sim.trouble import Trouble
 
 RECENT_LINES = 60  # of the trace, shown when something is violated
@@ -72,7 +73,7 @@ class SimulatedCluster:
         self, seed: int, parameters: Parameters | None = None, say: Callable[[str], None] | None = None
     ) -> None:
         self.seed = seed
-        self.parameters = parameters or draw_parameters(seed)
+        self.parameters = parameters or parameters_of(seed)
         self.say = say
         self.now = 0.0
         self.rng = random.Random(f"cluster {seed}")
@@ -95,6 +96,11 @@ class SimulatedCluster:
         self.clients = Clients(self)
         self.scheduling = Scheduling(self)
         self.healing = Healing(self)
+        self.lookers: list[Callable[[SimulatedNode], None]] = []  # told whenever something happened at a node
+        if self.parameters.services:
+            self.lookers.append(self.scheduling.turn)
+        if self.parameters.ambushes:
+            self.lookers.append(self.trouble.ambush.look)
 
     # ---- time ----
 

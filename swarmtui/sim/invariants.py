@@ -52,12 +52,15 @@ class Observer:
 
     # ---- elections ----
 
-    def leads(self, node: SimulatedNode) -> None:
-        """Election safety, and leader completeness: whoever leads has everything that earlier terms committed."""
+    def leads(self, node: SimulatedNode, term: int) -> None:
+        """Election safety, and leader completeness: whoever leads has everything that earlier terms committed. A busy node may
+        have been deposed in the same breath."""
         core = node.core
         assert core is not None
-        known = self.leaders.setdefault(core.term, node.id)
-        require(known == node.id, "one leader in a term", term=core.term, one=known, other=node.id)
+        known = self.leaders.setdefault(term, node.id)
+        require(known == node.id, "one leader in a term", term=term, one=known, other=node.id)
+        if core.term != term:
+            return
         for index in range(len(self.committed), 0, -1):
             committed = self.committed[index]
             if committed.by_term < core.term:

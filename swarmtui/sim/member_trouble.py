@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
 
 NODES_MAX = 12  # ever, in one run
+NODES_OF_A_THEME_MAX = 20  # where members are what the run is about
 VOTERS_MAX = 7
 START_LATE_SHARE = 0.3  # of newcomers are made members before they run
 
@@ -49,12 +50,8 @@ class MemberTrouble:
         if leader is None or leader.core is None:
             return
         current = leader.core.members.current
-        count = self.rng.choice([1, 1, 1, 2, 3])
-        changes: dict[str, Change] = {}
-        for _ in range(count):
-            change = self._draw(current)
-            if change is not None:
-                changes[subject(change)] = change
+        together = cluster.parameters.changes_together
+        changes = self._together(current) if together and self.rng.random() < together else self._some(current)
         if not changes or not self._bearable(current, tuple(changes.values())):
             return
         asked = leader if self.rng.random() < 0.9 else self.rng.choice(list(cluster.nodes.values()))
@@ -62,10 +59,38 @@ class MemberTrouble:
             cluster.counts["changes asked"] += 1
             asked.feed(MembersAsked(asked.desk.new_ticket(), asked.core.term, tuple(changes.values())))
 
+    def _some(self, current: Configuration) -> dict[str, Change]:
+        changes: dict[str, Change] = {}
+        for _ in range(self.rng.choice([1, 1, 1, 2, 3])):
+            change = self._draw(current)
+            if change is not None:
+                changes[subject(change)] = change
+        return changes
+
+    def _together(self, current: Configuration) -> dict[str, Change]:
+        """Several voters at once: replaced, demoted, removed, promoted."""
+        changes: dict[str, Change] = {}
+        for voter in self.rng.sample(current.voters, min(self.rng.randint(1, 3), len(current.voters))):
+            changes[voter.id] = Demote(voter.id) if self.rng.random() < 0.3 else Remove(voter.id)
+        for _ in range(self.rng.randint(0, len(changes))):
+            change = AddVoter(self.newcomer(current)) if self._has_room else None
+            if change is not None:
+                changes[subject(change)] = change
+        for learner in current.learners:
+            if self.rng.random() < 0.7 and learner.id not in changes:
+                changes[learner.id] = AddVoter(learner)
+        return changes
+
+    @property
+    def _has_room(self) -> bool:
+        """For one more node."""
+        limit = NODES_OF_A_THEME_MAX if self.cluster.parameters.changes_together else NODES_MAX
+        return len(self.cluster.nodes) < limit
+
     def _draw(self, current: Configuration) -> Change | None:
         kind = self.rng.choice(["learner", "voter", "voter", "promote", "demote", "remove", "remove", "move"])
         if kind in ("learner", "voter"):
-            if len(current.voters) >= VOTERS_MAX or len(self.cluster.nodes) >= NODES_MAX:
+            if len(current.voters) >= VOTERS_MAX or not self._has_room:
                 return None
             newcomer = self.newcomer(current)
             return AddLearner(newcomer) if kind == "learner" else AddVoter(newcomer)

@@ -250,8 +250,8 @@ class SimulatedNode:
             cluster.note(self.id, "<", Applied(applied))
         self.schedule_tick()
         self._perhaps_snapshot()
-        if cluster.parameters.services:
-            cluster.scheduling.turn(self)
+        for look in cluster.lookers:
+            look(self)
 
     def _carry_out(self, effect: Effect) -> None:
         cluster, core = self.cluster, self.core
@@ -264,7 +264,7 @@ class SimulatedNode:
             self._to_disk(DropLog(effect.index))
         elif isinstance(effect, RoleChanged):
             if effect.role is Role.LEADER:
-                cluster.observer.leads(self)
+                cluster.observer.leads(self, effect.term)
         elif isinstance(effect, Accepted):
             self.desk.accepted(effect)
         elif isinstance(effect, ReadReady):

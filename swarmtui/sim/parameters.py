@@ -60,6 +60,8 @@ class Parameters:
     tick_bursts_rate: float = 0.0
     damages_rate: float = 0.0
     changes_rate: float = 0.0  # of the members
+    changes_together: float = 0.0  # share of them that certainly are several at once
+    ambushes: float = 0.0  # share of rare moments at which something else goes wrong
     fault_s: float = 1.0  # mean time until a fault is healed
     clock_drift: float = 0.0  # clocks run at between 2^-this and 2^this
     apply_late_s: float = 0.0  # entries wait up to so long before they are applied

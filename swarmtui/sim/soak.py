@@ -15,10 +15,11 @@ from multiprocessing.queues import Queue
 import attrs
 
 from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
+from swarmtui.sim.themes import THEMED_FROM
 
 REPORT_EVERY_S = 10.0
 LOOK_S = 0.5
-FRESH_SEEDS = 10**9
+FRESH_SEEDS = 10**9  # from `THEMED_FROM` on
 GARBAGE_OBJECTS = 50_000  # until the collector looks: a run makes much garbage, and hardly any of it in circles
 
 Say = Callable[[str], None]
@@ -52,7 +53,7 @@ class Report:
 
 
 def fresh_seed() -> int:
-    return random.SystemRandom().randrange(FRESH_SEEDS)
+    return THEMED_FROM + random.SystemRandom().randrange(FRESH_SEEDS)
 
 
 def soak(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from swarmtui.raft.inputs import LeaderLost, TransferAsked
+from swarmtui.sim.ambush import Ambush
 from swarmtui.sim.link_trouble import LinkTrouble
 from swarmtui.sim.member_trouble import MemberTrouble
 from swarmtui.sim.node import SimulatedNode
@@ -27,7 +28,8 @@ class Trouble:
         self.links = LinkTrouble(cluster)
         self.power = PowerTrouble(cluster)
         self.members = MemberTrouble(cluster)
-        self._goes_on = True
+        self.ambush = Ambush(cluster)
+        self.goes_on = True
 
     def begin(self) -> None:
         parameters, links, power = self.cluster.parameters, self.links, self.power
@@ -36,7 +38,7 @@ class Trouble:
             (parameters.reads_rate, self._read),
             (parameters.transfers_rate, self._transfer),
             (parameters.hints_rate, self._false_hint),
-            (parameters.coups_rate, self._coup),
+            (parameters.coups_rate, self.coup),
             (parameters.partitions_rate, links.partition),
             (parameters.one_way_rate, links.one_way),
             (parameters.clogs_rate, links.clog),
@@ -56,13 +58,13 @@ class Trouble:
 
     def end(self) -> None:
         """Nothing new happens from now on."""
-        self._goes_on = False
+        self.goes_on = False
 
     def _again(self, rate: float, trouble: Callable[[], None]) -> None:
         self.cluster.after(self.cluster.rng.expovariate(rate), self._strike, rate, trouble)
 
     def _strike(self, rate: float, trouble: Callable[[], None]) -> None:
-        if self._goes_on:
+        if self.goes_on:
             trouble()
             self._again(rate, trouble)
 
@@ -81,7 +83,7 @@ class Trouble:
 
     def _propose_still(self) -> None:
         """Unless everything is healed by now: then nothing new is asked."""
-        if self._goes_on:
+        if self.goes_on:
             self._propose()
 
     def _read(self) -> None:
@@ -101,7 +103,7 @@ class Trouble:
         if node.runs and node.core is not None:
             node.feed(LeaderLost(node.core.role.leader, node.core.term))
 
-    def _coup(self) -> None:
+    def coup(self) -> None:
         """The worst case for stale leaders: cut off or stopped, and everybody else is told at once that it is gone, while
         it is still asked to read and write."""
         leader = self.cluster.leader
@@ -117,6 +119,8 @@ class Trouble:
             self.cluster.after(
                 self.cluster.rng.expovariate(200.0), self.cluster.nodes[other].feed, LeaderLost(leader.id, term)
             )
+        if self.cluster.parameters.ambushes and self.cluster.parameters.changes_rate:
+            self.members.change()  # which only the one that is overthrown will know of
         for _ in range(10):
             self.cluster.after(self.cluster.rng.expovariate(5.0), leader.desk.read, _ignore)
             self.cluster.after(self.cluster.rng.expovariate(5.0), self._propose_still)
