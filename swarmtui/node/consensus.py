@@ -47,12 +47,12 @@ from swarmtui.raft.effects import (
 )
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, SnapshotInstalled, Tick, TransferAsked
-from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.raft.status import Status
 from swarmtui.store import Frozen, Store
 
-APPLY_SLICE_ENTRIES = 64  # applied between two chances for everybody else to run
+APPLY_SLICE_ENTRIES = 64  # applied between two chances for everybody else to run,
+APPLY_SLICE_BYTES = 1024 * 1024  # or entries that weigh so much together: of a busy leader each holds a thousand writes
 
 
 @attrs.define
@@ -88,12 +88,16 @@ class Consensus:
         self._changes: dict[int, Promise[Refused | None]] = {}
         self._ticket = -1  # transfers and changes of members count downwards, proposals upwards
         self._wiring: Wiring | None = None
-        self._violation: InvariantViolation | None = None  # that came to light in somebody else's step: `run` raises it
+        self._fault: Exception | None = None  # that came to light in somebody else's step: `run` raises it
         self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
-        """Something happened. Effects follow when the driver's task next runs."""
-        self.core.feed(input, trio.current_time())
+        """Something happened. Effects follow when the driver's task next runs, and so does a fault that it brings to
+        light: whoever tells it might survive that."""
+        try:
+            self.core.feed(input, trio.current_time())
+        except Exception as error:
+            self._fault = error
         self._bell.ring()
 
     def _hand_over(self, proposed: Input) -> None:
@@ -110,15 +114,18 @@ class Consensus:
             return
         try:
             self.turn()
-        except InvariantViolation as error:  # no fault of the caller's, who would be told so
-            self._violation = error
+        except Exception:  # no fault of the caller's, who would be told so and survive it: `run` raises it
             self._bell.ring()
 
     def hear(self, *inputs: Input) -> None:
-        """News of a peer or the disk: what follows from it is carried out at once."""
+        """News of a peer or the disk: what follows from it is carried out at once. Raises what `turn` does."""
         now = trio.current_time()
-        for each in inputs:
-            self.core.feed(each, now)
+        try:
+            for each in inputs:
+                self.core.feed(each, now)
+        except Exception as error:
+            self._fault = error
+            raise
         self.turn()
 
     @property
@@ -158,20 +165,22 @@ class Consensus:
         self._ticket -= 1
 
     async def run(self, wiring: Wiring) -> None:
-        """Until cancelled. Raises InvariantViolation: then this node must not go on."""
+        """Until cancelled. Whatever it raises, as InvariantViolation, this node must not go on: a turn that was not carried
+        out to its end has perhaps lost a Write, or half of an entry."""
         self._wiring = wiring
         self._bell.ring()
         try:
             while True:
                 with trio.CancelScope(deadline=self._deadline()) as self._sleep:
                     await self._bell.heard()
-                if self._violation is not None:
-                    raise self._violation
+                if self._fault is not None:
+                    raise self._fault
                 if self._sleep.cancelled_caught:
                     self._tick()
                 self.turn()
-                while self._to_apply:
+                while self._to_apply and self._fault is None:
                     await trio.lowlevel.checkpoint()
+                    self._tick()  # heartbeats and deadlines do not wait for the end of a long log
                     self.turn()
         finally:
             self._wiring = None  # late news, as of the disk, moves nothing any more
@@ -193,11 +202,18 @@ class Consensus:
         self.proposals.expire(now)
 
     def turn(self) -> None:
-        """Carry out what all that was fed has brought about, and apply a slice of what is committed. Never waits. Raises
-        InvariantViolation: then this node must not go on."""
+        """Carry out what all that was fed has brought about, and apply a slice of what is committed. Never waits. Whatever it
+        raises, as InvariantViolation: this node must not go on, and no further turn is taken."""
         wiring = self._wiring
-        if wiring is None:
+        if wiring is None or self._fault is not None:
             return  # not begun, or over
+        try:
+            self._turn(wiring)
+        except Exception as error:
+            self._fault = error
+            raise
+
+    def _turn(self, wiring: Wiring) -> None:
         if self.proposals.has_pending and not self._is_writing:
             self.proposals.flush()
         effects = self.core.drain()
@@ -282,16 +298,19 @@ class Consensus:
             self.proposals.refused(effect)
 
     def _apply_slice(self, wiring: Wiring) -> None:
-        store, index = self.store, 0
+        store, index, size_bytes = self.store, 0, 0
         for _ in range(min(APPLY_SLICE_ENTRIES, len(self._to_apply))):
             entry = self._to_apply.popleft()
             index = entry.index
+            size_bytes += len(entry.data)
             if entry.kind is EntryKind.TRANSACTIONS:
                 results = store.apply(index, entry.term, entry.data)
                 self.transactions_applied += len(results)
                 self.proposals.applied(index, entry.term, results)
             else:
                 store.skip(index, entry.term)
+            if size_bytes >= APPLY_SLICE_BYTES:
+                break
         wiring.flush()  # the answers
         self.core.feed(Applied(index), trio.current_time())
         wiring.applied(index)

@@ -3,7 +3,8 @@
 Every write ends as done, refused or unknown, and this file is where that promise is kept:
 
 - *refused* is said only when nothing was appended, or when another entry was applied at the index where it stood;
-- a write that was appended is settled when its index is applied: same term, its result; another term, refused;
+- a write that was appended is settled when its index is applied: same term, its result; another term, refused. Not
+  before: that this node had to drop it, and leads again and appends in its place, does not mean that nobody has it;
 - losing leadership settles nothing: the entry may still be committed, so its call waits on until its deadline, and then
   the answer is *unknown*.
 
@@ -58,6 +59,10 @@ class _Share:
     count: int = 0
 
 
+_Appended = tuple[int, list[_Share]]
+"""The term in which an entry was appended, and who waits for it."""
+
+
 @attrs.define(eq=False)
 class _Filling:
     """An entry that is being filled, and who waits for its transactions."""
@@ -75,7 +80,8 @@ class Proposals:
         self._ring = ring
         self._pending: dict[int, list[_Filling]] = {}  # by the term they are meant for
         self._asked: dict[int, list[_Filling]] = {}  # by ticket: entries not yet accepted
-        self._waiting: dict[int, tuple[int, list[_Share]]] = {}  # by index: appended, not yet applied; with the term
+        self._waiting: dict[int, _Appended] = {}  # by index: appended, not yet applied
+        self._displaced: dict[int, list[_Appended]] = {}  # where this node, leading again, has appended since
         self._wheel: dict[int, dict[_Asked, None]] = {}  # calls by the spoke of their deadline
         self._ticket = 0
         self._count = 0
@@ -177,7 +183,9 @@ class Proposals:
 
     def accepted(self, effect: Accepted) -> None:
         for index, entry in enumerate(self._asked.pop(effect.ticket, []), effect.first_index):
-            self._displace(index)
+            before = self._waiting.get(index)
+            if before is not None:
+                self._displaced.setdefault(index, []).append(before)
             self._waiting[index] = (effect.term, entry.shares)
 
     def refused(self, effect: Refused) -> None:
@@ -190,9 +198,17 @@ class Proposals:
         found = self._waiting.pop(index, None)
         if found is None:
             return
-        asked_term, shares = found
+        self._judge(found, index, term, results)
+        if self._displaced:
+            for earlier in self._displaced.pop(index, ()):
+                self._judge(earlier, index, term, results)
+
+    def _judge(self, appended: _Appended, index: int, term: int, results: Sequence[Result]) -> None:
+        asked_term, shares = appended
         if asked_term != term or len(results) != sum([share.count for share in shares]):
-            self._overwritten(shares, index, asked_term, term)
+            reason = f"the entry {index} of term {asked_term} was overwritten by one of term {term}"
+            lost = Outcome(Fate.REFUSED, rule="overwritten", reason=f"{reason}: the leader had lost its quorum")
+            self._settle_each(shares, lost)
             return
         outcomes = _outcomes_of(results)
         begin = 0
@@ -206,7 +222,8 @@ class Proposals:
         reason = "a snapshot took the place of its entry; read it again before you repeat it"
         outcome = Outcome(Fate.UNKNOWN, rule="snapshot", reason=reason)
         for waiting_index in [waiting for waiting in self._waiting if waiting <= index]:
-            self._settle_each(self._waiting.pop(waiting_index)[1], outcome)
+            for _, shares in (self._waiting.pop(waiting_index), *self._displaced.pop(waiting_index, ())):
+                self._settle_each(shares, outcome)
 
     def expire(self, now: float) -> None:
         """Answer the calls whose time is over."""
@@ -247,17 +264,6 @@ class Proposals:
                         kept.encoded += entry.encoded[begin:end]
                     begin = end
                 entry.shares, entry.encoded = kept.shares, kept.encoded
-
-    def _displace(self, index: int) -> None:
-        """This leader appends at `index` again, in a later term: what it had there in an earlier one was overwritten."""
-        found = self._waiting.pop(index, None)
-        if found is not None:
-            self._overwritten(found[1], index, found[0], None)
-
-    def _overwritten(self, shares: Sequence[_Share], index: int, asked_term: int, term: int | None) -> None:
-        by = "" if term is None else f" by one of term {term}"
-        reason = f"the entry {index} of term {asked_term} was overwritten{by}: the leader had lost its quorum"
-        self._settle_each(shares, Outcome(Fate.REFUSED, rule="overwritten", reason=reason))
 
     def _settle_all(self, asked: _Asked, outcome: Outcome) -> None:
         """The same for all that is not decided yet of this call."""

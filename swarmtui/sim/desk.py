@@ -51,7 +51,7 @@ class Desk:
         self.node = node
         self.pending: dict[int, list[Request]] = {}  # by the term they are meant for
         self.asked: dict[int, list[tuple[Request, ...]]] = {}  # by ticket: one for each entry
-        self.appended: dict[int, Appended] = {}
+        self.appended: dict[int, list[Appended]] = {}  # by index; several if this node led, and leads again
         self.tickets: dict[int, tuple[int, Callable[[str], None]]] = {}
         self.next_ticket = 1
 
@@ -105,8 +105,7 @@ class Desk:
     def accepted(self, effect: Accepted) -> None:
         for offset, requests in enumerate(self.asked.pop(effect.ticket, [])):
             index = effect.first_index + offset
-            self._overwritten(self.appended.pop(index, None))
-            self.appended[index] = Appended(effect.term, requests)
+            self.appended.setdefault(index, []).append(Appended(effect.term, requests))
 
     def refused(self, effect: Refused) -> None:
         for requests in self.asked.pop(effect.ticket, []):
@@ -114,25 +113,19 @@ class Desk:
                 request.answer(effect.rule)
 
     def applied(self, entry: Entry, results: Sequence[Result]) -> None:
-        appended = self.appended.pop(entry.index, None)
-        if appended is None:
-            return
-        if appended.term != entry.term:
-            self._overwritten(appended)
-            return
-        self.node.cluster.observer.acknowledges(self.node, entry.index, entry.term)
-        self.node.cluster.counts["writes"] += 1
-        for request, result in zip(appended.requests, results, strict=False):
-            request.answer(result)
+        for appended in self.appended.pop(entry.index, ()):
+            if appended.term != entry.term:
+                for request in appended.requests:
+                    request.answer("overwritten")
+                continue
+            self.node.cluster.observer.acknowledges(self.node, entry.index, entry.term)
+            self.node.cluster.counts["writes"] += 1
+            for request, result in zip(appended.requests, results, strict=False):
+                request.answer(result)
 
     def passed_over(self, index: int) -> None:
         """A snapshot took the place of everything up to here."""
         self.appended = {waiting: appended for waiting, appended in self.appended.items() if waiting > index}
-
-    @staticmethod
-    def _overwritten(appended: Appended | None) -> None:
-        for request in appended.requests if appended else ():
-            request.answer("overwritten")
 
     # ---- reads ----
 

@@ -29,6 +29,43 @@ MUTATIONS = (
         tests=CONSENSUS,
     ),
     Mutation(
+        name="refused-in-whose-place-was-appended-again",
+        rule="a write that was appended is refused only when another entry was applied at its index",
+        file="swarmtui/node/proposals.py",
+        old="                self._displaced.setdefault(index, []).append(before)\n",
+        new='                self._settle_each(before[1], Outcome(Fate.REFUSED, rule="overwritten"))\n',
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="goes-on-after-half-a-turn",
+        rule="a turn that failed half way is the node's last, whoever began it",
+        file="swarmtui/node/consensus.py",
+        old="            self._fault = error\n            raise\n\n    def _turn",
+        new="            raise\n\n    def _turn",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="violation-told-to-the-caller",
+        rule="a violation ends the node, whoever's question brought it to light",
+        file="swarmtui/node/consensus.py",
+        old="""        except Exception as error:
+            self._fault = error
+        self._bell.ring()
+""",
+        new="""        finally:
+            self._bell.ring()
+""",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="no-heartbeat-before-the-log-is-applied",
+        rule="ticks do not wait for the end of a long log",
+        file="swarmtui/node/consensus.py",
+        old="                    self._tick()  # heartbeats",
+        new="                    # heartbeats",
+        tests=CONSENSUS,
+    ),
+    Mutation(
         name="two-writes-of-a-key-in-one-entry",
         rule="no two transactions of one entry write the same object",
         file="swarmtui/node/proposals.py",

@@ -7,19 +7,19 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.consensus import APPLY_SLICE_BYTES, Consensus, Wiring
 from swarmtui.node.events import Events
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.operations import Put, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore
-from swarmtui.raft.effects import HardState, Role, Write
+from swarmtui.raft.effects import Apply, HardState, Role, Write
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import CampaignAsked, Gap, Received, Tick, Written
+from swarmtui.raft.inputs import Applied, CampaignAsked, Gap, Received, Tick, Written
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.log import Restored
-from swarmtui.raft.messages import Append
+from swarmtui.raft.messages import Append, TimeoutNow, VoteReply
 from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
@@ -53,6 +53,10 @@ class PromisedDisk:
 
 @pytest.fixture
 async def alone(nursery):
+    return await lead_alone(nursery)
+
+
+async def lead_alone(nursery):
     core = RaftCore(
         node_id="a",
         cluster="c",
@@ -282,6 +286,51 @@ async def test_a_machine_that_slept_is_one_gap_and_one_tick(nursery, autojump_cl
     assert core.fed == [Gap, Tick, Tick, Tick]
 
 
+class LongLog(Beating):
+    """Wants a long log to be applied, all at once."""
+
+    def __init__(self, entries: tuple[Entry, ...]) -> None:
+        super().__init__()
+        self.entries = entries
+        self.role = SimpleNamespace(kind=Role.FOLLOWER)
+        self.log = SimpleNamespace(oldest_write_at=None)
+
+    def drain(self) -> list:
+        entries, self.entries = self.entries, ()
+        return [Apply(entries)] if entries else []
+
+
+def long_log(count: int, data: bytes = b"") -> tuple[Entry, ...]:
+    return tuple(Entry(index, 1, EntryKind.TRANSACTIONS, data) for index in range(1, count + 1))
+
+
+async def test_heartbeats_go_on_while_a_long_log_is_applied(nursery, autojump_clock, monkeypatch):
+    core, store = LongLog(long_log(1000)), Store()
+
+    def apply(index: int, term: int, data: bytes) -> list:
+        autojump_clock.jump(0.002)
+        return []
+
+    monkeypatch.setattr(store, "apply", apply)
+    consensus = Consensus(core, store, Events("n1"), election_timeout_s=0.5)
+    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
+    nursery.start_soon(consensus.run, nothing)
+    await trio.testing.wait_all_tasks_blocked()
+    assert core.fed.count(Applied) == 16
+    assert core.fed.count(Tick) >= 15
+    assert Gap not in core.fed  # the machine was at work, it did not sleep
+
+
+async def test_of_heavy_entries_few_are_applied_at_once(nursery):
+    core = LongLog(long_log(8, bytes(APPLY_SLICE_BYTES // 2)))
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
+    nursery.start_soon(consensus.run, nothing)
+    await trio.testing.wait_all_tasks_blocked()
+    assert core.fed.count(Applied) == 4
+    assert consensus.store.index == 8
+
+
 PAIR = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"), Member("b", "n2", "127.0.0.1:2")))
 
 
@@ -405,20 +454,117 @@ async def test_a_write_that_is_alone_leaves_in_the_step_in_which_it_is_asked_for
     assert [outcome.fate for outcome in outcomes] == [Fate.DONE, Fate.DONE]
 
 
-async def test_a_violation_that_a_proposal_brings_to_light_ends_the_node_and_is_not_the_callers(monkeypatch):
+def broken(*_: object) -> list:
+    raise InvariantViolation("one leader in a term", term=1)
+
+
+@pytest.mark.parametrize("verb", ["drain", "feed"])
+async def test_a_violation_that_a_call_brings_to_light_ends_the_node_and_is_not_the_callers(verb, monkeypatch):
     core = Beating()
     core.role, core.log = SimpleNamespace(kind=Role.FOLLOWER), SimpleNamespace(oldest_write_at=None)
     consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
     nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
-
-    def drain() -> list:
-        raise InvariantViolation("one leader in a term", term=1)
-
     with pytest.raises(BaseExceptionGroup) as raised:  # noqa: PT012 - where it is raised is the point
         async with trio.open_nursery() as nursery:
             nursery.start_soon(consensus.run, nothing)
             await trio.testing.wait_all_tasks_blocked()
-            monkeypatch.setattr(core, "drain", drain)
+            monkeypatch.setattr(core, verb, broken)
+            called = False
             consensus.proposals.begin([encode(put("k", b"v"))], 1, 5.0, lambda outcomes: None)
-            await trio.sleep_forever()
+            consensus.reads.begin(lambda reason: None)
+            called = True
+            with trio.fail_after(5):
+                await trio.sleep_forever()
+    assert called
     assert raised.group_contains(InvariantViolation)
+
+
+async def test_a_turn_that_a_call_began_and_that_failed_half_way_is_the_last():
+    """Its Write never reached the disk; the report of the next one would vouch for it."""
+
+    def fail(effect) -> None:
+        raise ValueError("a fault of this program")
+
+    with pytest.raises(BaseExceptionGroup) as raised:  # noqa: PT012 - where it is raised is the point
+        async with trio.open_nursery() as nursery:
+            consensus, disk = await lead_alone(nursery)
+            await trio.testing.wait_all_tasks_blocked()
+            wiring, before = consensus._wiring, len(disk.writes)
+            wiring.disk = fail
+            called = False
+            consensus.proposals.begin([encode(put("k", b"v"))], consensus.core.term, 5.0, lambda outcomes: None)
+            called = True
+            wiring.disk = disk.want
+            consensus.turn()
+            consensus.hear(Tick())
+            assert len(disk.writes) == before
+            with trio.fail_after(5):
+                await trio.sleep_forever()
+    assert called
+    assert raised.group_contains(ValueError)
+
+
+FIVE = Configuration(voters=tuple(Member(id, f"n-{id}", f"127.0.0.1:{at}") for at, id in enumerate("abcde", 1)))
+
+
+def vote(source: str, term: int, *, pre: bool = False) -> Received:
+    return Received(VoteReply(cluster="c", source=source, target="a", term=term, granted=True, pre=pre))
+
+
+def entries_of(source: str, term: int, entries: tuple[Entry, ...], commit: int) -> Received:
+    """The leader of this term fills the log from its second entry on."""
+    message = Append(
+        cluster="c", source=source, target="a", term=term, session=1, previous_index=1, previous_term=1,
+        commit=commit, entries=entries,
+    )  # fmt: skip
+    return Received(message)
+
+
+async def test_a_write_in_whose_place_this_node_appended_again_is_not_refused_while_another_may_have_it(nursery):
+    """a leads and gives two writes to c alone; b leads d and e, and overwrites them at a; a leads again and appends in
+    their place, which c, d and e never hear of; c is elected by d and e, and commits them after all."""
+    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(FIVE))
+    core = RaftCore(
+        node_id="a",
+        cluster="c",
+        options=RaftOptions(),
+        restored=Restored(HardState(1, "", 1), None, FIVE, (genesis,)),
+        draw=random.Random(1).random,
+        now=trio.current_time(),
+    )
+    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    wiring = Wiring(
+        send=lambda message: None,
+        disk=lambda effect: consensus.feed(Written(effect.sequence)),
+        role_changed=lambda effect: None,
+        applied=lambda index: None,
+        moved=lambda: None,
+    )
+    nursery.start_soon(consensus.run, wiring)
+
+    async def heard(*events) -> None:
+        for event in events:
+            consensus.hear(event)
+            await trio.testing.wait_all_tasks_blocked()
+
+    outcomes: dict[str, tuple] = {}
+
+    def told(name: str):
+        return lambda found: outcomes.__setitem__(name, found)
+
+    await heard(CampaignAsked(), vote("b", 2, pre=True), vote("c", 2, pre=True), vote("b", 2), vote("c", 2))
+    consensus.proposals.begin([encode(put("k", b"1")), encode(put("k", b"2"))], 2, 60.0, told("first"))
+    await trio.testing.wait_all_tasks_blocked()
+    held_by_c = tuple(core.entries(2, 4))
+    assert [entry.term for entry in held_by_c] == [2, 2, 2]
+    await heard(entries_of("b", 3, (Entry(2, 3, EntryKind.NOOP),), commit=1))
+    await heard(Received(TimeoutNow(cluster="c", source="b", target="a", term=3)), vote("b", 4), vote("d", 4))
+    consensus.proposals.begin([encode(put("other", b"v"))], 4, 60.0, told("second"))
+    await trio.testing.wait_all_tasks_blocked()
+    assert [entry.term for entry in core.entries(2, 4)] == [3, 4, 4]
+    assert outcomes == {}  # who knows
+    await heard(entries_of("c", 5, (*held_by_c, Entry(5, 5, EntryKind.NOOP)), commit=5))
+    assert [one.fate for one in outcomes["first"]] == [Fate.DONE, Fate.DONE]
+    assert consensus.store.get(KeyValue, "k").value == b"2"
+    assert [(one.fate, one.rule) for one in outcomes["second"]] == [(Fate.REFUSED, "overwritten")]
+    assert consensus.proposals.count == 0
