@@ -263,9 +263,9 @@ class ManagerSide:
         self.compaction.applied(index)
 
     async def _installed(self, effect: InstallSnapshot) -> None:
-        chunks = self.opened.snapshots.open_chunks(effect.mark)
-        state = await self._log_worker.run(read_snapshot, resting(chunks))
         before = self.store.freeze()
+        chunks = self.opened.snapshots.open_chunks(effect.mark)
+        state = await self._log_worker.run(read_snapshot, resting(chunks), before)
         self.consensus.installed(effect, state)
         self.compaction.let_go(before)
         self.compaction.installed(effect.mark)

@@ -13,18 +13,28 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 
+import attrs
+
 BLOCK_MAX = 85  # as many as a dictionary of 128 places holds
 
 Block = dict[str, None]
 
 
+@attrs.frozen
+class FrozenTexts:
+    """Texts in order, one block after the other, that never change; `last[i]` is the last text of `blocks[i]`."""
+
+    blocks: list[Block] = attrs.Factory(list)
+    last: list[str] = attrs.Factory(list)
+
+
 class OrderedTexts:
     """Knows each text once. `_last[i]` is the last text of `_blocks[i]`; no block is empty."""
 
-    def __init__(self, frozen: Sequence[Block] = ()) -> None:
-        self._blocks = list(frozen)
-        self._last = [next(reversed(block)) for block in frozen]
-        self._shared = bytearray(b"\x01" * len(frozen))
+    def __init__(self, frozen: FrozenTexts = FrozenTexts()) -> None:
+        self._blocks = frozen.blocks.copy()
+        self._last = frozen.last.copy()
+        self._shared = bytearray(b"\x01" * len(self._blocks))
 
     def add(self, text: str) -> None:
         """A text that is not here yet. Cheapest for one that comes after all the others."""
@@ -89,10 +99,10 @@ class OrderedTexts:
             self._shared[-1] = 0
         return self._blocks[-1]
 
-    def freeze(self) -> list[Block]:
-        """The blocks as they are now, which never change again: in order, one after the other."""
+    def freeze(self) -> FrozenTexts:
+        """The texts as they are now."""
         self._shared = bytearray(b"\x01" * len(self._blocks))
-        return self._blocks.copy()
+        return FrozenTexts(self._blocks.copy(), self._last.copy())
 
     def beginning_with(self, prefix: str) -> Iterator[str]:
         """In order, as far as nobody adds or removes one meanwhile."""

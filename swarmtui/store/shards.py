@@ -15,7 +15,7 @@ from itertools import chain
 from operator import ge
 from typing import Any
 
-from swarmtui.store.ordered import Block, OrderedTexts
+from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 
 PARTS = 8192  # a power of two; of a million keys one part holds some hundred, copied in some microseconds
 LET_GO_AT_ONCE = 32  # parts, or blocks of keys
@@ -23,32 +23,41 @@ _MASK = PARTS - 1
 
 
 class FrozenShards(Mapping[str, Any]):
-    """Rows that never change, and the order of their keys in `blocks`."""
+    """Rows that never change, and the order of their keys."""
 
-    def __init__(self, parts: list[dict[str, Any]], blocks: list[Block]) -> None:
+    def __init__(self, parts: list[dict[str, Any]], length: int, order: FrozenTexts) -> None:
         self.parts = parts
-        self.blocks = blocks
+        self.length = length
+        self.order = order
 
     def __getitem__(self, key: str) -> Any:
         return self.parts[hash(key) & _MASK][key]
 
     def __iter__(self) -> Iterator[str]:
-        return chain.from_iterable(self.blocks)
+        return chain.from_iterable(self.order.blocks)
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
+        return self.length
 
     def rows(self) -> Iterator[list[Any]]:
         """The rows in the order of their keys, some hundred at a time."""
         parts = self.parts
-        for block in self.blocks:
+        for block in self.order.blocks:
             yield [parts[hash(key) & _MASK][key] for key in block]
+
+    def in_place_of(self, keys: Sequence[str], rows: Sequence[Any]) -> list[Any]:
+        """The rows of these keys, and for each that is here just the same the one that is here."""
+        parts = self.parts
+        return [
+            known if (known := parts[hash(key) & _MASK].get(key)) == row else row
+            for key, row in zip(keys, rows, strict=True)
+        ]
 
     def let_go(self) -> Iterator[None]:
         """Forget everything, a part at each step. For a thread beside the event loop that rests between the steps: of a
         million rows that nobody else holds any more, the end of them all at once would stop every thread for a third of a
         second."""
-        for everything in (self.parts, self.blocks):
+        for everything in (self.parts, self.order.blocks, self.order.last):
             while everything:
                 del everything[-LET_GO_AT_ONCE:]
                 yield
@@ -62,8 +71,8 @@ class Shards:
         self._shared = bytearray(
             b"\x01" * PARTS
         )  # an empty map's parts are all the same empty dictionary, until written
-        self.length = len(frozen) if frozen is not None else 0
-        self._order = OrderedTexts(frozen.blocks if frozen is not None else ())
+        self.length = frozen.length if frozen is not None else 0
+        self._order = OrderedTexts(frozen.order if frozen is not None else FrozenTexts())
 
     def get(self, key: str) -> Any:
         return self._parts[hash(key) & _MASK].get(key)
@@ -118,4 +127,4 @@ class Shards:
     def freeze(self) -> FrozenShards:
         """These rows as they are now, for any thread and for ever."""
         self._shared = bytearray(b"\x01" * PARTS)
-        return FrozenShards(self._parts.copy(), self._order.freeze())
+        return FrozenShards(self._parts.copy(), self.length, self._order.freeze())

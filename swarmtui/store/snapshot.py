@@ -124,19 +124,23 @@ def _key_blocks(rows: Mapping[str, KeyRow]) -> Iterator[list[KeyRow]]:
         yield body
 
 
-def read_snapshot(chunks: Iterable[bytes]) -> Frozen:
-    """What `Frozen.chunks` wrote. Pure: may run in any thread. Raises MalformedSnapshot."""
+def read_snapshot(chunks: Iterable[bytes], beside: Frozen | None = None) -> Frozen:
+    """What `Frozen.chunks` wrote. Pure: may run in any thread. Raises MalformedSnapshot.
+
+    Rows of `kv` that `beside` has just the same are taken from there: a follower that was away holds most of its leader's
+    million keys already, and would hold each twice until it lets go of its own."""
     blocks = _blocks(chunks)
     head = _head(next(blocks, None))
     tables: dict[str, Any] = {name: {} for name in TABLES}
     keys = Shards()
+    known = beside.tables[KV] if beside is not None else None
     leased: list[str] = []
     sessions: list[Any] = []
     count = 0
     for section, data in blocks:
         try:
             if section == KV:
-                count += _read_keys(keys, leased, _unpack_keys(data))
+                count += _read_keys(keys, leased, _unpack_keys(data), known)
                 continue
             body = _unpack(data)
             if section == "end":
@@ -180,7 +184,9 @@ def _head(block: tuple[str, msgspec.Raw] | None) -> Frozen:
     return Frozen(index, term, level, {}, sessions)
 
 
-def _read_keys(keys: Shards, leased: list[str], rows: list[KeyRow]) -> int:
+def _read_keys(keys: Shards, leased: list[str], rows: list[KeyRow], known: Mapping[str, KeyRow] | None) -> int:
+    if isinstance(known, FrozenShards):
+        rows = known.in_place_of([row.key for row in rows], rows)
     keys.extend([row.key for row in rows], rows)
     leased += [row.key for row in rows if row.lease]
     return len(rows)

@@ -8,7 +8,7 @@ from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
 from swarmtui.store import Store, ordered
-from swarmtui.store.ordered import OrderedTexts
+from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 from swarmtui.store.snapshot import read_snapshot
 
 TEXTS = st.text(alphabet="ab\U0010ffff", max_size=4)
@@ -21,7 +21,7 @@ def test_it_is_a_sorted_set(steps, prefix, block_max):
     try:
         here: set[str] = set()
         texts = OrderedTexts()
-        frozen: list[tuple[list[dict[str, None]], list[str]]] = []
+        frozen: list[tuple[FrozenTexts, list[str]]] = []
         for number, (add, text) in enumerate(steps):
             if number % 7 == 0:
                 frozen.append((texts.freeze(), sorted(here)))
@@ -35,8 +35,9 @@ def test_it_is_a_sorted_set(steps, prefix, block_max):
         assert list(texts.beginning_with("")) == sorted(here)
         assert list(texts.beginning_with(prefix)) == sorted(text for text in here if text.startswith(prefix))
         assert all(0 < len(block) <= block_max for block in texts._blocks)
-        for blocks, then in frozen:
-            assert [text for block in blocks for text in block] == then
+        for copy, then in frozen:
+            assert [text for block in copy.blocks for text in block] == then
+            assert copy.last == [max(block) for block in copy.blocks]
     finally:
         ordered.BLOCK_MAX = before
 
@@ -62,7 +63,7 @@ def test_a_snapshot_is_written_in_order_and_read_without_sorting(monkeypatch):
     monkeypatch.setattr(OrderedTexts, "add", None)
     read = read_snapshot(chunks)
     assert list(read.tables["kv"]) == [pair.id for pair in store.keys("")]
-    full = {len(block) for block in read.tables["kv"].blocks[:-1]}
+    full = {len(block) for block in read.tables["kv"].order.blocks[:-1]}
     assert full == {ordered.BLOCK_MAX}  # nor is every block left half empty
 
 

@@ -47,7 +47,13 @@ def test_the_garbage_collector_knows_neither_rows_nor_what_holds_them() -> None:
     frozen = shards.freeze()
     shards.put("key-1", KeyRow("key-1", 2, 1.0, 2.0, b"value"))
     shards.put("key", KeyRow("key", 2, 1.0, 2.0, b"value"))  # amid the others: its block of keys is made anew
-    everything = [*shards._parts, *frozen.parts, *frozen.blocks, *shards.freeze().blocks, shards.get("key-1")]
+    everything = [
+        *shards._parts,
+        *frozen.parts,
+        *frozen.order.blocks,
+        *shards.freeze().order.blocks,
+        shards.get("key-1"),
+    ]
     assert not any(map(gc.is_tracked, everything))
 
 
@@ -57,7 +63,7 @@ def test_what_is_let_go_is_still_there_for_the_others() -> None:
         shards.put(f"key-{number:04}", number)
     frozen, other = shards.freeze(), shards.freeze()
     list(frozen.let_go())
-    assert len(frozen.parts) == len(frozen.blocks) == 0
+    assert len(frozen.parts) == len(frozen.order.blocks) == 0
     shards.put("key-2000", 2_000)
     assert list(chain(*other.rows())) == list(range(2_000))
     assert shards.beginning_with("key-2") == ["key-2000"]

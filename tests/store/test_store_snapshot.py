@@ -76,6 +76,20 @@ def test_a_frozen_store_does_not_change(filled: Log) -> None:
     assert other.digest() == digest
 
 
+def test_what_is_read_beside_a_store_shares_all_that_is_the_same(filled: Log) -> None:
+    """A follower that caught up by snapshot held each of a million keys twice, in fresh memory, which stayed its own."""
+    before = filled.store.freeze()
+    filled.do(Put("a", b"changed"))
+    filled.do(Put("new", b"1"))
+    filled.do(Remove("kv", "b"))
+    now = filled.store.freeze()
+    read = read_snapshot(now.chunks(), before)
+    assert read == now
+    theirs, ours = read.tables["kv"], before.tables["kv"]
+    assert [key for key in theirs if theirs[key] is ours.get(key)] == ["\N{SNOWMAN}"]
+    assert all(key is theirs[key].key for key in theirs)  # nor is a key's text there twice
+
+
 def test_blocks_are_cut_by_size(monkeypatch: pytest.MonkeyPatch, filled: Log) -> None:
     monkeypatch.setattr(snapshot_module, "BLOCK_BYTES", 300)
     frozen = filled.store.freeze()
