@@ -26,7 +26,7 @@ from swarmtui.objects.records import TABLES, AnyRecord, KeyValue, Record, Task
 from swarmtui.raft.configuration import Member
 from swarmtui.raft.status import PeerStatus
 from swarmtui.raft.text import catch_up_line
-from swarmtui.store import Store
+from swarmtui.store import Frozen, Store
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.faults import LinkFaults
@@ -72,6 +72,7 @@ class Manager:
     take_snapshot: Callable[[], None]
     disk_refuses: Callable[[], str]
     why_stays: Callable[[str], str]  # why this node could not leave the consensus now
+    let_go: Callable[[Frozen], None]  # of a state that nobody reads any more
 
 
 @attrs.define
@@ -103,7 +104,8 @@ class Answers:
                 return self.agent.output(call.task_id, call.tail, call.follow)
             case StreamState():
                 patience_s = min(call.timeout_s, 2 * self.election_timeout_s)
-                return stream_state(self._manager(call).consensus, patience_s)
+                manager = self._manager(call)
+                return stream_state(manager.consensus, patience_s, manager.let_go)
             case _:
                 return self._answer(call)
 

@@ -17,6 +17,7 @@ from outcome import Outcome
 from swarmtui.node.bell import Bell
 from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
+from swarmtui.node.heap import give_back
 from swarmtui.objects.manifest import RaftSettings
 from swarmtui.raft.inputs import SnapshotTaken
 from swarmtui.raft.messages import SnapshotMark
@@ -76,8 +77,9 @@ class Compaction:
         self._bell.ring()
 
     def let_go(self, frozen: Frozen) -> None:
-        """Nobody reads it any more; the rows that nobody else holds end beside the event loop."""
-        self._worker.begin(_over, _carry_out, resting(frozen.let_go()))
+        """Nobody reads it any more: what nobody else holds ends beside the event loop, and what was freed until then leaves
+        the process."""
+        self._worker.begin(_over, _forget, resting(frozen.let_go()))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -124,9 +126,10 @@ def resting(steps: Iterator[T]) -> Iterator[T]:
         worked_until = time.thread_time()
 
 
-def _carry_out(steps: Iterator[None]) -> None:
+def _forget(steps: Iterator[None]) -> None:
     for _ in steps:
         continue
+    give_back()
 
 
 def _over(result: Outcome[None]) -> None:

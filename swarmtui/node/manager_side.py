@@ -158,7 +158,14 @@ class ManagerSide:
         self.members = ConsensusMembers(self.consensus, self.node.id, peers.is_manager)
         timeout_s = self.manifest.raft.election_timeout_s
         writes = Writes(self.node.id, self.consensus, forward, reachable, timeout_s)
-        return Manager(self.consensus, writes, self.compaction.ask, lambda: self._disk_refuses, self.members.why_stays)
+        return Manager(
+            self.consensus,
+            writes,
+            take_snapshot=self.compaction.ask,
+            disk_refuses=lambda: self._disk_refuses,
+            why_stays=self.members.why_stays,
+            let_go=self.compaction.let_go,
+        )
 
     @property
     def is_voter(self) -> bool:

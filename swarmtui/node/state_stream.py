@@ -2,27 +2,33 @@
 
 The index is linearizable: every write that was acknowledged before the call is in it. The store is frozen at once, which
 is cheap, and encoded piece by piece in a thread, so that the node goes on meanwhile; a slow reader holds nothing up but
-its own stream.
+its own stream. All that was overwritten while it read is still there at the end, and is let go beside the event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import trio
 
 from swarmtui.node.consensus import Consensus
+from swarmtui.store import Frozen
 from swarmtui.wire.node_calls import StatePiece
 from swarmtui.wire.rpc import CallRejected
 
 
-async def stream_state(consensus: Consensus, patience_s: float) -> AsyncIterator[StatePiece]:
+async def stream_state(
+    consensus: Consensus, patience_s: float, let_go: Callable[[Frozen], None]
+) -> AsyncIterator[StatePiece]:
     """Raises CallRejected if no quorum vouches for what is here."""
     why = await consensus.reads.confirm(patience_s)
     if why:
         raise CallRejected("no-quorum", f"the state cannot be saved, no quorum vouches for it: {why}")
     frozen = consensus.store.freeze()
     chunks = frozen.chunks()
-    while (data := await trio.to_thread.run_sync(next, chunks, b"")) != b"":
-        yield StatePiece(frozen.index, frozen.term, data)
-    yield StatePiece(frozen.index, frozen.term, last=True)
+    try:
+        while (data := await trio.to_thread.run_sync(next, chunks, b"")) != b"":
+            yield StatePiece(frozen.index, frozen.term, data)
+        yield StatePiece(frozen.index, frozen.term, last=True)
+    finally:
+        let_go(frozen)

@@ -1,12 +1,27 @@
-"""A long work beside the event loop, in the same interpreter."""
+"""A long work beside the event loop, in the same interpreter; and what is left of it afterwards."""
 
 from __future__ import annotations
 
+import platform
 import time
+from types import SimpleNamespace
+from typing import Any
 
+import psutil
 import pytest
 
-from swarmtui.node.compaction import REST_MAX_S, resting
+from swarmtui.node import compaction as compaction_module
+from swarmtui.node.compaction import REST_MAX_S, Compaction, resting
+from swarmtui.node.heap import give_back
+from swarmtui.node.manager_side import ManagerSide
+from swarmtui.node.state_stream import stream_state
+from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.operations import Put, Transaction
+from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.raft.effects import InstallSnapshot
+from swarmtui.raft.messages import SnapshotMark
+from swarmtui.store import Store
+from swarmtui.store.snapshot import Frozen
 
 
 def test_a_long_work_rests_for_as_long_as_it_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,3 +33,77 @@ def test_a_long_work_rests_for_as_long_as_it_computed(monkeypatch: pytest.Monkey
     for step in resting(iter([0.001, 0.002, 1.0])):
         clock += step  # what whoever takes the steps makes of each
     assert rests == pytest.approx([0.001, 0.002, REST_MAX_S])
+
+
+def filled(*keys: str) -> Store:
+    store = Store()
+    puts = [encode(Transaction((Put(key, b"value"),))) for key in keys]
+    store.apply(1, 1, encode_transactions(puts, 1.0))
+    return store
+
+
+class AtOnce:
+    """A DiskWorker that does everything in the caller's turn."""
+
+    def begin(self, done: Any, work: Any, *arguments: Any) -> None:
+        work(*arguments)
+
+    async def run(self, work: Any, *arguments: Any) -> Any:
+        return work(*arguments)
+
+
+def test_what_is_let_go_leaves_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager with 100,000 keys kept 80 MB of what a snapshot had taken the place of."""
+    frozen = filled("a", "b").freeze()
+    left: list[int] = []
+    monkeypatch.setattr(compaction_module, "give_back", lambda: left.append(len(frozen.tables["kv"].parts)))
+    never: Any = None
+    Compaction(never, SimpleNamespace(newest=lambda: None), AtOnce(), never, never).let_go(frozen)  # type: ignore[arg-type]
+    assert left == [0]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have no such call")
+def test_memory_that_was_freed_is_given_back() -> None:
+    held = [bytes(16_000) for _ in range(5_000)]
+    last = held.pop()  # the end of the heap, which alone would shrink by itself
+    del held
+    before = psutil.Process().memory_info().rss
+    give_back()
+    assert before - psutil.Process().memory_info().rss > 40_000_000
+    assert len(last) == 16_000
+
+
+async def test_a_state_that_was_saved_is_let_go_beside_the_event_loop_also_when_nobody_reads_it_to_the_end() -> None:
+    async def vouched(patience_s: float) -> str:
+        return ""
+
+    let_go: list[Frozen] = []
+    consensus: Any = SimpleNamespace(store=filled("a"), reads=SimpleNamespace(confirm=vouched))
+    pieces = stream_state(consensus, 1.0, let_go.append)
+    await anext(pieces)
+    assert let_go == []
+    await pieces.aclose()  # type: ignore[attr-defined]
+    (frozen,) = let_go
+    assert list(frozen.tables["kv"]) == ["a"]
+
+
+async def test_a_follower_keeps_its_own_rows_where_its_leaders_snapshot_has_the_same() -> None:
+    """Rows that nothing had changed were there twice until the old ones were let go, and came to lie in new memory."""
+    leader, follower = filled("a", "b"), filled("a", "b")
+    leader.apply(2, 1, encode_transactions([encode(Transaction((Put("b", b"changed"),)))], 2.0))
+    own = follower.freeze().tables["kv"]
+    let_go: list[Frozen] = []
+    side: Any = SimpleNamespace(
+        opened=SimpleNamespace(snapshots=SimpleNamespace(open_chunks=lambda mark: leader.freeze().chunks())),
+        store=follower,
+        consensus=SimpleNamespace(installed=lambda effect, state: follower.adopt(state)),
+        compaction=SimpleNamespace(let_go=let_go.append, installed=lambda mark: None),
+        events=SimpleNamespace(tell=lambda *what, **about: None),
+        _log_worker=AtOnce(),
+    )
+    mark = SnapshotMark(2, 1, Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),)), 1, "")
+    await ManagerSide._installed(side, InstallSnapshot(mark, ()))
+    now = follower.freeze().tables["kv"]
+    assert [key for key in now if now[key] is own[key]] == ["a"]
+    assert follower.digest() == leader.digest()
+    assert [list(frozen.tables["kv"]) for frozen in let_go] == [["a", "b"]]
