@@ -15,7 +15,7 @@ from swarmtui.client.errors import NotReached, Refused
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
-from swarmtui.wire.rpc import Caller, CallFailed, CallRefused, NotSent
+from swarmtui.wire.rpc import FAILED_RULES, Caller, CallFailed, CallRefused, NotSent
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -97,7 +97,7 @@ class Writes:
         if isinstance(answer, NotSent):
             return None
         if isinstance(answer, CallRefused):
-            if answer.rule == "internal":  # it failed on the way: how far it had come is not known
+            if answer.rule in FAILED_RULES:
                 return _lost(manager, str(answer), call, FAULT_RULE)
             if answer.rule == NOT_A_MANAGER:
                 return None  # it was demoted a moment ago

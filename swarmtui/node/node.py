@@ -268,7 +268,7 @@ class Node:
         except rpc.NotSent as error:
             raise NotSent(str(error)) from None
         except rpc.CallRefused as error:
-            if error.rule == "internal":
+            if error.rule in rpc.FAILED_RULES:
                 raise Lost(error.reason) from None
             raise NotSent(error.reason) from None
         except rpc.Broken as error:

@@ -26,6 +26,9 @@ from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 from swarmtui.wire.node_calls import Records
 
 CALL_TIMEOUT_S = 5.0
+FAILED_RULES = frozenset({"internal", "too-large"})
+"""Refusals of a call that failed while it was carried out, or was carried out and has an answer that no frame holds: how far
+it had come is not known."""
 STREAM_ITEMS_MAX = 64  # on their way or waiting, a stream
 
 
@@ -42,7 +45,7 @@ class Broken(CallFailed):
 
 
 class CallRefused(CallFailed):
-    """The other side did not do it. `rule` is a short fixed name."""
+    """The other side did not do it, or, where `rule` is one of FAILED_RULES, failed over it. `rule` is a short fixed name."""
 
     def __init__(self, rule: str, reason: str) -> None:
         super().__init__(reason)

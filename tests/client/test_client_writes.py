@@ -10,6 +10,7 @@ from swarmtui.client import Conflict, NoHost, NoQuorum, Refused, Unknown, delive
 from swarmtui.client.delivery import TOGETHER_MAX
 from swarmtui.client.writes import Writes
 from swarmtui.objects.operations import Put, Transaction
+from swarmtui.wire.frames import FRAME_BYTES_MAX
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from tests.client.conftest import connected
 
@@ -185,6 +186,14 @@ async def test_what_bytes_cannot_hold_is_refused_here(world, cluster):
 async def test_a_fault_of_the_node_leaves_the_outcome_unknown(world, cluster):
     world.nodes["n1"]._propose = lambda call: 1 / 0
     with pytest.raises(Unknown, match="ZeroDivisionError"):
+        await cluster.kv.put("a", "1")
+
+
+async def test_an_answer_that_no_frame_holds_leaves_the_outcome_unknown(world, cluster):
+    """The write may have been applied: what failed is telling so."""
+    refused = Outcome(Fate.REFUSED, None, "conflict", "." * FRAME_BYTES_MAX)
+    world.nodes["n1"].refuse = refused
+    with pytest.raises(Unknown, match="bytes, at most"):
         await cluster.kv.put("a", "1")
 
 

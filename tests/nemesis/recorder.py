@@ -18,6 +18,7 @@ from swarmtui.objects.operations import Put, Remove, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.sim.history import Ending, Kind, Operation
 from swarmtui.wire.node_calls import Fate, GetKey, Outcome, Propose, Proposed, Records
+from swarmtui.wire.rpc import FAILED_RULES
 
 PATIENCE_S = 4.0  # of one operation; after it a write is unknown
 THINK_S = 0.03  # mean, between two operations of one client
@@ -140,8 +141,8 @@ class Client:
 
     def _refused(self, asked: Operation, rule: str) -> Operation | None:
         """None: certainly nothing was done."""
-        if rule == "internal" and asked.kind is not Kind.GET:
-            return asked  # it failed on the way: how far it had come is not known
+        if rule in FAILED_RULES and asked.kind is not Kind.GET:
+            return asked
         if rule == Verdict.ABSENT:
             return self._ended(asked, Ending.ABSENT)
         self.record.refusals[rule] += 1

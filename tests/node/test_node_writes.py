@@ -2,12 +2,15 @@
 
 from types import SimpleNamespace
 
+import pytest
 import trio
 
+from swarmtui.node.node import Node
 from swarmtui.node.writes import LOST_LEADER_S, Lost, NotSent, Writes
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
+from swarmtui.wire.rpc import CallRefused
 
 FIVE = Configuration(tuple(Member(f"id{number}", f"n{number}", f"127.0.0.1:{number}") for number in range(1, 6)))
 DONE = Outcome(Fate.DONE, Result(Verdict.DONE, 7))
@@ -97,6 +100,17 @@ async def test_what_left_and_was_not_answered_is_unknown_and_never_sent_again(au
     (outcome,) = (await writes(FakeConsensus(), peer).propose(CALL)).outcomes
     assert outcome.fate is Fate.UNKNOWN
     assert len(peer.calls) == 1
+
+
+@pytest.mark.parametrize(("rule", "meaning"), [("internal", Lost), ("too-large", Lost), ("overload", NotSent)])
+async def test_what_failed_at_the_leader_may_have_been_done(rule, meaning):
+    class Leader:
+        async def call(self, call: Propose, timeout_s: float) -> Proposed:
+            raise CallRefused(rule, "why")
+
+    node = SimpleNamespace(_callers={"id1": Leader()})
+    with pytest.raises(meaning, match="why"):
+        await Node._forward(node, "id1", CALL, 1.0)
 
 
 async def test_a_conflict_is_an_answer_and_no_reason_to_try_again(autojump_clock):
