@@ -231,10 +231,11 @@ class Follower:
 
     def ask_read(self, ticket: int) -> None:
         core = self.core
+        waiting = len(self.forwarded) + len(core.reads)
         if not self.leader:
             core.emit(ReadRefused(ticket, Why("no-leader")))
-        elif len(self.forwarded) >= core.options.reads_waiting_max:
-            core.emit(ReadRefused(ticket, Why("too-many-reads", waiting=len(self.forwarded))))
+        elif waiting >= core.options.reads_waiting_max:
+            core.emit(ReadRefused(ticket, Why("too-many-reads", waiting=waiting)))
         else:
             number = core.reads.next_number()
             self.forwarded[number] = Forwarded(ticket, core.now)

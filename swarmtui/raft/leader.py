@@ -272,10 +272,11 @@ class Leader:
         """A follower's question is itself a message of this term that left after its read was asked for: where the two of
         us are a majority, as of three voters, no round is needed. It vouches for that one read, and for no other."""
         core = self.core
+        waiting = self.reads.size + len(core.reads)
         if read.source and self._may_read() and core.members.quorum.reached((core.node_id, read.source)):
             self._answer_read(read, core.log.commit)
-        elif self.reads.size >= core.options.reads_waiting_max:
-            self._refuse_read(read, Why("too-many-reads", waiting=self.reads.size))
+        elif waiting >= core.options.reads_waiting_max:
+            self._refuse_read(read, Why("too-many-reads", waiting=waiting))
         else:
             self.reads.add(read)
 

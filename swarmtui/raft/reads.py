@@ -87,6 +87,9 @@ class AwaitingApply:
         self._number = first_number
         self._reads: deque[tuple[int, int]] = deque()
 
+    def __len__(self) -> int:
+        return len(self._reads)
+
     def next_number(self) -> int:
         self._number += 1
         return self._number

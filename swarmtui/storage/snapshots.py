@@ -165,9 +165,9 @@ class SnapshotFiles:
     def receive(self, mark: SnapshotMark, offset: int, data: bytes) -> tuple[ChunkOutcome, int]:
         """Stores a piece. The outcome and how many bytes are here, where the next piece belongs; a piece from elsewhere is
         not stored. They are synced now and then only: a power cut costs some pieces, or at the worst, where it leaves
-        others than were written, the whole, whose checksum tells. DAMAGED: the whole does not agree with its checksum and was thrown away. Raises
-        DiskFailure."""
-        if self._path(mark).name in self._snapshots():
+        others than were written, the whole, whose checksum tells. DAMAGED: the whole does not agree with its checksum and
+        was thrown away. Raises DiskFailure."""
+        if self._is_here(mark):
             return ChunkOutcome.COMPLETE, mark.size_bytes
         with _Guard(self, "writing", self.path):
             receipt = self._receipt_of(mark)
@@ -190,6 +190,14 @@ class SnapshotFiles:
                 receipt.file.close()
             self._name(receipt.path, mark)
             return ChunkOutcome.COMPLETE, mark.size_bytes
+
+    def _is_here(self, mark: SnapshotMark) -> bool:
+        """Whole, and this very one: another leader's of the same index may have other bytes."""
+        path = self._path(mark)
+        try:
+            return path.name in self._snapshots() and self._read_mark(path) == mark
+        except (DamagedSnapshot, NewerFormat):
+            return False
 
     def close(self) -> None:
         """Lets go of what is arriving; it goes on from there when it is received again."""

@@ -25,6 +25,14 @@ MUTATIONS = (
         tests=SIMULATOR,
     ),
     Mutation(
+        name="reads-wait-without-bound-to-be-applied",
+        rule="no unbounded queue: reads that wait for the state machine count as well",
+        file="swarmtui/raft/follower.py",
+        old="        waiting = len(self.forwarded) + len(core.reads)\n",
+        new="        waiting = len(self.forwarded)\n",
+        tests=("tests/raft/test_raft_limits.py",),
+    ),
+    Mutation(
         name="commit-of-an-old-term-by-counting",
         rule="only entries of the leader's own term are committed by counting",
         file="swarmtui/raft/leader.py",

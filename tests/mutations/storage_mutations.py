@@ -14,6 +14,14 @@ BACKUP = ("tests/storage/test_storage_backup.py",)
 
 MUTATIONS = (
     Mutation(
+        name="snapshot-known-by-its-index",
+        rule="a snapshot that waits is installed only if it is the very one that the leader sends",
+        file="swarmtui/storage/snapshots.py",
+        old="            return path.name in self._snapshots() and self._read_mark(path) == mark",
+        new="            return path.name in self._snapshots()",
+        tests=("tests/storage/test_storage_snapshots.py",),
+    ),
+    Mutation(
         name="write-returns-before-sync",
         rule="what a write was given is durable when it returns",
         file="swarmtui/storage/log.py",

@@ -128,6 +128,23 @@ def test_reads_that_wait_are_bounded(make_cluster):
         assert [str(e.reason) for e in core.drain() if isinstance(e, ReadRefused)] == ["2 reads wait already"]
 
 
+def test_reads_that_wait_to_be_applied_are_bounded(make_cluster):
+    """The state machine hangs, the leader answers, and clients ask again and again."""
+    cluster = make_cluster(3, options=RaftOptions(reads_waiting_max=2))
+    leader = cluster.elect()
+    cluster.run(0.2)
+    follower = next(id for id in cluster.cores if id != leader)
+    carry_out = cluster.carry_out
+    cluster.carry_out = lambda id, effect: None if isinstance(effect, Apply) else carry_out(id, effect)
+    cluster.feed(leader, Proposed(1, cluster.cores[leader].term, (b"x",)))
+    cluster.run(0.3)
+    for id in (leader, follower):
+        for ticket in range(5):
+            cluster.feed(id, ReadAsked(ticket))
+        refused = [(e.ticket, e.reason) for e in cluster.effects[id] if isinstance(e, ReadRefused)]
+        assert refused == [(ticket, "2 reads wait already") for ticket in (2, 3, 4)]
+
+
 def test_read_that_the_leader_does_not_answer_is_refused(trio):
     leader = trio.elect()
     trio.run(0.2)

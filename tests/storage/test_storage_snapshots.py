@@ -129,6 +129,23 @@ def test_another_snapshot_takes_the_place_of_one_that_was_arriving(node: Node, f
     assert files.receive(arriving(node, 50), 0, b"") == (ChunkOutcome.STORED, 0)
 
 
+@pytest.mark.parametrize("spoil", [False, True], ids=["of other bytes", "damaged"])
+def test_one_of_the_same_index_that_waits_here_is_not_taken_for_the_one_that_arrives(
+    node: Node, files: SnapshotFiles, spoil: bool
+) -> None:
+    """The first is whole and was never installed, for its leader lost its place; the next leader, of another version,
+    writes the same state down in other bytes."""
+    first, second = arriving(node), arriving(node, state=STATE[::-1])
+    assert files.receive(first, 0, STATE) == (ChunkOutcome.COMPLETE, len(STATE))
+    if spoil:
+        path = node.directory / f"{first.index:016d}-{first.term}.snap"
+        node.disk.open(path).write_at(b"!!!!", node.disk.size(path) - 8)
+    assert files.receive(second, 0, STATE[::-1]) == (ChunkOutcome.COMPLETE, len(STATE))
+    assert b"".join(files.open_chunks(second)) == STATE[::-1]
+    assert files.receive(second, 0, STATE[:100]) == (ChunkOutcome.COMPLETE, len(STATE))
+    assert files.newest() == second
+
+
 def test_a_newer_format_is_refused_with_both_numbers(
     node: Node, files: SnapshotFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
