@@ -21,6 +21,7 @@ from swarmtui.raft.status import Status
 
 if TYPE_CHECKING:
     from swarmtui.node.consensus import Consensus
+    from swarmtui.raft.core import RaftCore
 
 
 def by_nodes(status: Status) -> Status:
@@ -70,14 +71,7 @@ class ConsensusMembers:
         self._ring: Callable[[], None] | None = None
 
     def seats(self) -> Seats:
-        members, commit = self._consensus.core.members, self._consensus.core.log.commit
-        current = members.current
-        votes = current.voter_ids
-        return Seats(
-            taken=tuple(Seat(one.id, one.name, one.address, one.id in votes) for one in current.members),
-            removed=frozenset(current.removed),
-            settled=members.index <= commit and not current.is_joint,
-        )
+        return seats_of(self._consensus.core)
 
     def is_ready(self, node_id: str) -> bool:
         return node_id == self._own_id or self._speaks_as_manager(node_id)
@@ -112,6 +106,17 @@ class ConsensusMembers:
             return str(error)
         why = core.role.membership.why_no_quorum(wanted)
         return "" if why is None else str(why)
+
+
+def seats_of(core: RaftCore) -> Seats:
+    """Who is a member, as this core's log has it."""
+    members = core.members
+    current, votes = members.current, members.current.voter_ids
+    return Seats(
+        taken=tuple(Seat(one.id, one.name, one.address, one.id in votes) for one in current.members),
+        removed=frozenset(current.removed),
+        settled=members.index <= core.log.commit and not current.is_joint,
+    )
 
 
 def change_of(wish: Wish) -> Change:

@@ -63,6 +63,7 @@ class SimulatedAgent:
     def __init__(self, scheduling: Scheduling, node: SimulatedNode) -> None:
         self.scheduling = scheduling
         self.cluster = scheduling.cluster
+        self.id = node.id
         self.node = node
         self.rng = random.Random(f"agent {self.cluster.seed} {node.id}")
         self.life = 0
@@ -77,6 +78,10 @@ class SimulatedAgent:
 
     def begin(self) -> None:
         self.cluster.after(self.rng.uniform(0, ACTS_EVERY_S), self._again)
+
+    def move_to(self, node: SimulatedNode) -> None:
+        """The machine is another member of the consensus from now on, and began anew."""
+        self.node, self.life = node, -1
 
     def running(self) -> list[Task]:
         """What really runs here."""
@@ -131,11 +136,11 @@ class SimulatedAgent:
         if not leader:
             return
         self.sessions += 1
-        name = f"{self.node.id}-{self.sessions}"
+        name = f"{self.id}-{self.sessions}"
         self.session = Session(name, leader, self.cluster.now, self.cluster.now)
         self.unacknowledged.clear()
-        description = NodeDescription(hostname=self.node.id, os="sim", architecture="sim", resources=RESOURCES)
-        self._say(Register(self.node.id, name, description, f"sim:{self.node.id}"))
+        description = NodeDescription(hostname=self.id, os="sim", architecture="sim", resources=RESOURCES)
+        self._say(Register(self.id, name, description, f"sim:{self.id}"))
 
     def _say(self, message: DispatchMessage) -> None:
         session = self.session
@@ -169,7 +174,7 @@ class SimulatedAgent:
             if known is not None:
                 known.task = attrs.evolve(task, desired_state=max(task.desired_state, known.task.desired_state))
             elif not task.status.state.is_terminal:
-                require(task.node_id == self.node.id, "a node is given its own tasks", node=self.node.id, task=task)
+                require(task.node_id == self.id, "a node is given its own tasks", node=self.id, task=task)
                 self.processes[task.id] = Process(task, task.status)
         gone = set(order.removed)
         if order.complete:

@@ -184,7 +184,9 @@ class SimulatedCluster:
     def transmit(self, node: SimulatedNode, message: AnyMessage) -> None:
         self.messages += 1
         self.observer.sends(node, message)
-        network, target = self.network, self.nodes[message.target]
+        network, target = self.network, self.nodes.get(message.target)
+        if target is None:
+            return  # its seat was taken before its host has made it
         parcel = network.pack(message)
         for at in network.arrivals(node.id, message.target, self.now):
             self.at(at, self._deliver, target, parcel)

@@ -14,9 +14,10 @@ import attrs
 
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Result, Transaction
+from swarmtui.raft.changes import Change
 from swarmtui.raft.effects import Accepted, ReadReady, ReadRefused, Refused
 from swarmtui.raft.entries import Entry
-from swarmtui.raft.inputs import Proposed, ReadAsked
+from swarmtui.raft.inputs import MembersAsked, Proposed, ReadAsked
 from swarmtui.store.batching import split
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Desk:
         self.asked: dict[int, list[tuple[Request, ...]]] = {}  # by ticket: one for each entry
         self.appended: dict[int, list[Appended]] = {}  # by index; several if this node led, and leads again
         self.tickets: dict[int, tuple[int, Callable[[str], None]]] = {}
+        self.wished: dict[int, Callable[[Refused | None], None]] = {}  # changes of the members, by ticket
         self.next_ticket = 1
 
     def close(self) -> None:
@@ -61,6 +63,7 @@ class Desk:
         self.asked.clear()
         self.appended.clear()
         self.tickets.clear()
+        self.wished.clear()
 
     def new_ticket(self) -> int:
         self.next_ticket += 1
@@ -103,11 +106,15 @@ class Desk:
             self.node.take(Proposed(ticket, term, payloads))
 
     def accepted(self, effect: Accepted) -> None:
+        if effect.ticket in self.wished:
+            self.wished.pop(effect.ticket)(None)
         for offset, requests in enumerate(self.asked.pop(effect.ticket, [])):
             index = effect.first_index + offset
             self.appended.setdefault(index, []).append(Appended(effect.term, requests))
 
     def refused(self, effect: Refused) -> None:
+        if effect.ticket in self.wished:
+            self.wished.pop(effect.ticket)(effect)
         for requests in self.asked.pop(effect.ticket, []):
             for request in requests:
                 request.answer(effect.rule)
@@ -126,6 +133,15 @@ class Desk:
     def passed_over(self, index: int) -> None:
         """A snapshot took the place of everything up to here."""
         self.appended = {waiting: appended for waiting, appended in self.appended.items() if waiting > index}
+
+    # ---- changes of the members ----
+
+    def change(self, changes: tuple[Change, ...], then: Callable[[Refused | None], None]) -> None:
+        """In the term of now; `then` hears whether it was begun."""
+        if self.node.core is not None:
+            ticket = self.new_ticket()
+            self.wished[ticket] = then
+            self.node.feed(MembersAsked(ticket, self.node.core.term, changes))
 
     # ---- reads ----
 

@@ -146,7 +146,7 @@ class Healing:
         heartbeats = (seconds / options.heartbeat_s + 2) * peers
         if cluster.messages - sent > MESSAGES_PER_HEARTBEAT * heartbeats + MESSAGES_ELSE_MAX:
             raise InvariantViolation("a healed cluster is quiet", sent=cluster.messages - sent, heartbeats=heartbeats)
-        for id in sorted(cluster.observer.removed):
+        for id in sorted(cluster.observer.removed & cluster.nodes.keys()):
             core = cluster.nodes[id].core
             if core is not None and core.is_voter and set(core.members.voters) & set(leader.core.members.ids):
                 raise InvariantViolation("who was removed is told so", node=id)

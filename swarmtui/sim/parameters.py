@@ -73,6 +73,7 @@ class Parameters:
     client_patience_s: float = 1.0
     keys: int = 2
     services: int = 0  # scheduled by the manager's loops, with simulated agents
+    roles_rate: float = 0.0  # of promotions and demotions, where there are services
     sessions: float = 0.0  # share of clients that have one
     wall_speed: float = 1.0  # of the time in entries, so that idle sessions are forgotten within a run
     with_store: bool = False  # the store as the state machine; else a checksum only
@@ -159,9 +160,11 @@ def draw_parameters(seed: int) -> Parameters:
         changes_rate=sometimes(0.4, 0.2, 4.0),
     )
     services = rng.choice([0, 0, 0, 0, 1, 2])
-    if not services:
-        return drawn
-    # Scheduling needs time, and machines that stay what they are.
+    return scheduled(drawn, services) if services else drawn
+
+
+def scheduled(drawn: Parameters, services: int) -> Parameters:
+    """Scheduling needs time, and machines that stay what they are."""
     return attrs.evolve(
         drawn,
         services=services,

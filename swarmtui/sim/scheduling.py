@@ -29,6 +29,7 @@ from swarmtui.raft.invariants import require
 from swarmtui.sim.agents import Session, SimulatedAgent
 from swarmtui.sim.machine import StoreMachine
 from swarmtui.sim.node import SimulatedNode
+from swarmtui.sim.roles import LeaderSeats, Roles
 from swarmtui.store import Store
 
 if TYPE_CHECKING:
@@ -54,7 +55,15 @@ class Leading:
         self.life = node.life
         self.sessions: dict[SessionKey, tuple[SimulatedAgent, Session]] = {}
         self.looks_at: float | None = None
-        self.manager = Manager(store, term=self.term, new_id=scheduling.new_id, moment=self.moment, wake=self.look_soon)
+        self.seats = LeaderSeats(self) if self.cluster.parameters.roles_rate else None
+        self.manager = Manager(
+            store,
+            term=self.term,
+            new_id=scheduling.new_id,
+            moment=self.moment,
+            wake=self.look_soon,
+            members=self.seats,
+        )
         self.look_soon()
 
     @property
@@ -95,6 +104,9 @@ class Leading:
             self.node.desk.write(batch.transaction, partial(self._decided, batch), self.term)
         for effect in self.manager.effects(self.moment):
             self._do(effect)
+        for wish in self.manager.wishes():
+            if self.seats is not None:
+                self.seats.ask(wish)
         self.manager.says()
         deadlines = [when for when in (self.manager.deadline, self.manager.health.deadline) if when is not None]
         if deadlines and self.goes_on:
@@ -111,11 +123,17 @@ class Leading:
             self.manager.settled(batch, None if result is None else result.verdict, self.moment)
             self.look_soon()
 
+    def meet(self) -> None:
+        """The members may have changed."""
+        if self.seats is not None and self.seats.have_changed():
+            self.manager.members_changed(self.moment)
+            self.look_soon()
+
     # ---- agents ----
 
     def hear(self, agent: SimulatedAgent, session: Session, message: DispatchMessage) -> None:
         if self.goes_on:
-            key = SessionKey(agent.node.id, session.name, self.node.id)
+            key = SessionKey(agent.id, session.name, self.node.id)
             self.sessions[key] = (agent, session)
             self.manager.feed(key, message, self.moment)
             self.look_soon()
@@ -144,10 +162,10 @@ class Leading:
 
     def _probe(self, node_id: str) -> None:
         """A dial is refused where no process is; across a cut, or to a process that sleeps, it hangs."""
-        target = self.cluster.nodes.get(node_id)
-        path, back = (self.node.id, node_id), (node_id, self.node.id)
-        hangs = target is None or path in self.cluster.network.cuts or back in self.cluster.network.cuts
-        refused = not hangs and target is not None and target.core is None
+        target = self.scheduling.agents[node_id].node
+        path, back = (self.node.id, target.id), (target.id, self.node.id)
+        hangs = path in self.cluster.network.cuts or back in self.cluster.network.cuts
+        refused = not hangs and target.core is None
         self.cluster.after(PROBE_TIMEOUT_S if hangs else 0.002, self._probed, node_id, refused)
 
     def _probed(self, node_id: str, refused: bool) -> None:
@@ -165,6 +183,7 @@ class Scheduling:
         self.goes_on = self.trouble_goes_on = cluster.parameters.services > 0
         self.leading: dict[str, Leading] = {}
         self.agents: dict[str, SimulatedAgent] = {}
+        self.roles = Roles(self)
         self.ids = 0
         self._placed: set[str] = set()  # tasks that were seen with a node
 
@@ -183,6 +202,7 @@ class Scheduling:
         for agent in self.agents.values():
             agent.begin()
         self._order()
+        self.roles.begin()
 
     # ---- leaders ----
 
@@ -193,6 +213,8 @@ class Scheduling:
             leading.manager.close()
             del self.leading[node.id]
             leading = None
+        if leading is not None:
+            leading.meet()
         if leading is None and self.goes_on and core is not None and core.role.kind is Role.LEADER:
             first = getattr(core.role, "first_index", 0)
             if isinstance(node.machine, StoreMachine) and node.machine.index >= first:
@@ -283,6 +305,7 @@ class Scheduling:
 
     def applied(self, store: Store) -> None:
         """After an entry that nobody had applied before."""
+        self.roles.applied(store)
         slots: Counter[tuple[str, int]] = Counter()
         nodes = {node.id: node for node in store.all(Node)}
         for task in store.all(Task):
@@ -314,13 +337,16 @@ class Scheduling:
 
     def _missing(self) -> str:
         leader = self.cluster.leader
-        if leader is None or not isinstance(leader.machine, StoreMachine):
+        if leader is None or leader.core is None or not isinstance(leader.machine, StoreMachine):
             return "a leader"
         store = leader.machine.store
+        if unsettled := self.roles.unsettled(leader.core, store):
+            return unsettled
         running = Counter((task.service_id, task.slot) for agent in self.agents.values() for task in agent.running())
         if twice := [slot for slot, count in running.items() if count > 1]:
             return f"one too many of {twice}"
-        places = sum(1 for node in store.all(Node) if node.spec.availability is Availability.ACTIVE)
+        active = [node.id for node in store.all(Node) if node.spec.availability is Availability.ACTIVE]
+        places = [id for id in active if not self.agents[id].node.is_out]
         for service in store.all(Service):
             assert isinstance(service.mode, ReplicatedMode)
             wanted = service.mode.replicas if places else 0

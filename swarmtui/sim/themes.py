@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import attrs
 
-from swarmtui.sim.parameters import Parameters, draw_parameters
+from swarmtui.sim.parameters import Parameters, draw_parameters, scheduled
 
 THEMED_FROM = 10**9
 
@@ -92,5 +92,15 @@ def _coups(drawn: Parameters, rng: random.Random) -> Parameters:
     )
 
 
+def _roles(drawn: Parameters, rng: random.Random) -> Parameters:
+    """An operator promotes and demotes nodes, whose seats the manager's own loop gives and takes."""
+    return attrs.evolve(
+        scheduled(drawn, 1),
+        nodes=rng.choice([3, 3, 4, 5]),
+        roles_rate=rng.uniform(0.3, 2.0),
+        snapshot_entries=rng.choice([10, 40, 1000]),
+    )
+
+
 Theme = Callable[[Parameters, random.Random], Parameters]
-THEMES: tuple[Theme | None, ...] = (None, None, None, _members, _joint, _snapshots, _coups, _coups)
+THEMES: tuple[Theme | None, ...] = (None, None, None, _members, _joint, _snapshots, _coups, _coups, _roles)

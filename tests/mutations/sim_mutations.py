@@ -1,4 +1,4 @@
-"""Bugs that the simulator alone has to find: each test is its run over a few hundred seeds, nothing else.
+"""Bugs that the simulator alone has to find: each test is its run over seeds, nothing else.
 
 What it found in earnest is in tests/sim/seeds.txt. Here are bugs of membership, sessions, storage and scheduling that were
 planted to see whether it would; most of those in raft_mutations.py name it as well.
@@ -61,6 +61,22 @@ MUTATIONS = (
         old="while len(self._stack) > 1 and self._stack[-1][0] > after:",
         new="while False:",
         tests=SIMULATOR,
+    ),
+    Mutation(
+        name="simulated-worker-with-a-seat",
+        rule="a seat is given up before its node is recorded as a worker",
+        file="swarmtui/manager/roles.py",
+        old="        if own:\n            self._give_up(node.id, own, moment)\n            return None\n",
+        new="",
+        tests=("tests/sim/test_sim_scheduling.py",),
+    ),
+    Mutation(
+        name="simulated-promoted-without-a-seat",
+        rule="a node that is promoted takes a seat when it is ready",
+        file="swarmtui/manager/roles.py",
+        old="            self._wish(node.id, TakeSeat(seat), moment)",
+        new="            self._wait(node, str(seat), moment)",
+        tests=("tests/sim/test_sim_scheduling.py",),
     ),
     Mutation(
         name="simulated-session-forgets-results",

@@ -5,7 +5,11 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from swarmtui.manager.reconciler import Decision, Moment
 from swarmtui.manager.replicated import ReplicatedOrchestrator
+from swarmtui.manager.roles import RoleManager
+from swarmtui.objects.records import Node
+from swarmtui.objects.states import NodeRole
 from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
 from swarmtui.sim.parameters import NetworkParameters, Parameters
 
@@ -36,6 +40,27 @@ def test_in_a_calm_cluster_one_leadership_schedules():
     cluster.run()
     assert cluster.counts["leaderships"] == 1
     assert cluster.counts["tasks started"] > 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_managers_come_and_go_through_everything(seed):
+    cluster = SimulatedCluster(seed, attrs.evolve(WILD, roles_rate=1.5))
+    cluster.run()
+    assert cluster.counts["seats changed"] > 2
+    assert cluster.counts["promoted again"] > 0
+
+
+def test_a_member_that_is_forgotten_before_it_left_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    """The record says worker at once, and the host forgets a log that still counts."""
+
+    def too_early(roles: RoleManager, node: Node, moment: Moment) -> Decision | None:
+        if node.role is NodeRole.WORKER:
+            return None
+        return roles._record(node, attrs.evolve(node, role=NodeRole.WORKER), "at once")
+
+    monkeypatch.setattr(RoleManager, "_demote", too_early)
+    with pytest.raises(SimulationFailure):
+        SimulatedCluster(0, attrs.evolve(WILD, roles_rate=1.5)).run()
 
 
 def test_a_manager_that_does_nothing_is_noticed(monkeypatch: pytest.MonkeyPatch):
