@@ -140,7 +140,10 @@ class Follower:
         core, log, entries = self.core, self.core.log, message.entries
         self._heard(message.source, message.session, message.round)
         if core.incoming.is_installing:
-            return  # the log is about to be replaced; the leader will ask again
+            # The log is about to be replaced, which may take seconds: the leader shall hear us meanwhile. What we answered
+            # for before, we still can: the snapshot has it, or it stays behind it.
+            self.reply_due = True
+            return
         previous = message.previous_index
         if entries and not _is_sound(message):
             core.drop(message, Why("malformed/entries", previous=message.previous_index, first=entries[0].index))

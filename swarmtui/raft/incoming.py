@@ -1,7 +1,8 @@
 """Receiving a snapshot: pieces in order onto the disk, then, whole and checked, in place of the log and the state.
 
 What arrived stays over a change of leader and a restart (the disk knows how much it has), so a broken transfer goes on
-where it stopped. While a received snapshot is installed, Appends are not looked at: the log is about to be replaced.
+where it stopped. While a received snapshot is installed, what Appends bring is not looked at, for the log is about to be
+replaced; they are answered, so that the leader hears this voter.
 """
 
 from __future__ import annotations

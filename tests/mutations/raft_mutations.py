@@ -33,6 +33,14 @@ MUTATIONS = (
         tests=("tests/raft/test_raft_limits.py",),
     ),
     Mutation(
+        name="silent-while-it-installs",
+        rule="a voter that installs a snapshot is heard by its leader meanwhile",
+        file="swarmtui/raft/follower.py",
+        old="            self.reply_due = True\n            return\n",
+        new="            return\n",
+        tests=("tests/raft/test_raft_limits.py",),
+    ),
+    Mutation(
         name="commit-of-an-old-term-by-counting",
         rule="only entries of the leader's own term are committed by counting",
         file="swarmtui/raft/leader.py",

@@ -269,6 +269,24 @@ def test_appends_wait_while_a_snapshot_is_installed(trio):
     assert (core.log.base, core.log.last, core.applied) == (5, 5, 5)
 
 
+def test_who_installs_a_snapshot_still_answers_its_leader(trio):
+    """It may take seconds, and the leader may have nobody else to be a quorum with."""
+    core = trio.cores["n1"]
+    with_log(trio, 2, 2)  # 2 and 3, verified and durable
+    mark = mark_of(5, 2)
+    core.feed(Received(chunk(mark, bytes(10))), trio.now)
+    core.drain()
+    core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), trio.now)
+    core.drain()
+    for number, entries in ((7, ()), (8, (noop(4, 2),))):
+        core.feed(Received(append(previous_index=3, previous_term=2, round=number, entries=entries)), trio.now)
+        (answer,) = [e.message for e in core.drain() if isinstance(e, Send)]
+        assert (answer.accepted, answer.match, answer.previous_index, answer.round) == (True, 3, 3, number)
+        assert core.log.last == 3
+    core.feed(SnapshotInstalled(mark), trio.now)
+    assert (core.log.base, core.log.last, core.applied) == (5, 5, 5)
+
+
 def test_the_answer_to_a_read_commits_nothing_while_a_snapshot_is_installed(trio):
     """The snapshot that takes the log's place ends before what the answer calls committed: found by simulated seed 2000136."""
     core = trio.cores["n1"]
