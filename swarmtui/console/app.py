@@ -60,7 +60,11 @@ class ConsoleApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority a key is acted upon before the next one is looked at. Without, keys that come fast all wait at the
         # widget that has the focus now: what is typed behind a colon would be taken for orders.
-        *(Binding(key.key, key.action, key.help, id=key.id, show=False, priority=key.key != "tab") for key in KEYS),
+        *(
+            Binding(key.key, key.action, key.help, id=key.id, show=False, priority=True)
+            for key in KEYS
+            if key.key != "tab"
+        ),
         Binding("ctrl+c", "leave_hint", "leave", show=False, system=True),
         Binding("0", "pane(0)", "the nodes", id="pane.nodes", show=False, priority=True),
     ]

@@ -6,9 +6,12 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
+from textual.widgets import Input
 
+from swarmtui.console.keys import MOVE_KEYS
 from swarmtui.console.model.picture import Sight
 from swarmtui.console.orders import Target
 from swarmtui.console.panes.banner import BannerLine
@@ -30,6 +33,7 @@ from swarmtui.console.view import View
 
 WIDE = 150
 SERVICES_SHOWN_MAX = 10  # rows, on a wide screen
+MOVES = frozenset(("move", "page", "home", "end", "next_pane", "previous_pane"))
 RAFT, SERVICES, TASKS, OUTPUT, EVENTS = 1, 2, 3, 4, 5
 
 
@@ -37,6 +41,10 @@ class ClusterScreen(Screen[None]):
     """Knows where everything stands; what anything means is said elsewhere."""
 
     AUTO_FOCUS: ClassVar[str | None] = "#nodes"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # With priority, as the orders: K behind an arrow key is meant for the row that the arrow leads to.
+        *(Binding(key, action, show=False, priority=True) for key, action in MOVE_KEYS),
+    ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{name}" for name in INKS}
 
     def __init__(self) -> None:
@@ -146,7 +154,7 @@ class ClusterScreen(Screen[None]):
             self.active = number
         self._arrange()
         if number and self._view is not None:
-            self.panes[number].load(self._view)  # so that something is chosen there at once
+            self.panes[number].count = self.panes[number].load(self._view)  # something is chosen there at once
         if focus:  # now, not soon: the next key may be an order for what is chosen there
             self.set_focus(self.panes[number] if number else self.nodes)
         self.call_after_refresh(self.show_again)
@@ -158,6 +166,11 @@ class ClusterScreen(Screen[None]):
         return focused if isinstance(focused, ListPane) else self.panes[self.active]
 
     @property
+    def moved(self) -> ListPane | NodeStrip:
+        """What the arrow keys move: the pane that has the focus, else the nodes."""
+        return self.focused if isinstance(self.focused, ListPane) else self.nodes
+
+    @property
     def target(self) -> Target | None:
         """What a change key acts upon: the chosen service or task while their pane has the focus, else the chosen node."""
         if self.focused is self.task_list:
@@ -167,6 +180,29 @@ class ClusterScreen(Screen[None]):
             service = self.service_list.chosen()
             return Target("service", service.name, service.id) if service is not None else None
         return Target("node", self.nodes.chosen) if self.nodes.chosen else None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in MOVES and isinstance(self.focused, Input):
+            return False  # something is typed: keys are its own
+        return super().check_action(action, parameters)
+
+    def action_move(self, rows: int) -> None:
+        self.moved.action_move(rows)
+
+    def action_page(self, pages: int) -> None:
+        self.moved.action_page(pages)
+
+    def action_home(self) -> None:
+        self.moved.action_home()
+
+    def action_end(self) -> None:
+        self.moved.action_end()
+
+    def action_next_pane(self) -> None:
+        self.focus_next()
+
+    def action_previous_pane(self) -> None:
+        self.focus_previous()
 
     def on_descendant_focus(self) -> None:
         for number, pane in self.panes.items():

@@ -74,9 +74,19 @@ QUIET_KEYS: tuple[Key, ...] = (
     Key("pane.tasks", "3", "", "pane(3)", "", ""),
     Key("pane.output", "4", "", "pane(4)", "", ""),
     Key("pane.events", "5", "", "pane(5)", "", ""),
-    Key("pane.next", "tab", "tab", "app.focus_next", "", "between the nodes and the panes"),
+    Key("pane.next", "tab", "tab", "next_pane", "", "between the nodes and the panes"),
     Key("tasks.past", "a", "a", "past", "", "tasks: with or without attempts that ended"),
     Key("view.back", "escape", "esc", "step_back", "", "put away the banner, the filter, a question"),
+)
+MOVE_KEYS = (  # as Textual writes them, with the action
+    ("up,k", "move(-1)"),
+    ("down,j", "move(1)"),
+    ("pageup", "page(-1)"),
+    ("pagedown", "page(1)"),
+    ("home,g", "home"),
+    ("end,G", "end"),
+    ("tab", "next_pane"),
+    ("shift+tab", "previous_pane"),
 )
 MOVES = (("↑ ↓  j k", "move"), ("pgup pgdn", "by pages"), ("home end", "to the ends; the newest is followed again"))
 KEYS: tuple[Key, ...] = CHANGE_KEYS + HEAL_KEYS + LOOK_KEYS + QUIET_KEYS

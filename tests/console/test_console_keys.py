@@ -430,6 +430,43 @@ def test_a_pane_and_a_key_pressed_fast_act_on_what_is_chosen_there(ui) -> None:
     ui(scene)
 
 
+def test_an_order_pressed_fast_behind_an_arrow_acts_on_the_row_it_leads_to(ui) -> None:
+    async def scene(app, play, pilot):
+        for key in ("down", "down", "K"):
+            app.post_message(events.Key(key, None))
+        await settle(app, pilot)
+        assert play.ran == [("kill", "n3")]
+        for key in ("3", "end", "home", "j", "K"):
+            app.post_message(events.Key(key, None))
+        await settle(app, pilot)
+        assert play.ran[1:] == [("kill", "agent.n2")]
+
+    ui(scene)
+
+
+def test_a_click_chooses_a_task_also_after_another_was_chosen(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("3", "down", "down", "down")
+        await settle(app, pilot)
+        pane = app.cluster.task_list
+        await pilot.click(pane, offset=(5, pane._head + 1))
+        await settle(app, pilot)
+        assert pane.chosen().name == "agent.n2"
+
+    ui(scene)
+
+
+def test_tab_and_an_order_pressed_fast_act_where_tab_leads(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("3", "0")
+        for key in ("tab", "K"):
+            app.post_message(events.Key(key, None))
+        await settle(app, pilot)
+        assert play.ran == [("kill", "agent.n1")]
+
+    ui(scene)
+
+
 def test_a_key_pressed_twice_asks_once(ui) -> None:
     async def scene(app, play, pilot):
         for name in ("n4", "n5"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
 
 from swarmtui.console.panes.ink import Line, Pen, Span, rule
 from swarmtui.console.panes.line_widget import LineWidget
@@ -25,15 +24,6 @@ class ListPane(LineWidget, can_focus=True):
     NEWEST_LAST: ClassVar[bool] = False  # the end is where new rows come, and is followed until somebody scrolls up
     NUMBER: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "up", show=False),
-        Binding("down,j", "move(1)", "down", show=False),
-        Binding("pageup", "page(-1)", "page up", show=False),
-        Binding("pagedown", "page(1)", "page down", show=False),
-        Binding("home,g", "home", "to the beginning", show=False),
-        Binding("end,G", "end", "to the end", show=False),
-    ]
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -147,8 +137,7 @@ class ListPane(LineWidget, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         position = self.top + event.y - getattr(self, "_head", 0)
         if self.HAS_CURSOR and 0 <= position < self.count:
-            self.cursor = position
-            self.redraw()
+            self.action_move(position - self.cursor)
 
     def set_filter(self, words: str) -> None:
         """Show only rows that hold all of these words."""

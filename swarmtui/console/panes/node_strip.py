@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import ClassVar
 
 import attrs
-from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from swarmtui.console.model.durations import elapsed
@@ -55,13 +53,6 @@ class Columns:
 class NodeStrip(LineWidget, can_focus=True):
     """The rows of all nodes under one title. The row with the cursor is what the change keys act upon."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "move(-1)", "previous node", show=False),
-        Binding("down,j", "move(1)", "next node", show=False),
-        Binding("home,g", "move(-100)", "first node", show=False),
-        Binding("end,G", "move(100)", "last node", show=False),
-    ]
-
     class Chosen(Message):
         """Another node carries the cursor."""
 
@@ -108,6 +99,16 @@ class NodeStrip(LineWidget, can_focus=True):
         if self._names:
             at = self._names.index(self.chosen) if self.chosen in self._names else 0
             self.choose(self._names[min(len(self._names) - 1, max(0, at + rows))])
+
+    def action_page(self, pages: int) -> None:
+        """There is but one page of nodes: to its first or its last."""
+        self.action_move(pages * len(self._names))
+
+    def action_home(self) -> None:
+        self.action_page(-1)
+
+    def action_end(self) -> None:
+        self.action_page(1)
 
     def on_click(self, event: object) -> None:
         line = getattr(event, "y", 0) - 1
