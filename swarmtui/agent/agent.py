@@ -122,7 +122,7 @@ class Agent:
             await life.act(wanted)
         except TaskFailed as error:
             return str(error)
-        self._narrate("fault", f"{action} {life.task.name} on {self._node.name}, as asked", object=task_id)
+        self._narrate("fault", f"{action} {self._name(life.task)} on {self._node.name}, as asked", object=task_id)
         return ""
 
     def output(self, task_id: str, tail: int = 1000, follow: bool = False) -> AsyncIterator[OutputLines]:
@@ -275,15 +275,19 @@ class Agent:
         if status.state is TaskState.RUNNING or status.state.is_terminal:
             where = f" (pid {status.pid}{f', port {status.port}' if status.port else ''})"
             detail = f": {status.error}" if status.error else where if status.state is TaskState.RUNNING else ""
-            text = f"{task.name} {status.message} on {self._node.name}{detail}"
+            text = f"{self._name(task)} {status.message} on {self._node.name}{detail}"
             data = {"state": status.state.name.lower(), "pid": status.pid, "exit_code": status.exit_code}
             self._narrate("task", text, object=task.id, data=data)
+
+    def _name(self, task: Task) -> str:
+        """As everybody else writes it: a global service's task is named for its node, not for the node's id."""
+        return task.name if task.slot else f"{task.service_name}.{self._node.name}"
 
     async def _remember(self, task: Task, status: TaskStatus) -> None:
         try:
             await trio.to_thread.run_sync(TaskDirectory(self._tasks_directory, task.id).save_status, status)
         except (OSError, ValueError) as error:  # the disk is full: after a restart the task is said to have failed
-            self._narrate("task", f"the state of {task.name} could not be saved: {error}", object=task.id)
+            self._narrate("task", f"the state of {self._name(task)} could not be saved: {error}", object=task.id)
 
 
 def _status(state: TaskState, error: str) -> TaskStatus:

@@ -59,6 +59,13 @@ async def test_a_task_runs_through_to_running_with_pid_and_port(tmp_path: Path) 
         assert w.stories.of("task") == ["web.1 started on n1 (pid 4242, port 20000)"]
 
 
+async def test_a_task_of_a_global_service_is_told_of_by_its_nodes_name(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.session.order(make_task("t1", slot=0, service_name="agent"), complete=True)
+        await w.session.until_state("t1", TaskState.RUNNING)
+        assert w.stories.of("task") == ["agent.n1 started on n1 (pid 4242, port 20000)"]
+
+
 async def test_states_that_follow_at_once_are_one_report(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.session.order(make_task("t1"), make_task("t2"), complete=True)
