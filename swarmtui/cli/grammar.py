@@ -136,7 +136,8 @@ def _nearest_command(prefix: tuple[str, ...], word: str, choices: Sequence[str])
 
 
 def _nearest(word: str, choices: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=_SUGGESTION_CUTOFF)
+    begun = [choice for choice in choices if len(word) >= 2 and choice.startswith(word)]
+    close = begun if len(begun) == 1 else difflib.get_close_matches(word, choices, n=1, cutoff=_SUGGESTION_CUTOFF)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
@@ -289,9 +290,9 @@ def _option_words(parameter: Parameter) -> str:
 
 
 def _option_help(parameter: Parameter) -> str:
-    return (
-        f"{parameter.help} (default {parameter.default})" if parameter.default not in (None, False) else parameter.help
-    )
+    if parameter.default in (None, False):
+        return parameter.help
+    return f"{parameter.help} (default {parameter.default})"
 
 
 def group_help(prefix: tuple[str, ...] = ()) -> str:

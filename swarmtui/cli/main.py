@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmtui.cli.grammar import Parsed, UsageProblem, group_help, parse
-from swarmtui.cli.terminal import Terminal, shell_terminal, silence
+from swarmtui.cli.terminal import OutputLost, Terminal, open_missing_streams, shell_terminal, silence
 from swarmtui.commands.command import Arguments, Command, Context, Needs, OpenConsole, Place
 from swarmtui.commands.errors import exit_code_of
 
@@ -32,6 +32,7 @@ CLUSTER_VARIABLE = "SWARMTUI_CLUSTER"
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one order; the console script and `python -m swarmtui` exit with what it returns."""
     terminal: Terminal | None = None
+    open_missing_streams()
     try:
         parsed = parse(sys.argv[1:] if words is None else words)
         quiet = parsed.arguments.flag("quiet")
@@ -45,6 +46,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         silence(sys.stdout)
         return DONE  # whoever reads has had enough, as `| head`
+    except OSError as error:  # of standard output alone: `run` tells of every other
+        silence(sys.stdout)
+        sys.stderr.write(f"swarmtui: {OutputLost.of(error)}\n")
+        return FAILED
     except KeyboardInterrupt:
         if terminal is not None:
             terminal.close()

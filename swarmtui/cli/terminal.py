@@ -18,6 +18,7 @@ import attrs
 
 from swarmtui.cli.formats import Format, Style, fill, listing_lines, table_lines, to_json
 from swarmtui.commands.convergence import SLOTS_SHOWN_MAX
+from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.output import (
     Document,
     Failure,
@@ -43,6 +44,14 @@ _COLOURS: Mapping[SlotMark, str] = {
 _RESET = "\x1b[0m"
 
 
+class OutputLost(CommandFailed):
+    """Standard output takes nothing more: a full disk, a device that is gone. What was ordered may well be done."""
+
+    @classmethod
+    def of(cls, error: OSError) -> OutputLost:
+        return cls(f"the output cannot be written: {error.strerror}")
+
+
 @attrs.define
 class Terminal:
     """Writes what commands show. `width` None: not a terminal, nothing is cut."""
@@ -58,6 +67,14 @@ class Terminal:
     _said: str = attrs.field(init=False, default="")
 
     def show(self, item: Item) -> None:
+        try:
+            self._show(item)
+        except BrokenPipeError:
+            raise  # whoever reads has had enough: no failure
+        except OSError as error:
+            raise OutputLost.of(error) from error
+
+    def _show(self, item: Item) -> None:
         if isinstance(item, Progress):
             self._progress(item)
             return
@@ -145,13 +162,16 @@ class Terminal:
         if self.redraws:
             self._redraw(progress)
             return
-        said = f"{progress.title}: {progress.running} of {progress.wanted} ready" + _after(progress.text)
+        text = progress.text or next((f"{slot.name}: {slot.text}" for slot in progress.slots if slot.trouble), "")
+        said = f"{progress.title}: {progress.running} of {progress.wanted} ready" + _after(text)
         if said != self._said:
             self._said = said
             self._say(said)
 
     def _redraw(self, progress: Progress) -> None:
-        lines = [f"overall progress: {progress.running} out of {progress.wanted} tasks{_after(progress.text)}"]
+        lines = [
+            f"overall progress: {progress.running} out of {progress.wanted} {progress.unit}{_after(progress.text)}"
+        ]
         if len(progress.slots) <= SLOTS_SHOWN_MAX:
             rows = [(f"{slot.name}:", slot.text) for slot in progress.slots]
             painted = [self._painted(slot.mark) for slot in progress.slots]
@@ -209,6 +229,17 @@ def shell_terminal(form: Format, *, quiet: bool, environment: Mapping[str, str])
         redraws=error_is_terminal,
         colours=error_is_terminal and not environment.get("NO_COLOR"),
     )
+
+
+def open_missing_streams() -> None:
+    """Standard streams that were closed (`>&-`) become the null device: else the next file or socket opened would take
+    their numbers, and be written to."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  (as long as the process)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def silence(stream: IO[str]) -> None:

@@ -49,7 +49,7 @@ LOOK_S = 2.0  # a waiter looks so often though nothing woke it: the manager that
 RELEASE_S = 3.0  # for the release; then the lease ends by itself
 HOLDER_LENGTH_MAX = 200
 
-_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+LOCK_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 def usual_ttl_s(election_timeout_s: float, grace_s: float = GRACE_S) -> float:
@@ -95,7 +95,7 @@ async def hold_lock(
 ) -> AsyncIterator[Fence]:
     """Holds the lock while the body runs, by a lease of `ttl_s` (None: what elections here take). Waits for it for `timeout_s` (None: for ever, 0: not at all). Raises LockHeld,
     LockLost, and what writes raise."""
-    if not _NAME.fullmatch(name):
+    if not LOCK_NAME.fullmatch(name):
         raise Refused("invalid", f"a lock's name has 1 to 128 letters, digits and . _ : -, not {name!r}")
     if ttl_s is None:
         ttl_s = usual_ttl_s(cluster.manifest.raft.election_timeout_s, grace_s)

@@ -191,7 +191,9 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
             context.out.show(Note(f"port {port} does not listen: {text}"))
     missing[:] = waiting
     ready = sum(slot.mark is SlotMark.RUNNING for slot in slots)
-    context.out.show(Progress(report.name, tuple(slots), ready, len(slots), done=not waiting, text="; ".join(waiting)))
+    context.out.show(
+        Progress(report.name, tuple(slots), ready, len(slots), done=not waiting, text="; ".join(waiting), unit="nodes")
+    )
     return [f"{name}: {text}" for name, text in refused.items()]
 
 

@@ -95,9 +95,10 @@ def _slot_progress(name: str, service: Service, tasks: Sequence[Task]) -> SlotPr
     if state is TaskState.RUNNING and is_current(task, service) and task.desired_state is TaskState.RUNNING:
         return SlotProgress(name, SlotMark.RUNNING, "running")
     if state <= TaskState.PENDING and task.status.error:
-        return SlotProgress(name, SlotMark.FAILED, task.status.error)
+        return SlotProgress(name, SlotMark.FAILED, task.status.error, trouble=True)
     if state.is_terminal:
-        return SlotProgress(name, SlotMark.MOVING, f"{state.name.lower()}: {task.status.error or 'to be replaced'}")
+        text = f"{state.name.lower()}: {task.status.error or 'to be replaced'}"
+        return SlotProgress(name, SlotMark.MOVING, text, trouble=bool(task.status.error))
     mark = SlotMark.WAITING if state < TaskState.ASSIGNED else SlotMark.MOVING
     return SlotProgress(name, mark, state.name.lower())
 

@@ -10,6 +10,14 @@ TTL_MIN_S = 5.0  # asked for: the grace of the lock, and time to renew it in
 KILL_AFTER_S = 1.5  # SIGTERM to SIGKILL; less than the grace that the lock gives (`client.locks`)
 
 
+def parse_lock_name(text: str) -> str:
+    from swarmtui.client.locks import LOCK_NAME  # here: the help must not wait for the client
+
+    if not LOCK_NAME.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be a lock's name: 1 to 128 letters, digits and . _ : -")
+    return text
+
+
 async def run_lock(context: Context, arguments: Arguments) -> None:
     timeout_s = arguments.get("timeout")
     if arguments.flag("no_wait"):
@@ -17,6 +25,8 @@ async def run_lock(context: Context, arguments: Arguments) -> None:
             raise WrongUsage("--no-wait and --timeout: one of them")
         timeout_s = 0.0
     name = arguments.text("name")
+    if not arguments.texts("command"):
+        raise WrongUsage(f"the command to run is missing; write it after --, as in: lock {name} -- ./deploy.sh")
     ttl_s = arguments.get("ttl")
     if ttl_s is not None and ttl_s < TTL_MIN_S:
         raise WrongUsage(f"--ttl: at least {TTL_MIN_S:g}s, for the command is ended 2s before the lock is lost")
@@ -54,7 +64,7 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="DURATION",
                 reader=parse_duration_s,
             ),
-            positional("name", "The lock's name: letters, digits and . _ : -"),
+            positional("name", "The lock's name: letters, digits and . _ : -", reader=parse_lock_name),
             Parameter(name="command", rest=True, metavar="COMMAND [ARG...]", help="What to run"),
         ),
         run=run_lock,

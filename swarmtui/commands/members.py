@@ -24,7 +24,7 @@ from swarmtui.objects.states import Availability, NodeRole
 NODES = positional("nodes", repeated=True, completes=Completes.NODE, metavar="NODE")
 DETACH = flag("-d --detach", "Return at once; it goes on by itself")
 TIMEOUT = option(
-    "--timeout", "How long to wait for it", metavar="DURATION", default=30.0, reader=parse_duration_s, name="timeout"
+    "--timeout", "How long to wait for it", metavar="DURATION", default="30s", reader=parse_duration_s, name="timeout"
 )
 
 

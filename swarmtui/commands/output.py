@@ -98,6 +98,7 @@ class SlotProgress:
     name: str  # 1, 2 … of a replicated service, a node's name of a global one
     mark: SlotMark
     text: str  # `running`, `pending: no suitable node (…)`
+    trouble: bool = False  # the text says what went wrong: said also where there is no room for every slot
 
 
 @attrs.frozen
@@ -110,6 +111,7 @@ class Progress:
     wanted: int
     done: bool = False
     text: str = ""  # what is waited for besides
+    unit: str = "tasks"  # what is counted
 
 
 Item = Listing | Document | Inspection | Line | Note | Failure | Progress

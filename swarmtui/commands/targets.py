@@ -181,12 +181,13 @@ def _no_such_role(word: str) -> str:
 
 
 def _unknown(word: str, candidates: Sequence[Target], kinds: Collection[Kind]) -> str:
-    kind_words = " or ".join(kind for kind in Kind if kind in kinds)
+    wanted = [kind for kind in Kind if kind in kinds]
+    kind_words = " or ".join(filter(None, (", ".join(wanted[:-1]), wanted[-1])))
     names = [target.name for target in candidates] + ([*ROLES] if Kind.NODE in kinds else [])
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    known = sorted({target.name for target in candidates if target.kind is Kind.NODE}) if len(kinds) == 1 else []
+    known = sorted({target.name for target in candidates if target.kind is Kind.NODE}) if Kind.NODE in kinds else []
     hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
-    return f"no such {kind_words}: {word}{hint}"
+    return f"no such {kind_words}: {word or repr(word)}{hint}"
 
 
 def _hint(word: str, names: Iterable[str]) -> str:

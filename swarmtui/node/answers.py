@@ -142,7 +142,7 @@ class Answers:
 
     def _manager(self, call: Call) -> Manager:
         if self.manager is None:
-            raise CallRejected("not-a-manager", f"{self.node.name} is a worker; ask a manager ({type(call).__name__})")
+            raise CallRejected("not-a-manager", f"{self.node.name} is a worker and has no log; ask a manager")
         return self.manager
 
     # ------------------------------------------------------------------------------------------------------- status

@@ -57,6 +57,7 @@ def test_lines_become_orders(line, name, values):
     ("line", "sentence"),
     [
         ("statsu", "there is no command 'statsu'; did you mean 'status'? See 'swarmtui --help'"),
+        ("stat", "there is no command 'stat'; did you mean 'status'?"),
         ("scale web=3", "there is no command 'scale'; did you mean 'service scale'?"),
         ("xyzzy", "there is no command 'xyzzy'. See 'swarmtui --help'"),
         ("service crate", "'service' has no command 'crate'; did you mean 'create'?"),

@@ -192,6 +192,11 @@ def test_progress_redraws_on_a_terminal_and_is_said_once_elsewhere():
     for _ in range(3):
         piped.show(progress)
     assert piped.error.getvalue() == "web: 1 of 2 ready\n"
+    piped.show(attrs.evolve(progress, slots=(*slots, SlotProgress("3", SlotMark.MOVING, "failed: no", trouble=True))))
+    assert piped.error.getvalue().endswith("web: 1 of 2 ready (3: failed: no)\n")
+    nodes = terminal(redraws=True)
+    nodes.show(Progress("demo", (), 5, 7, unit="nodes"))
+    assert nodes.error.getvalue() == "overall progress: 5 out of 7 nodes\n"
     many = attrs.evolve(progress, slots=slots * 20)
     few = terminal(redraws=True)
     few.show(many)
@@ -268,6 +273,24 @@ def test_a_reader_that_has_had_enough_is_no_error():
     process = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
     assert process.stdout.splitlines()[-1] == b"0"
     assert process.stderr == b""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", ["--help", "ls", "ls --format json"])
+def test_closed_standard_streams_are_no_error(words: str, closed: str, tmp_path):
+    script = f"{sys.executable} -m swarmtui {words} {closed}"
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    process = subprocess.run(["bash", "-c", script], capture_output=True, check=False, env=env)
+    assert (process.returncode, process.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("words", ["--help", "ls"])
+def test_output_that_cannot_be_written_is_one_line(words: str):
+    script = f"{sys.executable} -m swarmtui {words} >/dev/full"
+    process = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
+    assert process.returncode == 1
+    assert process.stderr == b"swarmtui: the output cannot be written: No space left on device\n"
 
 
 def test_a_stream_that_cannot_say_it_replaces_letters():

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from swarmtui.cli.grammar import UsageProblem
 from swarmtui.commands.errors import FailedWith, WrongUsage
 from swarmtui.commands.registry import REGISTRY
 
@@ -70,6 +71,18 @@ async def test_the_exit_code_is_the_commands(order, locks):
 async def test_not_waiting_for_a_while_is_no_order(order, locks):
     with pytest.raises(WrongUsage):
         await order("lock --no-wait --timeout 5s deploy -- true")
+
+
+@pytest.mark.parametrize("line", ["lock deploy", "lock deploy --"])
+async def test_a_lock_without_a_command_takes_no_lock(order, locks, line: str):
+    with pytest.raises(WrongUsage, match="the command to run is missing; write it after --, as in: lock deploy -- "):
+        await order(line)
+    assert locks.order == []
+
+
+async def test_what_cannot_be_a_locks_name_is_wrong_usage(order, locks):
+    with pytest.raises(UsageProblem, match="cannot be a lock's name"):
+        await order("lock a/b -- true")
 
 
 def test_it_takes_over_the_terminal_and_is_not_offered_in_the_console():

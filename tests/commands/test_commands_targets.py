@@ -84,7 +84,7 @@ async def test_what_is_ambiguous_is_refused_with_the_matches(busy):
 
 async def test_what_is_unknown_is_refused_with_the_nearest(busy):
     view = await view_of(busy)
-    with pytest.raises(UnknownTarget, match=r"no such node or task or service: wbe; did you mean web\?"):
+    with pytest.raises(UnknownTarget, match=r"no such node, task or service: wbe; did you mean web\?"):
         resolve("wbe", view)
     with pytest.raises(UnknownTarget, match=r"no such node: zzz; there are n1, n2, n3, n4"):
         resolve("zzz", view, (Kind.NODE,))
