@@ -81,6 +81,10 @@ class Compaction:
         the process."""
         self._worker.begin(_over, _forget, resting(frozen.let_go()))
 
+    def discarded(self) -> None:
+        """Snapshot files have lost their names: what they take of the disk is freed beside its writes."""
+        self._worker.begin(_over, _carry_out, resting(self._snapshots.free_discarded()))
+
     async def run(self) -> None:
         """Until cancelled."""
         while True:
@@ -126,9 +130,13 @@ def resting(steps: Iterator[T]) -> Iterator[T]:
         worked_until = time.thread_time()
 
 
-def _forget(steps: Iterator[None]) -> None:
+def _carry_out(steps: Iterator[None]) -> None:
     for _ in steps:
         continue
+
+
+def _forget(steps: Iterator[None]) -> None:
+    _carry_out(steps)
     give_back()
 
 

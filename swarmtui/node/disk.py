@@ -27,7 +27,7 @@ DiskEffect = Write | Compact | ReadChunk | WriteChunk | InstallSnapshot
 
 
 class Disk:
-    """`written` is called with the report when Writes are durable."""
+    """`written` is called with the report when Writes are durable, `discarded` when older snapshots have lost their names."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Disk:
         feed: Callable[[Input], None],
         written: Callable[[Written], None],
         installed: Callable[[InstallSnapshot], Awaitable[None]],
+        discarded: Callable[[], None] = lambda: None,
     ) -> None:
         self._storage = storage
         self._snapshots = snapshots
@@ -44,6 +45,7 @@ class Disk:
         self._feed = feed
         self._report = written
         self._installed = installed
+        self._discarded = discarded
         self._queue: deque[DiskEffect] = deque()
         self._busy = False
         self._failure: Exception | None = None
@@ -92,6 +94,7 @@ class Disk:
             case Compact():
                 await self._worker.run(self._storage.compact, effect.index)
                 await self._worker.run(self._snapshots.discard_older)
+                self._discarded()
             case ReadChunk():
                 data = await self._worker.run(self._snapshots.read, effect.mark, effect.offset, effect.bytes_max)
                 self._feed(ChunkRead(effect.peer, effect.mark, effect.offset, data or b"", missing=data is None))

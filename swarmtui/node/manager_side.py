@@ -124,6 +124,7 @@ class ManagerSide:
             now=trio.current_time(),
         )
         self.consensus = Consensus(core, opened.store, events, election_timeout_s=raft.election_timeout_s)
+        self.compaction = Compaction(self.consensus, opened.snapshots, snapshot_worker, events, raft)
         self.disk = Disk(
             opened.storage,
             opened.snapshots,
@@ -131,8 +132,8 @@ class ManagerSide:
             self.consensus.feed,
             self.consensus.hear,
             self._installed,
+            self.compaction.discarded,
         )
-        self.compaction = Compaction(self.consensus, opened.snapshots, snapshot_worker, events, raft)
         self.keeper = LeadershipKeeper(self.consensus, events, election_timeout_s=raft.election_timeout_s)
         self._log_worker = log_worker
         self._started = trio.current_time()

@@ -36,6 +36,10 @@ class File(Protocol):
         """Up to `length` bytes; fewer at the end of the file."""
         ...
 
+    def truncate(self, size: int) -> None:
+        """It ends after `size` bytes: for what nobody can find any more, as this is never made durable."""
+        ...
+
     def sync(self) -> None: ...
 
     def close(self) -> None: ...
@@ -98,6 +102,9 @@ class RealFile:
 
     def read_at(self, offset: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, offset)
+
+    def truncate(self, size: int) -> None:
+        os.ftruncate(self._descriptor, size)
 
     def sync(self) -> None:
         if _FULL_SYNC is not None:

@@ -90,6 +90,10 @@ class SimulatedFile:
         self._step("read", length)
         return bytes(self._content.seen[offset : offset + length])
 
+    def truncate(self, size: int) -> None:
+        self._step("truncate", size)
+        del self._content.seen[size:]
+
     def sync(self) -> None:
         self._step("sync", 0)
         self._content.sync()
