@@ -68,6 +68,8 @@ async def test_work_is_done_even_if_nobody_waits_any_more() -> None:
     async with DiskWorker() as disk:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(disk.run, release.wait)
+            while disk.waiting < 1:  # tasks that are begun together begin in any order
+                await trio.lowlevel.checkpoint()
             nursery.start_soon(disk.run, done.append, "written")
             while disk.waiting < 2:
                 await trio.lowlevel.checkpoint()
