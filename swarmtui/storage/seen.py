@@ -2,13 +2,15 @@
 
     nodes/n2/raft/seen.json      in the directory: goes back with it when a copy of it is restored
     nodes/.n2.seen.json          beside it: does not
+    nodes/.n2.noted.json         beside it too: how far it came since that start
 
-Both count the starts, and the outer one also says which term and commit index the directory had reached. A voter whose disk
-was put back has forgotten votes and entries that others rely on; it must not vote. Terms and commit indexes never fall,
-and of two starts the later has the higher number, so whatever is below what lies beside it was put back. The outer file is
-written at every start and, without a sync, now and then: what was copied and put back between two of these is not noticed
-here, but by the leader that had its acknowledgement (`raft.replication`). A directory that was moved to where nothing lies
-beside it is believed, and so is everything if the outer file went back as well: then the whole machine was put back.
+The first two count the starts, durably; the third says which term and commit index the directory has reached, is written now
+and then without a sync, and may be lost in a power cut: so it is a file of its own, lest the count be lost with it. A voter
+whose disk was put back has forgotten votes and entries that others rely on; it must not vote. Terms and commit indexes never
+fall, and of two starts the later has the higher number, so whatever is below what lies beside it was put back. What was
+copied and put back between two notes is not noticed here, but by the leader that had its acknowledgement
+(`raft.replication`). A directory that was moved to where nothing lies beside it is believed, and so is everything if the
+outer files went back as well: then the whole machine was put back.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from swarmtui.storage.errors import StorageError
 from swarmtui.storage.files import REAL, FileOps, write_durably
 
 SEEN_FILE = "seen.json"
+NOTED_FILE = "noted.json"
 
 
 class OlderDirectory(StorageError):
@@ -50,10 +53,17 @@ def beside(node_directory: Path) -> Path:
     return node_directory.with_name(f".{node_directory.name}.{SEEN_FILE}")
 
 
+def noted_beside(node_directory: Path) -> Path:
+    """What was noted since the last start."""
+    return node_directory.with_name(f".{node_directory.name}.{NOTED_FILE}")
+
+
 def begin_start(node_directory: Path, raft: Path, now: Seen, last: int, files: FileOps = REAL) -> Seen:
-    """Called once at every start, the log being recovered up to `last`: counts the start, durably, the outer file last.
+    """Called once at every start, the log being recovered up to `last`: counts the start, durably, the outer count last.
     `now` holds the term and commit index that were recovered. Raises OlderDirectory, OSError."""
     inner, outer = _read(raft / SEEN_FILE, now.member, files), _read(beside(node_directory), now.member, files)
+    noted = _read(noted_beside(node_directory), now.member, files)
+    outer = attrs.evolve(outer, term=max(outer.term, noted.term), commit=max(outer.commit, noted.commit))
     _refuse_older(node_directory, inner, outer, now, last)
     seen = attrs.evolve(now, starts=max(inner.starts, outer.starts) + 1)
     write_durably(raft / SEEN_FILE, encode_json(seen).encode(), files)
@@ -75,7 +85,7 @@ def _refuse_older(node_directory: Path, inner: Seen, outer: Seen, now: Seen, las
 
 def note_seen(node_directory: Path, seen: Seen, files: FileOps = REAL) -> None:
     """How far it has come meanwhile. Not synced: this is asked for after a copy was put back, not after a power cut."""
-    path = beside(node_directory)
+    path = noted_beside(node_directory)
     fresh = path.with_name(path.name + ".tmp")
     file = files.create(fresh, 0)
     try:

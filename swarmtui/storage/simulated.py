@@ -212,6 +212,17 @@ class SimulatedDisk:
         other._directories = set(self._directories)
         return other
 
+    def put_back(self, copy: SimulatedDisk, directory: Path) -> None:
+        """Everything below this directory is, durably, as that copy saw it; the rest stays. Open files are dead."""
+        self.lives += 1
+        for names in (self._seen, self._durable):
+            for path in [path for path in names if path.is_relative_to(directory)]:
+                del names[path]
+        self._unsynced = [change for change in self._unsynced if not change[0].is_relative_to(directory)]
+        for path, content in copy._seen.items():
+            if path.is_relative_to(directory):
+                self._seen[path] = self._durable[path] = Content(bytearray(content.seen), bytearray(content.seen))
+
     def step(self, what: str, path: Path, length: int = 0) -> None:
         self.steps += 1
         if self.on_step is not None:

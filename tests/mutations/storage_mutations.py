@@ -224,6 +224,14 @@ MUTATIONS = (
         tests=(f"{SCENARIO}S57_power_cut_while_a_start_is_counted_refuses_nobody",),
     ),
     Mutation(
+        name="S57-note-in-place-of-the-count",
+        rule="what is not synced never takes the place of what was",
+        file="swarmtui/storage/seen.py",
+        old="    path = noted_beside(node_directory)",
+        new="    path = beside(node_directory)",
+        tests=(f"{SCENARIO}S57_power_cut_while_it_is_noted_how_far_it_came_forgets_no_start",),
+    ),
+    Mutation(
         name="epoch-repeats-versions",
         rule="indexes are skipped, so that no version of the lost majority comes up again",
         file="swarmtui/storage/recovery.py",

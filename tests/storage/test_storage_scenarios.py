@@ -338,6 +338,20 @@ def test_S57_what_is_no_older_copy_is_believed(node: Node, any_node: type[Node])
     assert started(rubbish, member="n1.1").starts == 2
 
 
+def test_S57_power_cut_while_it_is_noted_how_far_it_came_forgets_no_start(node: Node) -> None:
+    """Found by the simulator: the note took the place of the count, and its name was durable before its content."""
+    for fate in range(8):
+        disk = node.disk.copy()
+        started(disk)
+        put_back = images(disk)
+        seen = started(disk)
+        note_seen(NODE, Seen(member="n1", starts=seen.starts, term=5, commit=20), disk)
+        disk.lose_power(random.Random(fate).random)
+        put_back()
+        with pytest.raises(OlderDirectory):
+            started(disk)
+
+
 def test_S57_power_cut_while_a_start_is_counted_refuses_nobody(node: Node) -> None:
     for step in range(1, 20):
         for fate in range(4):
