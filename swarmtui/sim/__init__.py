@@ -21,8 +21,9 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
 
 Trouble is: crashes between any two steps (of machines, of processes, of all at once), partitions (halves, rings, all alone),
 one-way cuts, clogs that flush, broken connections, pauses with and without a noticed gap, disks that stall, hang, fill up,
-fail once, lose a bit or everything (of a minority), hints that the leader is gone (true ones after a crash, false ones at any
-time), late ticks, bursts of them, clocks at half or double speed, a state machine that lags, inputs that are drained together.
+fail once, lose a bit or everything or are put back to an older copy (of a minority), hints that the leader is gone (true ones
+after a crash, false ones at any time), late ticks, bursts of them, clocks at half or double speed, a state machine that lags,
+inputs that are drained together.
 Members join, are promoted, demoted, replaced, moved and removed meanwhile, several at once too. When all that ends, everything is
 healed, lost disks are replaced, and the cluster must become whole, quiet, and of service to every client.
 

@@ -12,6 +12,8 @@ import os
 import random
 from pathlib import Path
 
+import attrs
+
 from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.effects import InstallSnapshot, ReadChunk, Write, WriteChunk
 from swarmtui.raft.entries import Entry
@@ -23,9 +25,13 @@ from swarmtui.sim.disk import DropLog, Operation, Ruin, SaveSnapshot, SimulatedD
 from swarmtui.storage import simulated
 from swarmtui.storage.errors import DiskFailure, StorageError
 from swarmtui.storage.log import RaftStorage
+from swarmtui.storage.seen import Seen, begin_start, note_seen, noted_beside
 
 PATH = Path("/node/raft")
 WRITING = frozenset({"write", "sync", "create", "rename", "unlink", "sync directory"})  # steps that can fail
+NOTE_SYNCED_SHARE = 0.5  # of what is noted reaches the disk
+NOTED_SHARE = 0.2  # of batches, after which it is noted beside the directory how far it has come
+CUT_START_SHARE = 0.2  # of starts are cut off while they are counted
 PIECE_BYTES = 100  # of a snapshot, as the state machine hands it over
 
 
@@ -34,10 +40,17 @@ class PowerCut(Exception):
 
 
 class StoredDisk(SimulatedDisk):
-    """A SimulatedDisk whose content is really stored, in segments of `segment_bytes`."""
+    """A SimulatedDisk whose content is really stored, in segments of `segment_bytes`; `counts_starts`, with the small files
+    that tell an older copy of the directory. `is_older`: such a copy was put back."""
 
     def __init__(
-        self, configuration: Configuration, genesis: Entry | None, rng: random.Random, node_id: str, segment_bytes: int
+        self,
+        configuration: Configuration,
+        genesis: Entry | None,
+        rng: random.Random,
+        node_id: str,
+        segment_bytes: int,
+        counts_starts: bool = False,
     ) -> None:
         super().__init__(configuration, genesis, rng)
         self.node_id = node_id
@@ -48,6 +61,10 @@ class StoredDisk(SimulatedDisk):
         first = None if genesis is None else configuration
         RaftStorage.create(PATH, node_id, first, file_ops=self.files, segment_bytes=segment_bytes)
         self.storage = self._open()
+        self.counts_starts = counts_starts
+        self.seen = self.started = Seen(member=node_id)  # what certainly lies beside the directory
+        self.copy: tuple[Seen, int, simulated.SimulatedDisk] | None = None
+        self.is_older = False
 
     def _open(self) -> RaftStorage:
         return RaftStorage.open(
@@ -58,6 +75,8 @@ class StoredDisk(SimulatedDisk):
         self._store(self.working)
         reports = super().finish_batch()
         self._told.clear()
+        if self.counts_starts and self.rng.random() < NOTED_SHARE:
+            self._note_seen()
         return reports
 
     def _write_chunk(self, write: WriteChunk) -> Input:
@@ -193,8 +212,11 @@ class StoredDisk(SimulatedDisk):
         return True
 
     def reopen(self) -> None:
-        """Damage is either noticed, or was where nothing stands."""
+        """Damage is either noticed, or was where nothing stands; an older copy is refused."""
         self.storage = self._open()
+        if self.counts_starts:
+            self._count_start()
+            require(not self.is_older, "a directory that was put back is refused", node=self.node_id, seen=self.seen)
         newest = self.storage.restored.snapshot
         if newest is not None:
             for _ in self.storage.snapshots.open_chunks(newest):
@@ -202,6 +224,64 @@ class StoredDisk(SimulatedDisk):
         found, known = _essence(self.storage.restored), _essence(super().restore())
         require(found == known, "damage on a disk is noticed", found=found, known=known)
         self._believe_storage([*self.partial])
+
+    # ---- older copies ----
+
+    def _count_start(self) -> None:
+        """Sometimes not at the first try: the power fails in the middle. Raises OlderDirectory."""
+        if self.rng.random() < CUT_START_SHARE:
+            steps_left = self.rng.randint(0, 20)
+
+            def on_step(what: str, path: Path, length: int) -> None:
+                nonlocal steps_left
+                steps_left -= 1
+                if steps_left < 0:
+                    raise PowerCut
+
+            self.files.on_step = on_step
+            try:
+                self._begin_start()
+            except PowerCut:
+                pass  # as it was meant
+            finally:
+                self.files.on_step = None
+            self.files.lose_power(self.rng.random)
+            self.storage = self._open()
+        self._begin_start()
+
+    def _begin_start(self) -> None:
+        restored = self.storage.restored
+        snapshot = restored.snapshot.index if restored.snapshot is not None else 0
+        last = restored.entries[-1].index if restored.entries else snapshot
+        commit = max(restored.hard_state.commit, snapshot)
+        now = Seen(member=self.node_id, term=restored.hard_state.term, commit=commit)
+        self.seen = self.started = begin_start(PATH.parent, PATH, now, last, self.files)
+
+    def _note_seen(self) -> None:
+        """How far it has come. A power cut may take that, and what was noted before, unless it happens to be synced."""
+        far = attrs.evolve(self.started, term=self.hard_state.term, commit=min(self.hard_state.commit, self.last))
+        self.seen = self.started
+        note_seen(PATH.parent, far, self.files)
+        if self.rng.random() < NOTE_SYNCED_SHARE:
+            self.files.open(noted_beside(PATH.parent)).sync()
+            self.files.sync_directory(PATH.parent.parent)
+            self.seen = far
+
+    def copy_directory(self) -> None:
+        """Somebody keeps a copy of it as it is now."""
+        self.copy = (attrs.evolve(self.seen, term=self.hard_state.term), self.last, self.files.copy())
+
+    def put_copy_back(self) -> bool:
+        """Of a node that is down. False if there is no copy that must be noticed: one of before the last start, or of before
+        what was noted since and is still there."""
+        if self.copy is None:
+            return False
+        then, last, files = self.copy
+        if then.starts == self.seen.starts and then.term >= self.seen.term and last >= self.seen.commit:
+            return False
+        self.files.put_back(files, PATH.parent)
+        self.is_older = True
+        return True
 
     def restore(self) -> Restored:
         return self.storage.restored if not self.working else super().restore()

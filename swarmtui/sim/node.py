@@ -53,7 +53,7 @@ class SimulatedNode:
         self.retired = False  # it was told that it is no member any more
         disk_rng, segment_bytes = random.Random(f"disk {cluster.seed} {id}"), cluster.parameters.segment_bytes
         self.disk = (
-            StoredDisk(configuration, genesis, disk_rng, id, segment_bytes)
+            StoredDisk(configuration, genesis, disk_rng, id, segment_bytes, cluster.parameters.copies_rate > 0)
             if segment_bytes
             else SimulatedDisk(configuration, genesis, disk_rng)
         )

@@ -59,6 +59,7 @@ class Parameters:
     resets_rate: float = 0.0
     tick_bursts_rate: float = 0.0
     damages_rate: float = 0.0
+    copies_rate: float = 0.0  # of directories that are copied, or put back to an older copy
     changes_rate: float = 0.0  # of the members
     changes_together: float = 0.0  # share of them that certainly are several at once
     ambushes: float = 0.0  # share of rare moments at which something else goes wrong

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from swarmtui.raft.effects import Role
 from swarmtui.raft.inputs import LeaderLost, Tick, Unreachable
 from swarmtui.sim.disk import Ruin
+from swarmtui.sim.files import StoredDisk
 from swarmtui.sim.node import SimulatedNode
 
 if TYPE_CHECKING:
@@ -124,6 +125,18 @@ class PowerTrouble:
     def _give_up(self, node: SimulatedNode, life: int) -> None:
         if node.life == life:
             self.crash(node)
+
+    def copy_or_put_back(self) -> None:
+        """A directory is copied while its node runs, and put back while it is down: of a minority at most, as with damage."""
+        node = self._somebody()
+        if not isinstance(node.disk, StoredDisk) or node.is_out or node.suspect:
+            return
+        if node.core is not None:
+            node.disk.copy_directory()
+        elif self.cluster.trouble.members.may_lose(node) and node.disk.put_copy_back():
+            node.suspect = True
+            self.cluster.note(node.id, "an older copy of its directory is put back", None)
+            self.cluster.counts["copies put back"] += 1
 
     def damage_disk(self) -> None:
         """A bit flips on the disk of a node that is down, or its whole directory is gone. Of a minority at most, for beyond

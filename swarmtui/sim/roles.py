@@ -196,9 +196,8 @@ class Roles:
         return False
 
     def _correct(self, node: Node, role: NodeRole) -> None:
-        """Once a term: the wish may be lost with its leader."""
-        leader = self.cluster.leader
-        key = (node.id, leader.core.term if leader is not None and leader.core is not None else 0)
+        """Once a second: the wish may be refused, or lost with its leader."""
+        key = (node.id, int(self.cluster.now))
         if key not in self._corrected:
             self._corrected.add(key)
             self._want(node, role)

@@ -102,5 +102,18 @@ def _roles(drawn: Parameters, rng: random.Random) -> Parameters:
     )
 
 
+def _copies(drawn: Parameters, rng: random.Random) -> Parameters:
+    """Directories are copied, and put back to what they were some starts ago."""
+    return attrs.evolve(
+        drawn,
+        nodes=rng.choice([3, 3, 4, 5]),
+        segment_bytes=rng.choice([4096, 65536]),
+        copies_rate=rng.uniform(3.0, 20.0),
+        crashes_rate=rng.uniform(0.5, 3.0),
+        kills_rate=rng.uniform(0.0, 2.0),
+        fault_s=rng.choice([0.3, 1.0]),
+    )
+
+
 Theme = Callable[[Parameters, random.Random], Parameters]
-THEMES: tuple[Theme | None, ...] = (None, None, None, _members, _joint, _snapshots, _coups, _coups, _roles)
+THEMES: tuple[Theme | None, ...] = (None, None, None, _members, _joint, _snapshots, _coups, _coups, _roles, _copies)

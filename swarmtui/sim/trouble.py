@@ -51,6 +51,7 @@ class Trouble:
             (parameters.tick_bursts_rate, power.tick_burst),
             (parameters.disk_failures_rate, power.fail_disk),
             (parameters.damages_rate, power.damage_disk),
+            (parameters.copies_rate, power.copy_or_put_back),
             (parameters.changes_rate, self.members.change),
         ):
             if rate:

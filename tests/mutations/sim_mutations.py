@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from tests.mutations import manager_mutations
+from tests.mutations import manager_mutations, storage_mutations
 from tests.mutations.mutation import Mutation
 
 SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
@@ -16,7 +16,15 @@ SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
 SCHEDULING = ("two-undecided-about-one-key", "refused-is-taken-for-done", "old-task-goes-on-being-wanted")
 """Bugs of the manager's table that the simulator finds too."""
 
+STORAGE = ("S57-noted-commit-forgotten", "S57-start-counted-outside-first", "S57-note-in-place-of-the-count")
+"""Bugs of the storage's table that the simulator finds too."""
+
 MUTATIONS = (
+    *(
+        attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
+        for mutation in storage_mutations.MUTATIONS
+        if mutation.name in STORAGE
+    ),
     *(
         attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
         for mutation in manager_mutations.MUTATIONS
