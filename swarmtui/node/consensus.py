@@ -218,13 +218,12 @@ class Consensus:
     def _turn(self, wiring: Wiring) -> None:
         if self.proposals.has_pending and not self._is_writing:
             self.proposals.flush()
-        effects = self.core.drain()
-        self.reads.drained()
+        effects = self._drain()
         self._carry_out(effects, wiring)
         if self._to_apply and not self._may_put_off_applying(effects):
             self._apply_slice(wiring)
             if self.core.has_effects:
-                self._carry_out(self.core.drain(), wiring)
+                self._carry_out(self._drain(), wiring)
             if self._to_apply:
                 self._bell.ring()  # the rest when everybody else has had a chance
         deadline = self._deadline()
@@ -233,6 +232,12 @@ class Consensus:
         wiring.flush()
         if effects:
             wiring.moved()
+
+    def _drain(self) -> list[Effect]:
+        """What leaves with these effects, no later read may join."""
+        effects = self.core.drain()
+        self.reads.drained()
+        return effects
 
     def _may_put_off_applying(self, effects: Sequence[Effect]) -> bool:
         """Until the turn that follows the disk's report, which is sure to come."""

@@ -106,6 +106,14 @@ MUTATIONS = (
         tests=(*WRITES, "tests/client/test_client_writes.py"),
     ),
     Mutation(
+        name="read-joins-a-question-that-has-left",
+        rule="a read is confirmed by a question that left after it was asked for",
+        file="swarmtui/node/consensus.py",
+        old="                self._carry_out(self._drain(), wiring)\n",
+        new="                self._carry_out(self.core.drain(), wiring)\n",
+        tests=CONSENSUS,
+    ),
+    Mutation(
         name="forwarded-for-ever",
         rule="a request is forwarded once",
         file="swarmtui/node/writes.py",

@@ -395,6 +395,24 @@ async def test_what_a_turn_put_off_is_applied_by_the_next_whatever_brings_it(nur
     assert told[-1] == "applied 2"
 
 
+async def test_a_read_joins_no_question_that_has_left(nursery):
+    """Whoever is told in the middle of a turn what was applied may read at once; that question leaves in the same turn."""
+    told: list[str] = []
+    consensus = await follow(nursery, told)
+    wiring = consensus._wiring
+    consensus.hear(append(2, commit=1))
+    consensus.hear(Written(consensus.core.log.sequence))
+    consensus.hear(append(3, commit=2))
+    told.clear()
+    wiring.applied = lambda index: consensus.reads.begin(told.append)
+    consensus.hear(Written(consensus.core.log.sequence))
+    wiring.applied = lambda index: None
+    assert told.count("sends ReadRequest") == 1
+    consensus.reads.begin(told.append)
+    consensus.turn()
+    assert told.count("sends ReadRequest") == 2
+
+
 async def test_answers_leave_before_the_books_are_kept(nursery):
     told: list[str] = []
     core = RaftCore(
