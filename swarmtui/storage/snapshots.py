@@ -34,6 +34,7 @@ from swarmtui.storage.files import REAL, File, FileOps
 SNAPSHOT_FORMAT = 1
 READ_BYTES = 256 * 1024
 TRAILER_BYTES_MAX = 1024 * 1024
+SENDING_MAX = 2  # older snapshots that stay while they are sent: a transfer may take longer than the next snapshot
 UNSYNCED_BYTES_MAX = 4 * 1024 * 1024  # or one sync of a large snapshot holds up those of the log
 FREED_BYTES_MAX = 4 * 1024 * 1024  # at once, for the same reason
 
@@ -69,6 +70,7 @@ class SnapshotFiles:
         self.standing_on = 0
         self._receipt: Receipt | None = None
         self._discarded: deque[tuple[File, int]] = deque()  # with their sizes; they have no names any more
+        self._sending: list[int] = []  # indexes of those of which a piece was read, and not the last
 
     # ---- our own
 
@@ -144,18 +146,21 @@ class SnapshotFiles:
         except FileNotFoundError:
             return None
         try:
-            return file.read_at(offset, max(0, min(length, mark.size_bytes - offset)))
+            data = file.read_at(offset, max(0, min(length, mark.size_bytes - offset)))
         finally:
             file.close()
+        others = [index for index in self._sending if index != mark.index]
+        self._sending = others if offset + len(data) >= mark.size_bytes else [*others, mark.index][-SENDING_MAX:]
+        return data
 
     def discard_older(self) -> None:
-        """Deletes every snapshot older than the one that log and state stand on, and what once arrived and is no newer.
-        What is newer waits to be installed, though it need not be the newest. Their names go; their bytes go with
-        `free_discarded`, or at the latest when others are discarded. Raises DiskFailure."""
+        """Deletes every snapshot older than the one that log and state stand on, but for those that are being sent, and
+        what once arrived and is no newer. What is newer waits to be installed, though it need not be the newest. Their
+        names go; their bytes go with `free_discarded`, or at the latest when others are discarded. Raises DiskFailure."""
         arriving = self._receipt.path.name if self._receipt is not None else ""
         parts = [name for name in self.files.names(self.path) if _PART.fullmatch(name) and name != arriving]
         gone = [
-            *[name for name in self._snapshots() if _index_of(name) < self.standing_on],
+            *[name for name in self._snapshots() if _index_of(name) < self.standing_on and not self._is_sent(name)],
             *[name for name in parts if _index_of(name) <= self.standing_on],
         ]
         if gone:
@@ -185,6 +190,9 @@ class SnapshotFiles:
     def _close_discarded(self) -> None:
         while self._discarded:
             self._discarded.pop()[0].close()
+
+    def _is_sent(self, name: str) -> bool:
+        return _index_of(name) in self._sending
 
     # ---- a leader's
 

@@ -14,6 +14,22 @@ BACKUP = ("tests/storage/test_storage_backup.py",)
 
 MUTATIONS = (
     Mutation(
+        name="snapshot-deleted-while-it-is-sent",
+        rule="a transfer that takes longer than the next snapshot must end",
+        file="swarmtui/storage/snapshots.py",
+        old=" and not self._is_sent(name)]",
+        new="]",
+        tests=("tests/storage/test_storage_snapshots.py",),
+    ),
+    Mutation(
+        name="snapshots-sent-once-kept-for-ever",
+        rule="of transfers that were given up few snapshots stay",
+        file="swarmtui/storage/snapshots.py",
+        old="[*others, mark.index][-SENDING_MAX:]",
+        new="[*others, mark.index]",
+        tests=("tests/storage/test_storage_snapshots.py",),
+    ),
+    Mutation(
         name="snapshot-known-by-its-index",
         rule="a snapshot that waits is installed only if it is the very one that the leader sends",
         file="swarmtui/storage/snapshots.py",
@@ -201,7 +217,7 @@ MUTATIONS = (
         name="compaction-deletes-a-snapshot-that-waits",
         rule="what arrived and is to be installed stays, though it is not the newest",
         file="swarmtui/storage/snapshots.py",
-        old="            *[name for name in self._snapshots() if _index_of(name) < self.standing_on],",
+        old="            *[name for name in self._snapshots() if _index_of(name) < self.standing_on and not self._is_sent(name)],",
         new="            *self._snapshots()[:-1],",
         tests=SNAPSHOTS,
     ),

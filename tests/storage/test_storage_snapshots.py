@@ -16,7 +16,7 @@ from swarmtui.raft.inputs import ChunkOutcome
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.storage import snapshots as snapshots_module
 from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat, NoRoom
-from swarmtui.storage.snapshots import SnapshotFiles
+from swarmtui.storage.snapshots import SENDING_MAX, SnapshotFiles
 
 if TYPE_CHECKING:
     from .conftest import Node
@@ -88,6 +88,30 @@ def test_what_nobody_freed_goes_with_the_next_that_are_discarded(node: Node, fil
         files.save(index, 1, node.configuration, [b"state"])
         files.discard_older()
     assert len(files._discarded) == 1
+
+
+def test_one_that_is_being_sent_stays_until_its_last_piece_was_read(node: Node, files: SnapshotFiles) -> None:
+    """Else whoever takes longer to receive one than the leader to take the next never gets any."""
+    first = files.save(9, 1, node.configuration, [STATE])
+    half = len(STATE) // 2
+    assert files.read(first, 0, half) == STATE[:half]
+    second = files.save(10, 1, node.configuration, [STATE])
+    files.discard_older()
+    assert files.read(second, 0, 10) == STATE[:10]
+    files.discard_older()
+    assert files.read(first, half, half) == STATE[half:]
+    files.discard_older()
+    assert files.read(first, 0, half) is None
+
+
+def test_of_those_that_were_sent_and_given_up_few_stay(node: Node, files: SnapshotFiles) -> None:
+    marks: list[SnapshotMark] = []
+    for index in range(10, 20):
+        marks.append(files.save(index, 1, node.configuration, [STATE]))
+        files.read(marks[-1], 0, 10)
+        files.discard_older()
+    there = [name for name in node.disk.names(node.directory) if name.endswith(".snap")]
+    assert len(there) <= 1 + SENDING_MAX
 
 
 def test_a_compaction_spares_an_older_snapshot_that_waits_beside_a_newer_one(node: Node, files: SnapshotFiles) -> None:
