@@ -31,6 +31,7 @@ from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.manifest import MANIFEST_FORMAT, Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.storage.errors import DiskFailure
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, needs_renewal
 
@@ -97,6 +98,8 @@ def create_cluster(
             return manifest
     except PermissionError as error:
         raise CreationFailed(f"{error.filename or base} is not writable; choose another directory") from None
+    except DiskFailure as error:
+        raise CreationFailed(f"cannot create the cluster in {base}: {os.strerror(error.errno or 0)}") from None
     except OSError as error:
         raise CreationFailed(f"cannot create the cluster in {base}: {error.strerror or error}") from None
 

@@ -246,7 +246,8 @@ def _nodes(
         nodes = _counted_nodes(cluster, tables, managers, workers)
     count = sum(node.role is NodeRole.MANAGER for node in nodes)
     if not 1 <= count <= MANAGERS_MAX:
-        raise InvalidClusterFile("nodes", f"{count} managers", f"a cluster has from 1 to {MANAGERS_MAX}")
+        how = '; write cluster.managers = 3, or role = "manager" in a [nodes.NAME]' if not count else ""
+        raise InvalidClusterFile("nodes", f"{count} managers", f"a cluster has from 1 to {MANAGERS_MAX}{how}")
     if len(nodes) > NODES_MAX:
         raise InvalidClusterFile("nodes", f"{len(nodes)} nodes", f"a cluster has at most {NODES_MAX}")
     addresses = [node.address for node in nodes if node.address is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -23,6 +24,7 @@ from swarmtui.host.layout import Layout
 from swarmtui.objects.cluster_file import parse_cluster_file
 from swarmtui.objects.codec import decode_json
 from swarmtui.objects.manifest import NodeBirth
+from swarmtui.storage.errors import DiskFailure
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import CERTIFICATE_VALIDITY_DAYS, identity_of_pem
 from tests.host.helpers import small_file
@@ -121,6 +123,14 @@ def test_a_directory_that_is_not_writable(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(CreationFailed, match="not writable"):
         create_cluster(small_file(), tmp_path)
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    def plant_on_a_full_disk(*_: object) -> None:
+        raise DiskFailure("creation", tmp_path / "raft", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+
+    with pytest.raises(CreationFailed, match=r"^cannot create the cluster in .*: No space left on device$"):
+        create_cluster(small_file(), tmp_path, plant=plant_on_a_full_disk)
 
 
 def test_no_directory(tmp_path: Path) -> None:

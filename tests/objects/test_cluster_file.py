@@ -196,7 +196,7 @@ def test_variables_are_replaced_everywhere_and_missing_ones_noted():
         ("[raft]\nhurry = 'maybe'", "raft.hurry: must be true or false, not 'maybe'"),
         ("[raft]\ndisk_reserve = '1x'", "raft.disk_reserve: '1x' is no size"),
         ("[nodes.n1]\nrole = 'boss'", "nodes.n1.role: must be one of manager, worker, not 'boss'"),
-        ("[nodes.n1]", "nodes: 0 managers; a cluster has from 1 to 15"),
+        ("[nodes.n1]", "nodes: 0 managers; a cluster has from 1 to 15; write cluster.managers = 3, or role"),
         ("nodes = 3", "nodes: must hold tables such as [nodes.NAME], not 3"),
         (
             "[cluster]\nmanagers = 1\n[nodes.n2]",
