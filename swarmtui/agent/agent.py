@@ -169,8 +169,12 @@ class Agent:
         for task_id, status in (await trio.to_thread.run_sync(load_statuses, self._tasks_directory)).items():
             if status is None:
                 self._strays.add(task_id)
-            else:
-                self._reports.put(task_id, status if status.state.is_terminal else _restarted(status))
+            elif status.state.is_terminal:
+                self._reports.put(task_id, status)
+            else:  # remembered, so that it does not fail anew with every restart
+                failed = _restarted(status)
+                await self._save(task_id, task_id, failed)
+                self._reports.put(task_id, failed)
 
     async def _sweep(self) -> None:
         killed = await kill_marked(self._cluster_id, self._node.id)
@@ -284,10 +288,13 @@ class Agent:
         return task.name if task.slot else f"{task.service_name}.{self._node.name}"
 
     async def _remember(self, task: Task, status: TaskStatus) -> None:
+        await self._save(task.id, self._name(task), status)
+
+    async def _save(self, task_id: str, name: str, status: TaskStatus) -> None:
         try:
-            await trio.to_thread.run_sync(TaskDirectory(self._tasks_directory, task.id).save_status, status)
+            await trio.to_thread.run_sync(TaskDirectory(self._tasks_directory, task_id).save_status, status)
         except (OSError, ValueError) as error:  # the disk is full: after a restart the task is said to have failed
-            self._narrate("task", f"the state of {self._name(task)} could not be saved: {error}", object=task.id)
+            self._narrate("task", f"the state of {name} could not be saved: {error}", object=task_id)
 
 
 def _status(state: TaskState, error: str) -> TaskStatus:

@@ -40,7 +40,15 @@ def _meant(word: str, view: View) -> list[Task]:
         return [task for task in view.tasks if task.service_id == target.id]
     if isinstance(target, NodeTarget):
         return [task for task in view.tasks if task.node_id == target.id]
-    return [target.task]
+    task = target.task
+    if word == task.id or word != target.name:  # an id, or the beginning of one
+        return [task]
+    node_id = "" if task.slot else task.node_id  # a slot, which of a global service is the node
+    return [
+        other
+        for other in view.tasks
+        if (other.service_id, other.slot) == (task.service_id, task.slot) and node_id in ("", other.node_id)
+    ]
 
 
 async def run_logs(context: Context, arguments: Arguments) -> None:

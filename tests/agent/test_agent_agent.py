@@ -358,6 +358,16 @@ async def test_after_a_restart_of_the_node_its_tasks_have_failed_unless_they_had
         assert w.executor.workloads == {}
 
 
+async def test_a_task_that_failed_with_its_node_does_not_fail_anew_with_the_next_restart(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.session.order(make_task("t1"))
+        await w.session.until_state("t1", TaskState.RUNNING)
+    async with world(tmp_path) as w:
+        first = await w.session.until_state("t1", TaskState.FAILED)
+    async with world(tmp_path) as w:
+        assert await w.session.until_state("t1", TaskState.FAILED) == first
+
+
 async def test_a_task_that_ran_here_and_is_not_remembered_has_failed(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         await w.session.order(make_task("t1", TaskState.RUNNING), make_task("t2", TaskState.COMPLETE), complete=True)

@@ -121,6 +121,9 @@ async def test_ps_hides_what_was_replaced_unless_asked(order, cluster):
     assert len(listing.rows) == 1
     (listing,) = (await order("ps -a --no-trunc")).items
     assert [row.cell("Name") for row in listing.rows] == [f"web.1.{task.id}", f" \\_ web.1.{'old'.ljust(25, 'o')}"]
+    for words, names in (("ps -a web.1", 2), ("ps web.1", 1), (f"ps -a {task.id}", 1), (f"ps -a {task.id[:8]}", 1)):
+        (listing,) = (await order(words)).items
+        assert len(listing.rows) == names, words
 
 
 async def test_status_and_raft_state_say_whose_disk_refuses_writes(order, cluster, monkeypatch):
