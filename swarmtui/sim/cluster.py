@@ -24,6 +24,7 @@ from swarmtui.raft.inputs import (
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.sim.clients import Clients
+from swarmtui.sim.epoch import NewEpoch
 from swarmtui.sim.healing import Healing
 from swarmtui.sim.invariants import Observer
 from swarmtui.sim.network import Parcel, SimulatedNetwork
@@ -140,6 +141,8 @@ class SimulatedCluster:
             self.healing.stay_whole()
             self.healing.serve_everybody()
             self.clients.check()
+            if self.parameters.loses_majority:
+                NewEpoch(self).begin_anew()
         except Exception as error:
             raise SimulationFailure(self.seed, self.now, f"{type(error).__name__}: {error}", self.recent()) from error
         return self.outcome()
@@ -155,7 +158,7 @@ class SimulatedCluster:
         self.scheduling.begin()
 
     def outcome(self) -> Outcome:
-        last = len(self.observer.committed)
+        last = self.observer.last
         return Outcome(
             seed=self.seed,
             simulated_s=self.now,

@@ -15,10 +15,11 @@ import attrs
 
 from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.effects import HardState, InstallSnapshot, ReadChunk, Write, WriteChunk
-from swarmtui.raft.entries import Entry
+from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import ChunkOutcome, ChunkRead, ChunkWritten, Input, SnapshotInstalled, SnapshotTaken, Written
 from swarmtui.raft.invariants import require
 from swarmtui.raft.log import Restored
+from swarmtui.raft.members import Members
 from swarmtui.raft.messages import SnapshotMark
 
 
@@ -80,6 +81,12 @@ class SimulatedDisk:
         if self.base < index <= self.last:
             return self.entries[index - self.base - 1].term == term
         return self.newest is not None and index <= self.newest.index
+
+    def configurations(self) -> list[Configuration]:
+        """The one in force, by what is on this disk, and the one before it."""
+        members = Members(self.newest.configuration if self.newest else self.genesis, 0)
+        members.append(entry for entry in self.entries if entry.kind is EntryKind.CONFIGURATION)
+        return [members.current, members.previous]
 
     # ---- life ----
 

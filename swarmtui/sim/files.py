@@ -10,11 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import random
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import attrs
 
-from swarmtui.raft.configuration import Configuration
+from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import InstallSnapshot, ReadChunk, Write, WriteChunk
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import ChunkOutcome, ChunkWritten, Input
@@ -22,7 +23,7 @@ from swarmtui.raft.invariants import InvariantViolation, require
 from swarmtui.raft.log import Log, Restored
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.sim.disk import DropLog, Operation, Ruin, SaveSnapshot, SimulatedDisk, checksum
-from swarmtui.storage import simulated
+from swarmtui.storage import recovery, simulated
 from swarmtui.storage.errors import DiskFailure, StorageError
 from swarmtui.storage.log import RaftStorage
 from swarmtui.storage.seen import Seen, begin_start, note_seen, noted_beside
@@ -32,6 +33,8 @@ WRITING = frozenset({"write", "sync", "create", "rename", "unlink", "sync direct
 NOTE_SYNCED_SHARE = 0.5  # of what is noted reaches the disk
 NOTED_SHARE = 0.2  # of batches, after which it is noted beside the directory how far it has come
 CUT_START_SHARE = 0.2  # of starts are cut off while they are counted
+START_STEPS = 20
+EPOCH_STEPS = 60  # at one of which the power fails while an epoch is begun, if it is not done by then
 PIECE_BYTES = 100  # of a snapshot, as the state machine hands it over
 
 
@@ -225,28 +228,56 @@ class StoredDisk(SimulatedDisk):
         require(found == known, "damage on a disk is noticed", found=found, known=known)
         self._believe_storage([*self.partial])
 
+    # ---- a new epoch ----
+
+    def begin_epoch(self, member: Member, state: recovery.State) -> SnapshotMark:
+        """As `swarm init --force-new-cluster` does, of a node that is down. The power may fail on the way: then it is as it
+        was, and begun again, or it is done."""
+        before = _essence(self.storage.restored)
+
+        def in_pieces(index: int, term: int) -> Iterable[bytes]:
+            data = b"".join(state(index, term))
+            return [data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)]
+
+        self._until_cut(lambda: recovery.begin_epoch(self.storage, member, in_pieces), EPOCH_STEPS)
+        mark = self.storage.restored.snapshot
+        if mark is None or mark.index < recovery.INDEXES_SKIPPED:
+            found = _essence(self.storage.restored)
+            require(found == before, "an epoch is begun or not", found=found, before=before)
+            mark = recovery.begin_epoch(self.storage, member, in_pieces)
+            self.storage = self._open()
+        data = self.storage.snapshots.read(mark, 0, mark.size_bytes)
+        assert data is not None
+        self.newest, self.snapshots, self.partial = mark, {mark: data}, {}
+        self.base, self.entries, self.hard_state = mark.index, [], self.storage.restored.hard_state
+        return mark
+
+    def _until_cut(self, action: Callable[[], object], steps_max: int) -> None:
+        """Do it until the power fails at some step of it, or when it is done."""
+        steps_left = self.rng.randint(0, steps_max)
+
+        def on_step(what: str, path: Path, length: int) -> None:
+            nonlocal steps_left
+            steps_left -= 1
+            if steps_left < 0:
+                raise PowerCut
+
+        self.files.on_step = on_step
+        try:
+            action()
+        except PowerCut:
+            pass  # as it was meant
+        finally:
+            self.files.on_step = None
+        self.files.lose_power(self.rng.random)
+        self.storage = self._open()
+
     # ---- older copies ----
 
     def _count_start(self) -> None:
         """Sometimes not at the first try: the power fails in the middle. Raises OlderDirectory."""
         if self.rng.random() < CUT_START_SHARE:
-            steps_left = self.rng.randint(0, 20)
-
-            def on_step(what: str, path: Path, length: int) -> None:
-                nonlocal steps_left
-                steps_left -= 1
-                if steps_left < 0:
-                    raise PowerCut
-
-            self.files.on_step = on_step
-            try:
-                self._begin_start()
-            except PowerCut:
-                pass  # as it was meant
-            finally:
-                self.files.on_step = None
-            self.files.lose_power(self.rng.random)
-            self.storage = self._open()
+            self._until_cut(self._begin_start, START_STEPS)
         self._begin_start()
 
     def _begin_start(self) -> None:

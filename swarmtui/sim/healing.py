@@ -77,7 +77,7 @@ class Healing:
             if leader.core.term != term:  # another leader may have overwritten the last attempt
                 target, term = 0, leader.core.term
             if not target:
-                committed = len(cluster.observer.committed)
+                committed = cluster.observer.last
                 leader.desk.propose((b"after healing",))
                 if leader.core is not None and leader.core.log.last > committed:
                     target = leader.core.log.last

@@ -37,10 +37,11 @@ def ids_of(members: tuple[Member, ...]) -> tuple[str, ...]:
 
 
 class Observer:
-    """`committed` from index 1 on, without a hole; `acknowledged` is the highest index whose write a client was told."""
+    """`committed` behind index `base`, where an epoch began, without a hole; `acknowledged` is the highest index whose write a client was told."""
 
-    def __init__(self, nodes: Mapping[str, SimulatedNode]) -> None:
+    def __init__(self, nodes: Mapping[str, SimulatedNode], base: int = 0) -> None:
         self.nodes = nodes
+        self.base = base
         self.leaders: dict[int, str] = {}
         self.chain: dict[tuple[int, int], tuple[int, bytes]] = {}  # (index, term): (previous term, data)
         self.committed: dict[int, Committed] = {}
@@ -49,6 +50,11 @@ class Observer:
         self.acknowledged = 0
         self.configuration: Configuration | None = None  # the last that is known to be committed, after genesis
         self.removed: set[str] = set()  # by what is committed
+
+    @property
+    def last(self) -> int:
+        """The last index that is known to be committed."""
+        return self.base + len(self.committed)
 
     # ---- elections ----
 
@@ -61,7 +67,7 @@ class Observer:
         require(known == node.id, "one leader in a term", term=term, one=known, other=node.id)
         if core.term != term:
             return
-        for index in range(len(self.committed), 0, -1):
+        for index in range(self.last, self.base, -1):
             committed = self.committed[index]
             if committed.by_term < core.term:
                 if index > core.log.base:
@@ -195,9 +201,11 @@ class Observer:
         core = node.core
         assert core is not None
         require(node.disk.holds(entry.index, entry.term), "applied is durable", node=node.id, entry=entry)
+        if entry.index <= self.base:
+            return False  # of the epoch before, on somebody who does not know that it is over
         committed = self.committed.get(entry.index)
         if committed is None:
-            require(entry.index == len(self.committed) + 1, "applied without a hole", node=node.id, entry=entry)
+            require(entry.index == self.last + 1, "applied without a hole", node=node.id, entry=entry)
             self.committed[entry.index] = Committed(entry.term, core.term, entry, digest)
             return True
         require(

@@ -45,13 +45,13 @@ class StateMachine:
 
     def snapshot(self) -> bytes:
         """Padded to a size of its own, so that transfers have many pieces and a last one that is not full."""
-        return self._head() + PADDING[: self.digest % len(PADDING)]
+        return self.head() + PADDING[: self.digest % len(PADDING)]
 
     def load(self, data: bytes) -> None:
         self.index = int.from_bytes(data[:8], "big")
         self.digest = int.from_bytes(data[8:HEAD_BYTES], "big")
 
-    def _head(self) -> bytes:
+    def head(self) -> bytes:
         return self.index.to_bytes(8, "big") + self.digest.to_bytes(4, "big")
 
     def payload(self, rng: random.Random, bytes_max: int) -> bytes:
@@ -84,7 +84,7 @@ class StoreMachine(StateMachine):
 
     def snapshot(self) -> bytes:
         if self._written is None:
-            self._written = self._head() + b"".join(self.store.freeze().chunks())
+            self._written = self.head() + b"".join(self.store.freeze().chunks())
         return self._written
 
     def load(self, data: bytes) -> None:

@@ -23,9 +23,7 @@ from swarmtui.raft.changes import (
     subject,
 )
 from swarmtui.raft.configuration import Configuration, Member
-from swarmtui.raft.entries import EntryKind
 from swarmtui.raft.inputs import MembersAsked
-from swarmtui.raft.members import Members
 from swarmtui.raft.quorum import majority
 from swarmtui.sim.node import SimulatedNode
 
@@ -158,7 +156,5 @@ class MemberTrouble:
             if node.core is not None:
                 found += [node.core.members.current, node.core.members.previous]
             elif not node.is_out:
-                members = Members(node.disk.newest.configuration if node.disk.newest else node.disk.genesis, 0)
-                members.append(entry for entry in node.disk.entries if entry.kind is EntryKind.CONFIGURATION)
-                found += [members.current, members.previous]
+                found += node.disk.configurations()
         return found

@@ -77,6 +77,7 @@ class Parameters:
     roles_rate: float = 0.0  # of promotions and demotions, where there are services
     sessions: float = 0.0  # share of clients that have one
     wall_speed: float = 1.0  # of the time in entries, so that idle sessions are forgotten within a run
+    loses_majority: bool = False  # when all is over, and begins a new epoch; on the store and the real storage
     with_store: bool = False  # the store as the state machine; else a checksum only
     segment_bytes: int = 0  # the real storage beneath, in segments of this size; 0: a model of it only
 

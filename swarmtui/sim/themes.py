@@ -15,6 +15,7 @@ import attrs
 from swarmtui.sim.parameters import Parameters, draw_parameters, scheduled
 
 THEMED_FROM = 10**9
+LOST_MAJORITY_SHARE = 0.1  # of runs without services end in a new epoch
 
 
 def parameters_of(seed: int) -> Parameters:
@@ -25,7 +26,13 @@ def parameters_of(seed: int) -> Parameters:
     rng = random.Random(f"theme {seed}")
     theme = rng.choice(THEMES)
     themed = drawn if theme is None else theme(attrs.evolve(drawn, services=0), rng)
-    return attrs.evolve(themed, ambushes=rng.choice([0.1, 0.3, 0.6, 1.0]))
+    themed = attrs.evolve(themed, ambushes=rng.choice([0.1, 0.3, 0.6, 1.0]))
+    end = random.Random(f"end {seed}")
+    if themed.services or end.random() > LOST_MAJORITY_SHARE:
+        return themed
+    return attrs.evolve(
+        themed, loses_majority=True, with_store=True, segment_bytes=themed.segment_bytes or end.choice([4096, 65536])
+    )
 
 
 def _members(drawn: Parameters, rng: random.Random) -> Parameters:

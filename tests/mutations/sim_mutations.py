@@ -17,6 +17,7 @@ SCHEDULING = ("two-undecided-about-one-key", "refused-is-taken-for-done", "old-t
 """Bugs of the manager's table that the simulator finds too."""
 
 STORAGE = ("S57-noted-commit-forgotten", "S57-start-counted-outside-first", "S57-note-in-place-of-the-count")
+EPOCHS = ("epoch-repeats-versions", "epoch-lets-old-members-speak", "epoch-puts-the-log-away-first")
 """Bugs of the storage's table that the simulator finds too."""
 
 MUTATIONS = (
@@ -24,6 +25,11 @@ MUTATIONS = (
         attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
         for mutation in storage_mutations.MUTATIONS
         if mutation.name in STORAGE
+    ),
+    *(
+        attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=("tests/sim/test_sim_epoch.py",))
+        for mutation in storage_mutations.MUTATIONS
+        if mutation.name in EPOCHS
     ),
     *(
         attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
