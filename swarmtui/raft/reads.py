@@ -5,6 +5,8 @@ left *after* the read was asked for, so that no newer leader existed then, and (
 applied. All reads asked for since the last round share the next one. Rounds are numbered within a term and never reused,
 so a late answer to an old round can never confirm a later read (etcd#20418). A follower's question for a read of its own
 left after that was asked for, too, so for this one read it is as good as its answer: of three voters it needs no other.
+(Whoever could have led a later term by then had the vote of one of the two, for every configuration that may elect it meets the
+leader's own: but the asker had not given it when it asked, nor has the leader now that it answers.)
 """
 
 from __future__ import annotations

@@ -198,6 +198,14 @@ MUTATIONS = (
         tests=RAFT,
     ),
     Mutation(
+        name="question-of-anybody-beside-three-voters",
+        rule="a learner's question vouches for nothing, and one half of a joint configuration is not enough",
+        file="swarmtui/raft/leader.py",
+        old="core.members.quorum.reached((core.node_id, read.source))",
+        new="len(core.members.current.voters) <= 3",
+        tests=("tests/raft/test_raft_membership.py",),
+    ),
+    Mutation(
         name="read-confirmed-by-an-old-round",
         rule="an answer to an earlier round confirms no later read",
         file="swarmtui/raft/leader.py",

@@ -21,7 +21,7 @@ from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, MembersAsked, Proposed, Received, Tick, Unreachable
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.log import Restored
-from swarmtui.raft.messages import RemovedNotice, TimeoutNow, VoteRequest
+from swarmtui.raft.messages import ReadReply, ReadRequest, RemovedNotice, TimeoutNow, VoteRequest
 from swarmtui.raft.options import RaftOptions
 
 
@@ -602,3 +602,52 @@ def test_two_uncommitted_configurations_stop_the_node(led):
     )
     with pytest.raises(InvariantViolation, match="one change of members at a time"):
         core.drain()
+
+
+# ---- reads of followers, which need no round where the asker and the leader are a majority ----
+
+FIVE_TO_THREE = (Remove("n4"), Remove("n5"))
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "asker", "at_once"),
+    [
+        (3, (), "n2", True),
+        (3, (), "n9", False),
+        (3, (AddLearner(N4),), "n4", False),
+        (3, (AddLearner(N4),), "n3", True),
+        (3, (Demote("n3"),), "n3", False),
+        (3, (Demote("n3"),), "n2", True),
+        (4, (), "n2", False),
+        (4, (Remove("n4"),), "n2", True),
+        (5, FIVE_TO_THREE, "n2", False),
+        (5, FIVE_TO_THREE, "n4", False),
+        (1, (AddLearner(N4),), "n4", True),
+    ],
+    ids=[
+        "voter of three",
+        "stranger",
+        "learner beside three",
+        "voter beside a learner",
+        "voter that is being demoted",
+        "voter that stays of two",
+        "voter of four",
+        "voter of four that become three",
+        "voter of both halves, a majority of one",
+        "voter of the outgoing half",
+        "learner of an only voter",
+    ],
+)
+def test_question_of_a_follower_is_as_good_as_its_answer_only_where_two_are_a_majority(
+    led, count, changes, asker, at_once
+):
+    """The leader is cut off, so that no round ends; the change is in force, and not committed."""
+    cluster = led(count)
+    leader = cluster.cores["n1"]
+    cluster.isolate("n1")
+    if changes:
+        cluster.ask(*changes)
+    question = ReadRequest(cluster="c", source=asker, target="n1", term=leader.term, ticket=7)
+    cluster.feed("n1", Received(question))
+    answers = [e.message for e in cluster.told("n1", Send) if isinstance(e.message, ReadReply)]
+    assert [answer.index for answer in answers] == ([leader.log.commit] if at_once else [])
