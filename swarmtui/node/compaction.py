@@ -90,9 +90,9 @@ class Compaction:
         while True:
             await self._bell.heard()
             store = self._consensus.store
-            if (self._asked or self._is_due(store.index)) and store.index > self._last_index:
+            asked, self._asked = self._asked, False  # whoever asks from here on wants what is written from here on
+            if (asked or self._is_due(store.index)) and store.index > self._last_index:
                 await self._take()
-            self._asked = False
 
     async def _take(self) -> None:
         store, core = self._consensus.store, self._consensus.core

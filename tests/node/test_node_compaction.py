@@ -38,6 +38,9 @@ def test_a_long_work_rests_for_as_long_as_it_computed(monkeypatch: pytest.Monkey
     assert rests == pytest.approx([0.001, 0.002, REST_MAX_S])
 
 
+ALONE = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),))
+
+
 def filled(*keys: str) -> Store:
     store = Store()
     puts = [encode(Transaction((Put(key, b"value"),))) for key in keys]
@@ -74,6 +77,34 @@ def test_memory_that_was_freed_is_given_back() -> None:
     give_back()
     assert before - psutil.Process().memory_info().rss > 40_000_000
     assert len(last) == 16_000
+
+
+async def test_a_snapshot_that_is_asked_for_while_another_is_written_is_taken_too(nursery: trio.Nursery) -> None:
+    """It was forgotten with the end of the other, and whoever had asked waited for what they had written since."""
+    store, taken = filled("a"), list[int]()
+    consensus: Any = SimpleNamespace(
+        store=store,
+        core=SimpleNamespace(
+            configuration_at=lambda index: None, log=SimpleNamespace(bytes_between=lambda *_: 0, base=0)
+        ),
+        transactions_applied=0,
+        feed=lambda news: taken.append(news.mark.index),
+    )
+    settings: Any = SimpleNamespace(snapshot_every=1000, snapshot_every_set=False)
+
+    def save(index: int, term: int, configuration: Any, chunks: Any) -> SnapshotMark:
+        if index == 1:
+            store.skip(2, 1)
+            compaction.ask()
+        return SnapshotMark(index, term, ALONE, 1, "")
+
+    files: Any = SimpleNamespace(newest=lambda: None, save=save)
+    events: Any = SimpleNamespace(tell=lambda *what, **about: None)
+    compaction = Compaction(consensus, files, AtOnce(), events, settings)  # type: ignore[arg-type]
+    nursery.start_soon(compaction.run)
+    compaction.ask()
+    await trio.testing.wait_all_tasks_blocked()
+    assert taken == [1, 2]
 
 
 async def test_the_bytes_of_discarded_snapshots_are_freed_beside_the_log(nursery: trio.Nursery) -> None:
@@ -121,7 +152,7 @@ async def test_a_follower_keeps_its_own_rows_where_its_leaders_snapshot_has_the_
         events=SimpleNamespace(tell=lambda *what, **about: None),
         _log_worker=AtOnce(),
     )
-    mark = SnapshotMark(2, 1, Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),)), 1, "")
+    mark = SnapshotMark(2, 1, ALONE, 1, "")
     await ManagerSide._installed(side, InstallSnapshot(mark, ()))
     now = follower.freeze().tables["kv"]
     assert [key for key in now if now[key] is own[key]] == ["a"]
