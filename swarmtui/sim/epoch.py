@@ -137,13 +137,15 @@ class NewEpoch:
         return machine
 
     def _put_out(self, survivor: SimulatedNode) -> None:
-        """Everybody else is out; a few do not know it."""
+        """Everybody else is out; a few do not know it. Those ask the survivor for its vote, or nobody; who knows none but others
+        that are out would be told by none."""
         others = [node for node in self.cluster.nodes.values() if node is not survivor and not node.is_out]
         self.rng.shuffle(others)
         ghosts: set[str] = set()
         for node in others:
             wider = ghosts | {node.id}
-            if node.id in self.cluster.observer.removed and not self._rules(others, wider):
+            asks_survivor = all(survivor.id in known.voter_ids for known in node.disk.configurations())
+            if node.id in self.cluster.observer.removed and asks_survivor and not self._rules(others, wider):
                 ghosts = wider
                 late_s = self.rng.uniform(0, GHOSTS_LATE_S)
                 self.cluster.after(late_s, self.cluster.trouble.power.start, node)

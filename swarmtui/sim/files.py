@@ -31,6 +31,7 @@ from swarmtui.storage.seen import Seen, begin_start, note_seen, noted_beside
 PATH = Path("/node/raft")
 WRITING = frozenset({"write", "sync", "create", "rename", "unlink", "sync directory"})  # steps that can fail
 NOTE_SYNCED_SHARE = 0.5  # of what is noted reaches the disk
+NOTED_AT_LAST_SHARE = 0.5  # of crashes come right after such a note
 NOTED_SHARE = 0.2  # of batches, after which it is noted beside the directory how far it has come
 CUT_START_SHARE = 0.2  # of starts are cut off while they are counted
 START_STEPS = 20
@@ -131,6 +132,8 @@ class StoredDisk(SimulatedDisk):
     def crash(self, ruin: Ruin) -> None:
         """The end comes in the middle of the batch; what is found afterwards is some first part of it."""
         batch = self.working
+        if self.counts_starts and self.rng.random() < NOTED_AT_LAST_SHARE:
+            self._note_seen()
         if self._ruin_during(batch, ruin):
             self.files.lose_power(self.rng.random)
         else:
