@@ -11,11 +11,10 @@ from types import TracebackType
 
 import attrs
 
-from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
+from swarmtui.objects.codec import MalformedObject, decode_json
 from swarmtui.objects.manifest import MANIFEST_FORMAT, NodeBirth, NodeEntry, raft_directory
 from swarmtui.objects.states import NodeRole
 from swarmtui.storage.errors import DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
-from swarmtui.storage.files import REAL, FileOps, write_durably
 
 BIRTH_FILE = "node.json"
 LOCK_FILE = "node.lock"
@@ -69,13 +68,6 @@ class NodeDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def create_node_directory(path: Path, birth: NodeBirth, files: FileOps = REAL) -> None:
-    """Makes a node's directory, durably. The log of a manager is made by `RaftStorage.create`."""
-    files.make_directory(path)
-    write_durably(path / BIRTH_FILE, encode_json(birth).encode(), files)
-    files.sync_directory(path.parent)
 
 
 def open_node_directory(path: Path) -> NodeDirectory:

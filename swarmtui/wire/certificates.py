@@ -25,9 +25,7 @@ CERTIFICATE_VALIDITY_DAYS = 90  # as swarmkit's nodes
 BACKDATED_HOURS = 1  # a clock that is a little behind must not refuse a new certificate
 
 HOST_ID = "host"
-ADMIN_ID = "admin"
-OBSERVER_ID = "observer"
-"""The node ids in the certificates of those who are no nodes."""
+"""The node id in the certificate of the host, which is no node."""
 
 
 class NotCertified(Exception):

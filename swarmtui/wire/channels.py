@@ -44,7 +44,6 @@ QUEUES: Mapping[Channel, QueueLimits] = {
     Channel.OUTPUT: QueueLimits(256, 4 * MIB),
 }
 
-_CONTROL = frozenset({Channel.CONTROL})
 _AS_MANAGER = frozenset({Channel.CONTROL, Channel.RAFT, Channel.FORWARD, Channel.AGENT, Channel.CLIENT})
 _AS_WORKER = frozenset({Channel.CONTROL, Channel.AGENT, Channel.CLIENT})
 _AS_CLIENT = frozenset({Channel.CONTROL, Channel.CLIENT})

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from swarmtui.objects.codec import encode_json
 from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
-from swarmtui.storage.directory import create_node_directory, open_node_directory
+from swarmtui.storage.directory import BIRTH_FILE, open_node_directory
 from swarmtui.storage.errors import DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
 from swarmtui.storage.files import write_durably
 
@@ -22,7 +23,8 @@ BIRTH = NodeBirth(node_id="abc", manifest=Manifest(id="c", name="dev", profile="
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     made = tmp_path / "n1"
-    create_node_directory(made, BIRTH)
+    made.mkdir()
+    (made / BIRTH_FILE).write_text(encode_json(BIRTH))
     return made
 
 
@@ -31,7 +33,6 @@ def test_a_node_knows_who_it_is(path: Path) -> None:
         assert directory.birth == BIRTH
         assert directory.node == N1
         assert directory.raft == path / "raft"
-    assert path.stat().st_mode & 0o077 == 0
 
 
 def test_a_directory_is_used_once_at_a_time(path: Path) -> None:
@@ -42,7 +43,7 @@ def test_a_directory_is_used_once_at_a_time(path: Path) -> None:
 
 def test_the_lock_ends_with_its_process(path: Path) -> None:
     program = (
-        "import sys, pathlib; from swarmtui.storage.directory import open_node_directory;"
+        "import sys, pathlib; from swarmtui.storage.directory import BIRTH_FILE, open_node_directory;"
         "held = open_node_directory(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     command = [sys.executable, "-c", program, str(path)]
@@ -95,4 +96,3 @@ def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     write_durably(path, b"two")
     assert path.read_bytes() == b"two"
     assert [entry.name for entry in tmp_path.iterdir()] == ["agent.json"]
-    assert path.stat().st_mode & 0o077 == 0

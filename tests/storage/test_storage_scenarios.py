@@ -25,12 +25,13 @@ import pytest
 import trio
 
 from swarmtui.node.disk import Disk
+from swarmtui.objects.codec import encode_json
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import Compact, HardState, Send, Write
 from swarmtui.raft.inputs import CampaignAsked, Input, Proposed, Received, Tick, Written
 from swarmtui.raft.log import Restored
 from swarmtui.raft.options import RaftOptions
-from swarmtui.storage.directory import create_node_directory, open_node_directory
+from swarmtui.storage.directory import BIRTH_FILE, open_node_directory
 from swarmtui.storage.errors import DamagedLog, DirectoryInUse, DiskFailure, ForeignDirectory
 from swarmtui.storage.log import RaftStorage
 from swarmtui.storage.seen import OlderDirectory, Seen, begin_start, beside, note_seen
@@ -395,7 +396,8 @@ def test_full_disk_refuses_a_new_segment_and_keeps_what_was_promised(node: Node,
 
 
 def test_directory_started_twice_or_of_another_node_is_refused(tmp_path: Path, node: Node) -> None:
-    create_node_directory(tmp_path / "n1", BIRTH)
+    (tmp_path / "n1").mkdir()
+    (tmp_path / "n1" / BIRTH_FILE).write_text(encode_json(BIRTH))
     with open_node_directory(tmp_path / "n1"), pytest.raises(DirectoryInUse, match="is in use: this node runs already"):
         open_node_directory(tmp_path / "n1")
     (tmp_path / "n1" / "node.json").write_text('{"node_id": "other"}')
