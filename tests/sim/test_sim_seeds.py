@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from swarmtui.sim.cluster import SimulatedCluster
-from swarmtui.sim.parameters import Parameters
+from swarmtui.sim.parameters import Parameters, draw_parameters
 from swarmtui.sim.soak import fresh_seed, soak
+from swarmtui.sim.themes import THEMED_FROM, parameters_of
 
 FRESH_RUNS = int(os.environ.get("SWARMTUI_SIM_SEEDS", "2000"))
 FRESH_S = float(os.environ.get("SWARMTUI_SIM_SECONDS", "180"))
@@ -70,6 +71,11 @@ def test_same_seed_is_the_same_in_processes_that_hash_differently():
         for hashing in ("1", "3")
     }
     assert len(outcomes) == 1
+
+
+def test_seeds_from_before_there_were_themes_are_drawn_as_they_were():
+    assert all(parameters_of(seed) == draw_parameters(seed) for seed in KNOWN if seed < THEMED_FROM)
+    assert any(parameters_of(THEMED_FROM + n) != draw_parameters(THEMED_FROM + n) for n in range(3))
 
 
 def test_watching_a_run_changes_nothing():
