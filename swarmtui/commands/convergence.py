@@ -128,15 +128,17 @@ async def _wait_for_one(context: Context, service_id: str, quiet: bool) -> None:
         steady_since = (steady_since or now) if reached else None
         done = steady_since is not None and (now - steady_since >= STEADY_S or standing.wanted == 0)
         if not quiet:
-            context.out.show(_progress(standing, done, reached))
+            context.out.show(_progress(standing, done, reached, tables.stale))
         if done:
             return
         await trio.sleep(POLL_S)
 
 
-def _progress(standing: Convergence, done: bool, reached: bool) -> Progress:
+def _progress(standing: Convergence, done: bool, reached: bool, stale: bool) -> Progress:
     if done:
         text = f"Service {standing.service} converged"
+    elif stale:
+        text = "no quorum: nothing changes until more managers come back"
     elif reached:
         text = "Waiting for tasks to be stable"
     elif standing.surplus:

@@ -114,7 +114,9 @@ def _updated_spec(spec: NodeSpec, arguments: Arguments) -> NodeSpec:
 
 async def change_node(context: Context, node: Node, spec: NodeSpec) -> None:
     """Writes the spec unless it is so already; refused if somebody else changed it since it was read."""
-    if spec != node.spec:
+    if spec == node.spec:
+        await fetch(context, "node", consistent=True)  # nothing to write: refused without a quorum all the same
+    else:
         wanted = attrs.evolve(node, spec=spec)
         await context.cluster.transact(Transaction((Update(wanted, spec_version=node.spec_version),)))
 

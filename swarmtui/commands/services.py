@@ -142,6 +142,7 @@ async def change_spec(context: Context, word: str, change: Callable[[ServiceSpec
     service = find_service(word, tables.services)
     spec = change(service.spec)
     if spec == service.spec:
+        await fetch(context, "service", consistent=True)  # nothing to write: refused without a quorum all the same
         return service
     wanted = attrs.evolve(service, spec=spec, previous_spec=service.spec, update_status=None)
     await context.cluster.transact(Transaction((Update(wanted, spec_version=service.spec_version),)))

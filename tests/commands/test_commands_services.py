@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import attrs
 import pytest
+import trio
 
-from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage
+from swarmtui.commands.errors import CommandFailed, FailedWith, SomeFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Failure, Inspection, Line, Listing, Note, Progress
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import GlobalMode, PortConfig, ReplicatedMode
@@ -307,3 +308,22 @@ async def test_one_failure_of_several_is_shown_and_counted(order):
 
 def test_failures_are_items_of_their_own():
     assert Failure("x") != Note("x")
+
+
+async def test_a_change_that_changes_nothing_is_refused_without_a_quorum_too(order, cluster):
+    """It waited for ever: there was nothing to write, and nothing old counts as converged."""
+    await order("service create -d --name web --replicas 2 -- sleep 1")
+    cluster.stale = True
+    for line in ("service scale web=2", "service update --replicas 2 web", "activate n1"):
+        with pytest.raises((FakeNoQuorum, TryLater, FailedWith)) as refused:
+            await order(line)
+        assert exit_code_of(refused.value) == 4
+
+
+async def test_who_waits_is_told_that_the_quorum_is_lost(order, cluster):
+    cluster.play = FakeCluster.run_services
+    await order("service create -d --name web --replicas 2 -- sleep 1")
+    cluster.stale = True
+    with trio.move_on_after(0.5):
+        await order("service create --name other --replicas 1 -- sleep 1")
+    assert any("no quorum" in item.text for item in order.out.items if isinstance(item, Progress))
