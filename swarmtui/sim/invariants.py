@@ -45,6 +45,7 @@ class Observer:
         self.leaders: dict[int, str] = {}
         self.chain: dict[tuple[int, int], tuple[int, bytes]] = {}  # (index, term): (previous term, data)
         self.committed: dict[int, Committed] = {}
+        self.truncating: dict[str, int] = {}  # the term that has a node drop entries, until they are off its disk
         self.states: dict[int, str] = {}  # checksums of the state machine by index, as snapshots were taken
         self.on_quorum = 1  # every entry up to here was once seen on a quorum of disks
         self.acknowledged = 0
@@ -235,16 +236,26 @@ class Observer:
         known = self.states.setdefault(node.machine.index, state)
         require(known == state, "equal index means equal state", node=node.id, index=node.machine.index)
 
+    def truncates(self, node: SimulatedNode, term: int) -> None:
+        """The leader of this term has a node drop entries; it may be one of the past, whose message was late."""
+        self.truncating.setdefault(node.id, term)
+
     def truncates_disk(self, node: SimulatedNode, dropped: list[Entry]) -> None:
-        """Nothing that is committed disappears from a disk by truncation."""
+        """Nothing disappears from a disk by truncation that was committed before the term of whoever had it dropped. (What
+        later terms committed, they did without this disk.)"""
+        assert node.core is not None
+        term = self.truncating.get(node.id, node.core.term)
         for entry in dropped:
             committed = self.committed.get(entry.index)
             require(
-                committed is None or committed.term != entry.term,
+                committed is None or committed.term != entry.term or committed.by_term > term,
                 "committed entries stay on disk",
                 node=node.id,
                 entry=entry,
+                by_term=term,
             )
+        if not any(isinstance(each, Write) and each.truncate_after is not None for each in node.disk.waiting):
+            self.truncating.pop(node.id, None)
 
     # ---- clients ----
 

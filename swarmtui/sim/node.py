@@ -18,6 +18,7 @@ from swarmtui.raft.effects import (
     Expelled,
     InstallSnapshot,
     MembersChanged,
+    Narrate,
     ReadChunk,
     ReadReady,
     ReadRefused,
@@ -276,6 +277,8 @@ class SimulatedNode:
         elif isinstance(effect, Expelled):
             cluster.observer.expels(self)
             cluster.after(cluster.rng.expovariate(100.0), self._retire, self.life)
+        elif isinstance(effect, Narrate) and effect.what == "truncated":
+            cluster.observer.truncates(self, effect.term)
         elif isinstance(effect, Refused):
             cluster.counts[f"refused {effect.rule}"] += 1
             self.desk.refused(effect)
