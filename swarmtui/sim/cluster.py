@@ -81,7 +81,7 @@ class SimulatedCluster:
         self.network = SimulatedNetwork(self.parameters.network, random.Random(f"network {seed}"))
         self.disk_parameters: DiskParameters = self.parameters.disk
         self.events = 0
-        self.messages = 0  # of the consensus, sent
+        self.messages = 0  # of the consensus, sent, but for what those who are out say to one another
         self.echoes_until = 0.0  # when the last old message comes once more
         self.counts: Counter[str] = Counter()
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -185,7 +185,8 @@ class SimulatedCluster:
     # ---- the network ----
 
     def transmit(self, node: SimulatedNode, message: AnyMessage) -> None:
-        self.messages += 1
+        if not {node.id, message.target} <= self.observer.removed:
+            self.messages += 1
         self.observer.sends(node, message)
         network, target = self.network, self.nodes.get(message.target)
         if target is None:

@@ -130,7 +130,8 @@ class Healing:
     def stay_whole(self) -> None:
         """Nothing more happens by itself: once what was asked before has come to its end (a transfer of leadership may, and
         an old "campaign now" may come again), the leader stays, only heartbeats are sent, and nobody who was removed and asks
-        a member for its vote still believes to be a voter."""
+        a member for its vote still believes to be a voter. Those who know only others that are out ask them for ever, and no
+        member hears of it."""
         cluster, options = self.cluster, self.cluster.parameters.options
         seconds = STEADY_TIMEOUTS * options.election_timeout_s
         cluster.run_until(

@@ -110,7 +110,9 @@ def _work(seed: int, end: int | None, stride: int, seconds: float, results: Queu
     gc.freeze()
     gc.set_threshold(GARBAGE_OBJECTS)
     ends_at = time.monotonic() + seconds
-    while time.monotonic() < ends_at and (end is None or seed < end):
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while time.monotonic() < ends_at and (end is None or seed < end) and parent.is_alive():
         results.put(run_seed(seed))
         seed += stride
 

@@ -12,6 +12,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from swarmtui.sim.themes import THEMED_FROM, parameters_of
 FRESH_RUNS = int(os.environ.get("SWARMTUI_SIM_SEEDS", "2000"))
 FRESH_S = float(os.environ.get("SWARMTUI_SIM_SECONDS", "180"))
 FRESH_SEED = int(os.environ.get("SWARMTUI_SIM_SEED", fresh_seed()))
+WORKERS_END_S = 20.0  # each after the seed that it is at
 KNOWN = [
     int(line.split()[0])
     for line in Path(__file__).with_name("seeds.txt").read_text().splitlines()
@@ -37,6 +39,19 @@ def test_fresh_seeds():
     print(f"\nsimulated: {report.ran} of {FRESH_RUNS} seeds; {report}")
     assert not report.failures, report.failures[0].failure
     assert report.ran >= FRESH_RUNS / 4, "the simulator has become too slow to find anything"
+
+
+def test_no_worker_outlives_a_soak_that_is_killed():
+    """They hold its standard output open as long as they live."""
+    code = "from swarmtui.sim import soak; soak.REPORT_EVERY_S = 0; soak.soak(1, 60, lambda said: print(said, flush=True), 2)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as soaking:
+        assert soaking.stdout is not None
+        assert soaking.stdout.readline(), "its workers run, and it reports"
+        soaking.kill()
+        ended = threading.Thread(target=soaking.stdout.read, daemon=True)
+        ended.start()
+        ended.join(WORKERS_END_S)
+        assert not ended.is_alive()
 
 
 @pytest.mark.parametrize("seed", KNOWN)
