@@ -27,10 +27,12 @@ def genesis(store: Store, manifest: Manifest) -> list[Transaction]:
 
 
 def cluster_record(manifest: Manifest) -> Cluster:
+    """The settings of the cluster file as the one record that all managers obey."""
     return Cluster(
         id=manifest.id,
         name=manifest.name,
         profile=manifest.profile,
+        task_history_limit=manifest.task_history_limit,
         agent_heartbeat_s=manifest.agent_heartbeat_s,
         node_timeout_s=manifest.node_timeout_s,
         restart_delay_s=manifest.restart_delay_s,

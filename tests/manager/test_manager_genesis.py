@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from swarmtui.manager.genesis import genesis
+import attrs
+
+from swarmtui.manager.genesis import cluster_record, genesis
 from swarmtui.manager.nodes import ORPHANED_AFTER_S
 from swarmtui.objects.manifest import Manifest, NodeEntry, RaftSettings
 from swarmtui.objects.operations import OPERATIONS_MAX, Remove
@@ -53,6 +55,16 @@ def test_cluster_and_nodes_are_as_the_manifest_says() -> None:
     assert (node.status.state, node.status.address) == (NodeState.UNKNOWN, "127.0.0.1:7001")
     assert (node.spec.availability, node.spec.labels) == (Availability.DRAIN, {"zone": "b"})
     assert genesis(mini.store, manifest(2)) == []
+
+
+def test_every_setting_of_the_manifest_is_in_the_record() -> None:
+    """What a cluster file says that nobody hands on is a setting without an effect."""
+    shared = {field.name for field in attrs.fields(Manifest)} & {field.name for field in attrs.fields(Cluster)}
+    assert {"task_history_limit", "agent_heartbeat_s", "node_timeout_s", "restart_delay_s"} <= shared
+    unusual = {"id": "born", "name": "demo", "profile": "docker"}
+    unusual |= dict.fromkeys(shared - set(unusual) - {"created_at"}, 77)  # the entry's own time stamps that
+    record = cluster_record(attrs.evolve(manifest(1), **unusual))
+    assert {name: getattr(record, name) for name in unusual} == unusual
 
 
 def test_a_removed_node_is_not_born_again() -> None:
