@@ -12,7 +12,7 @@ from typing import ClassVar
 import attrs
 
 from swarmtui.manager.leadership import SessionKey
-from swarmtui.manager.reconciler import Decision, Moment, Reconciler
+from swarmtui.manager.reconciler import Decision, Loop, Moment
 from swarmtui.manager.shutdown import as_ordered, is_shutting_down
 from swarmtui.objects.dispatch import StatusReport
 from swarmtui.objects.operations import OPERATIONS_MAX, Advance, Verdict
@@ -45,8 +45,8 @@ class _Waiting:
     receipts: list[_Receipt]
 
 
-class Reports(Reconciler):
-    """One key a batch, `batch|n`; what it holds is in `_flying`."""
+class Reports(Loop):
+    """One key a batch, `batch|n`; what it holds is in `_flying`. Unlike its siblings it watches nothing."""
 
     name: ClassVar[str] = "reports"
     tables: ClassVar[frozenset[str]] = frozenset()
@@ -66,9 +66,6 @@ class Reports(Reconciler):
 
     def look_at_everything(self, moment: Moment) -> None:
         """Nothing in the store asks for a report."""
-
-    def decide(self, key: str, moment: Moment) -> Decision | None:
-        return None
 
     def take_in(self, key: SessionKey, report: StatusReport) -> None:
         """A report of a session's node."""
