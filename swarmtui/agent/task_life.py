@@ -57,10 +57,6 @@ class TaskLife:
         self._workload: Workload | None = None
         self._nursery: trio.Nursery | None = None
 
-    @property
-    def desired(self) -> TaskState:
-        return self._desired
-
     def want(self, desired: TaskState) -> None:
         """The leader's wish; one that is lower than before is passed over."""
         if desired > self._desired:

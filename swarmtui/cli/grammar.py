@@ -90,7 +90,7 @@ def parse(words: Sequence[str]) -> Parsed:
             raise UsageProblem(f"no such option: {option}{near}")
     if words[:1] == ["help"]:
         help_asked, words = True, words[1:]
-    command, rest = _find(words, help_asked)
+    command, rest = _find(words)
     if command is None:
         shows_help = help_asked or bool(words)
         return Parsed(cluster=cluster, format=_format(form, ()), help=group_help(tuple(words)) if shows_help else None)
@@ -99,7 +99,7 @@ def parse(words: Sequence[str]) -> Parsed:
     return _parsed(command, rest, cluster, form)
 
 
-def _find(words: list[str], help_asked: bool) -> tuple[Command | None, list[str]]:
+def _find(words: list[str]) -> tuple[Command | None, list[str]]:
     """The command that the first words name, and the words after it; None for a group alone."""
     prefix: tuple[str, ...] = ()
     while True:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ def run(parsed: Parsed, terminal: Terminal, machine: Machine | None = None) -> i
     except BrokenPipeError:
         raise
     except Exception as error:
-        return _report_unexpected(error, terminal, os.environ)
+        return _report_unexpected(error, terminal)
     return code
 
 
@@ -141,7 +141,7 @@ def _open_console(console: OpenConsole) -> int:
     return open_console(console.directory, console.watch)
 
 
-def _report_unexpected(error: Exception, terminal: Terminal, environment: Mapping[str, str]) -> int:
+def _report_unexpected(error: Exception, terminal: Terminal) -> int:
     """An error of ours: its details go into a file, and one line says so."""
     import tempfile
     import traceback

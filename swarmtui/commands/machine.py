@@ -104,11 +104,14 @@ class ThisMachine:
         return default_base()
 
     def default_text(self) -> str:
-        package = Path(__file__).resolve().parents[1]
-        for path in (package / "demo" / CLUSTER_FILE, package.parent / CLUSTER_FILE):
-            if path.is_file():
-                return path.read_text(encoding="utf-8")
-        raise CommandFailed("the packaged default cluster is missing; write a cluster.toml, or use --managers")
+        from swarmtui.demo import default_cluster_file
+
+        try:
+            return default_cluster_file().read_text(encoding="utf-8")
+        except OSError:
+            raise CommandFailed(
+                "the packaged default cluster is missing; write a cluster.toml, or use --managers"
+            ) from None
 
     def create(
         self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Backup | None = None

@@ -64,16 +64,6 @@ def parse_attempts(text: str) -> int:
     return int(text)
 
 
-def parse_ratio(text: str) -> float:
-    try:
-        ratio = float(text)
-    except ValueError:
-        ratio = -1.0
-    if not 0 <= ratio <= 1:
-        raise ValueError(f"{text!r} is no ratio; write a number from 0 to 1")
-    return ratio
-
-
 # What both commands have. Update has no default for any: an option left out changes nothing.
 COMMON: tuple[Parameter, ...] = (
     option("-w --workdir", "Working directory; default: that of the cluster file", metavar="DIR"),

@@ -25,7 +25,6 @@ from swarmtui.objects.states import TaskState
 from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, TaskOutput
 
 NEW_TASKS_POLL_S = 0.25
-PENDING_LINES_MAX = 1000
 
 Since = Callable[[float], float]
 """From the time now to the time that lines must not be older than; seconds since the epoch."""

@@ -1,4 +1,7 @@
-"""Where the things of one cluster directory lie (design.md 5.4): the only place that knows the names."""
+"""Where the things of one cluster directory lie: the only place that knows the names.
+
+All but one: `host.lock`, which `main` opens before it imports anything that takes long.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,6 @@ class Layout:
     @property
     def host_info(self) -> Path:
         return self.directory / "host.json"
-
-    @property
-    def host_lock(self) -> Path:
-        return self.directory / "host.lock"
 
     @property
     def host_log(self) -> Path:

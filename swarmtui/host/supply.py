@@ -110,7 +110,6 @@ class NodeSupply:
         self._run: _Run | None = None
         self._turn = trio.Lock()
         self._nursery: trio.Nursery | None = None
-        self._last_name: ProcessName | None = None
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -163,7 +162,7 @@ class NodeSupply:
         with contextlib.suppress(PowerRefused):
             await self.start()
 
-    async def stop(self, grace_s: float, *, tasks: bool = True) -> None:
+    async def stop(self, grace_s: float) -> None:
         """In order: the node hands over what it leads, stops its tasks and ends. After `grace_s` it is killed."""
         async with self._turn:
             run = self._run
@@ -172,7 +171,7 @@ class NodeSupply:
             if self._power is Power.PAUSED:
                 await self._resume(run)
             self._wanted = Power.STOPPED
-            why = await self._ask_to_stop(run, tasks, grace_s)
+            why = await self._ask_to_stop(run, grace_s)
             if why and not run.ended.is_set() and self._wanted is Power.STOPPED:
                 await self._crash(run, Power.STOPPED, why)
 
@@ -224,7 +223,6 @@ class NodeSupply:
             self._become(Power.EXITED, f"cannot be started: {error.strerror or error}")
             raise PowerRefused(f"{self.node.name} cannot be started: {error.strerror or error}") from error
         self._run = run
-        self._last_name = run.name
         self._become(Power.RUNNING, "")
         self._nursery.start_soon(self._watch, run)
         with trio.move_on_after(START_LIMIT_S):
@@ -266,13 +264,13 @@ class NodeSupply:
             return Power.REFUSED, said or how
         return Power.EXITED, f"{how}: {said}" if said else how
 
-    async def _ask_to_stop(self, run: _Run, tasks: bool, grace_s: float) -> str:
+    async def _ask_to_stop(self, run: _Run, grace_s: float) -> str:
         """Returns "" when it has ended, or why it did not."""
         with trio.move_on_after(grace_s):
             give_up = trio.current_time() + ASK_LIMIT_S
             while not run.ended.is_set():
                 try:
-                    await self._calls.stop_node(self.node, StopNode(tasks=tasks), grace_s)
+                    await self._calls.stop_node(self.node, StopNode(), grace_s)
                     await run.ended.wait()
                 except NotReached as error:
                     # It is not listening yet, or it was so quick that its answer was lost.

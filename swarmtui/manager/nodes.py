@@ -42,11 +42,6 @@ def is_available(node: Node) -> bool:
     return node.status.state is NodeState.READY and node.spec.availability is Availability.ACTIVE
 
 
-def name_of(store: Store, node_id: str) -> str:
-    node = store.get(Node, node_id)
-    return node.name if node is not None else node_id
-
-
 class Orphaner(Reconciler):
     """Gives up tasks nobody can report on any more: their node was removed, or has been Down for a day."""
 

@@ -8,7 +8,7 @@ only changes are sent. A node is told of its ended tasks too, so that it keeps t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import attrs
 
@@ -104,7 +104,3 @@ class RegistrationLimit:
             return False
         times.append(now)
         return True
-
-
-def by_node(tasks: Iterable[Task | None]) -> set[str]:
-    return {task.node_id for task in tasks if task is not None and task.node_id}

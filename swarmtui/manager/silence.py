@@ -43,11 +43,6 @@ class SilenceClock:
     def forget(self, node_id: str) -> None:
         self._nodes.pop(node_id, None)
 
-    def since(self, node_id: str) -> float | None:
-        """When the node was last heard, or since when it is listened for."""
-        listening = self._nodes.get(node_id)
-        return None if listening is None else listening.since
-
     def gap(self, now: float) -> None:
         """We were away: every silence begins anew."""
         for listening in self._nodes.values():

@@ -15,7 +15,6 @@ from swarmtui.manager.reconciler import Moment, Narration
 from swarmtui.manager.restart import Cause, attempts_before, cause_of, delay_s, may_restart
 from swarmtui.manager.tasks import (
     creation_order,
-    has_ended,
     is_clean,
     is_runnable,
     is_stopped,
@@ -205,8 +204,3 @@ class Slots:
     def _narration(self, text: str, task: Task, cause: Cause) -> Narration:
         data = {"name": task.name, "service": task.service_id, "node": task.node_id, "cause": cause.value}
         return Narration("task", text, object=task.id, data=data)
-
-
-def has_started(task: Task) -> bool:
-    """It runs, or did: an update may go on to the next slot."""
-    return task.status.state >= TaskState.RUNNING or has_ended(task)

@@ -84,7 +84,7 @@ class Answers:
     agent: Agent
     observing: Observing
     faults: LinkFaults
-    stop: Callable[[bool], None]
+    stop: Callable[[], None]
     read_role: Callable[[], Awaitable[str]]  # "" once it is acted upon, else why not
     manager: Manager | None = None
 
@@ -135,7 +135,7 @@ class Answers:
                 self.faults.set(call.faults)
                 return Done()
             case StopNode():
-                self.stop(call.tasks)
+                self.stop()
                 return Done("stopping")
             case _:
                 raise CallRejected("host-only", f"{type(call).__name__} is asked of the host, not of a node")

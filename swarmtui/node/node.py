@@ -80,7 +80,6 @@ class Node:
         self._connector = AgentConnector(self._agent_says, self._agent_managers)
         self.agent: Agent = make_agent(self._connector)
         self._stopping = trio.Event()
-        self._stop_tasks = True
         self.observing = Observing(entry.id, events)
         self._duty = Duty(directory, events, take_up=self._become_manager, lay_down=self._become_worker)
         self.answers = Answers(
@@ -130,9 +129,8 @@ class Node:
         except OSError as error:
             raise CannotListen(self.entry, error) from None
 
-    def stop(self, tasks: bool) -> None:
-        """Leave in order; with `tasks`, stop them first."""
-        self._stop_tasks = tasks
+    def stop(self) -> None:
+        """Leave in order: hand over leadership, stop the tasks, end."""
         self._stopping.set()
 
     async def _end_in_order(self) -> None:
@@ -141,8 +139,7 @@ class Node:
             with trio.move_on_after(TRANSFER_TIMEOUTS * self.manifest.raft.election_timeout_s):
                 self._side.consensus.transfer("", lambda _reason: answered.set())
                 await answered.wait()
-        if self._stop_tasks:
-            await self.agent.stop()
+        await self.agent.stop()
 
     def _gap(self, seconds: float) -> None:
         self.events.tell(

@@ -79,10 +79,6 @@ class Table:
     def choice(self, key: str, choices: type[E], default: E) -> E:
         return self.read(key, lambda value: as_choice(value, choices), default)
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts."""
-        return self.read(key, _as_texts, ())
-
     def pairs(self, key: str) -> dict[str, str]:
         """Compose's map or list: `{A = "1"}` or `["A=1"]`; a list's entry without `=` has an empty value."""
         return self.read(key, as_pairs, {})
@@ -90,9 +86,6 @@ class Table:
     def table(self, key: str, known: Iterable[str], later: Mapping[str, str] | None = None) -> Table:
         """The table under `key`; an absent one is empty."""
         return Table(self._values.get(key, {}), self.at(key), known, later)
-
-    def items(self) -> Iterable[tuple[str, Any]]:
-        return self._values.items()
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:
@@ -151,9 +144,3 @@ def _as_flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, not {value!r}")
     return value
-
-
-def _as_texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise ValueError(f"must be a list of texts, not {value!r}")
-    return tuple(as_scalar_text(item) for item in value)

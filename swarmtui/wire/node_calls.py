@@ -358,6 +358,4 @@ class SetLinkFaults:
 
 @attrs.frozen
 class StopNode:
-    """Leave in order: hand over leadership, stop tasks (`tasks`), end with status 0."""
-
-    tasks: bool = True
+    """Leave in order: hand over leadership, stop the tasks, end with status 0."""

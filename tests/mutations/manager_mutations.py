@@ -271,7 +271,7 @@ MUTATIONS = (
         rule="a lease that is renewed lasts",
         file="swarmtui/manager/leases.py",
         old="        self._silence.listen(lease.id, moment.now, lease.ttl_s)\n",
-        new="        if self._silence.since(lease.id) is None:\n"
+        new="        if lease.id not in self._silence._nodes:\n"
         "            self._silence.listen(lease.id, moment.now, lease.ttl_s)\n",
         tests=LEASES,
     ),
