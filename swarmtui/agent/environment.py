@@ -1,6 +1,6 @@
 """The environment that a task is given, and the argument vector that it becomes.
 
-Later wins (design.md 5.1): the shell that ran `up`; `.env` beside the cluster file; swarmtui's own; the service's. Two things
+Later wins: the shell that ran `up`; `.env` beside the cluster file; swarmtui's own; the service's. Two things
 nothing overrides: the mark by which a task's processes are found, and that swarmtui's interpreter comes last in PATH.
 """
 

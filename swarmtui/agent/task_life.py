@@ -1,4 +1,4 @@
-"""The life of one task on this node: swarm's states from ACCEPTED to the end (swarm.md 3.1).
+"""The life of one task on this node: swarm's states from ACCEPTED to the end (swarmkit api/types.proto).
 
     ACCEPTED -> PREPARING -> READY -> STARTING -> RUNNING -> COMPLETE | FAILED
                     |          |          |          |

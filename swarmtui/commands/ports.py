@@ -35,7 +35,7 @@ class QuorumView(Protocol):
 
 
 class NodeView(Protocol):
-    """One row of `status.nodes`, fields as design 5.2 names them."""
+    """One row of `status.nodes`, as `client.status` makes it."""
 
     @property
     def name(self) -> str: ...

@@ -22,7 +22,7 @@ async def run_status(context: Context, arguments: Arguments) -> None:
 
 
 def status_values(status: StatusView) -> dict[str, Any]:
-    """The JSON object of design 5.2."""
+    """The JSON object that scripts read: its fields are a contract."""
     return attrs.asdict(status)  # type: ignore[arg-type]
 
 

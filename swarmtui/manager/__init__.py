@@ -19,6 +19,9 @@ Invariants:
 - asked twice without a change, a reconciler proposes nothing the second time;
 - reconcilers never call each other: they watch the store and write transactions.
 
+Whose rules these are: swarm mode's, and each file names the package of github.com/moby/swarmkit that it follows, and says
+where it differs on purpose. What has no such name is this project's own.
+
 It never touches a socket, the disk or raft, and it never decides on a node's health from anything but the node's own
 session and a dial of its address.
 """

@@ -1,4 +1,4 @@
-"""NEW -> PENDING: gives a task what it needs from the cluster as a whole before a node is chosen (swarm.md 4.5).
+"""NEW -> PENDING: gives a task what it needs from the cluster as a whole before a node is chosen (swarmkit manager/allocator).
 
 A task of processes needs nothing: its port is chosen by its node, near the hint that it inherited from its slot's last
 task (`tasks.new_task`). So the orchestrators create tasks `allocated` already, which saves a round of consensus for every

@@ -1,4 +1,4 @@
-"""Placement constraints: `node.labels.zone != c`, all of which a node must meet (swarm.md 1.3, 4.6).
+"""Placement constraints: `node.labels.zone != c`, all of which a node must meet (swarmkit manager/constraint).
 
 Keys: node.id, node.hostname, node.ip (an address or a network), node.role, node.platform.os, node.platform.arch,
 node.labels.NAME and engine.labels.NAME. Values compare without regard to case. A key that is unknown, or a text that is

@@ -1,4 +1,4 @@
-"""Sends away tasks that no longer fit their node after the node changed (swarm.md 4.7).
+"""Sends away tasks that no longer fit their node after the node changed (swarmkit manager/orchestrator/constraintenforcer).
 
 Only on nodes that are active. A task whose service's constraints the node no longer meets, or whose reservation no longer
 fits into what the node has (the youngest go first; swarmkit takes any), is marked REJECTED with the reason; its

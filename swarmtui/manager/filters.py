@@ -1,4 +1,4 @@
-"""Which nodes a task may be placed on, and in which words a person is told why none (swarm.md 4.6).
+"""Which nodes a task may be placed on, and in which words a person is told why none (swarmkit manager/scheduler/filter.go).
 
 A filter is a sentence for one node and for many, and a predicate. They are asked in order, and the first that refuses a
 node is the one that counts for it.

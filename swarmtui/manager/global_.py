@@ -1,4 +1,4 @@
-"""Keeps one task of every global service on every node that may have it (swarm.md 4.2).
+"""Keeps one task of every global service on every node that may have it (swarmkit manager/orchestrator/global).
 
     the node is                              so its tasks of the service
     Down, drained, or does not fit           are shut down

@@ -1,4 +1,4 @@
-"""What the leader believes of every node, and why: the pure half of the dispatcher that judges (design 3, "Agents").
+"""What the leader believes of every node, and why: the pure half of the dispatcher that judges.
 
 Two kinds of evidence that a node is gone, never mixed up:
 

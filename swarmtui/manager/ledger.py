@@ -1,7 +1,7 @@
 """The scheduler's books: for each node which tasks it holds or is about to hold, counted as ranking and filters need them.
 
 A task counts from the decision to place it, so that placements still undecided are never forgotten. Two counts differ on
-purpose (swarm.md 4.6): a task that was told to stop no longer counts as *active*, but its *reservations* count until it
+purpose, as in swarmkit (manager/scheduler/nodeinfo.go): a task that was told to stop no longer counts as *active*, but its *reservations* count until it
 really has stopped. Every change costs the same whatever the number of tasks.
 """
 

@@ -1,4 +1,4 @@
-"""What is true of a node for the tasks on it (swarm.md 3, 4.10), and the fate of tasks whose node stays away.
+"""What is true of a node for the tasks on it, and the fate of tasks whose node stays away.
 
 An *invalid* node is gone, Down or drained: runnable tasks on it are restarted elsewhere by the orchestrators; when it
 returns, its dispatcher session brings the desired state Shutdown of those old tasks and its agent stops them. A node that

@@ -1,4 +1,4 @@
-"""Deletes tasks nobody needs any more (swarm.md 4.8).
+"""Deletes tasks nobody needs any more (swarmkit manager/orchestrator/taskreaper).
 
     key                     deletes
     a task being removed    it, once it has stopped or never reached a node

@@ -1,4 +1,4 @@
-"""Starts the tasks that were made to wait (swarm.md 4.3, last part): desired READY -> RUNNING.
+"""Starts the tasks that were made to wait (swarmkit manager/orchestrator/restart): desired READY -> RUNNING.
 
 A replacement is created READY: scheduled and prepared at once, but not started. It is released when its restart delay is
 over *and* every other task of its slot that is to stop has stopped, or lost its node, or had a minute to do so. The delay

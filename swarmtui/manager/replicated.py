@@ -1,4 +1,4 @@
-"""Keeps every replicated service at its wanted number of slots (swarm.md 4.1).
+"""Keeps every replicated service at its wanted number of slots (swarmkit manager/orchestrator/replicated).
 
 Too few: new tasks in the lowest free slot numbers. Too many: slots go that share their node with most others, of those
 the ones that do not run, of those the highest numbers. Slots in which nothing can run and nothing will be restarted by

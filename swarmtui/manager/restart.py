@@ -1,4 +1,4 @@
-"""When a task that ended is replaced, and after how long (swarm.md 4.3). Pure functions of the slot's tasks.
+"""When a task that ended is replaced, and after how long (swarmkit manager/orchestrator/restart). Pure functions of the slot's tasks.
 
 Nothing is counted in memory: the attempts are the retained tasks of the slot themselves (the reaper keeps as many as the
 policy needs), so that a new leader judges exactly as the old one did.

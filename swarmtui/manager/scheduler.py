@@ -1,6 +1,6 @@
 """PENDING -> ASSIGNED: chooses a node for every task that has none, and confirms the node of those that were made for one.
 
-Tasks of the same service and spec are placed as one group (swarm.md 4.6). Each assignment is guarded by the versions of
+Tasks of the same service and spec are placed as one group (swarmkit manager/scheduler). Each assignment is guarded by the versions of
 the nodes it uses: a drain that is committed meanwhile makes it conflict, and the group is looked at again. Placements
 whose result is not known yet are in the books already. What fits nowhere stays PENDING with the reason in its status and
 is tried again when a node changes or something frees room, and only then.

@@ -1,4 +1,4 @@
-"""Slots: the tasks of a service grouped by the place they take, and what each slot needs next (swarm.md 3.2, 4.1).
+"""Slots: the tasks of a service grouped by the place they take, and what each slot needs next (swarmkit manager/orchestrator).
 
 The slot of a replicated service is its number, that of a global one its node. Both orchestrators ask here what to do with
 a slot's ended and lost tasks; they differ in which slots there should be.

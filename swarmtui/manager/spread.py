@@ -1,4 +1,4 @@
-"""Where the tasks of one group go: the spread tree and the ranking of nodes (swarm.md 4.6). Pure and alone.
+"""Where the tasks of one group go: the spread tree and the ranking of nodes (swarmkit manager/scheduler/decision_tree.go). Pure and alone.
 
 Each placement preference is a level of the tree, each value of its label a branch (a missing label is an empty value and a
 branch of its own), and nodes are its leaves. A task goes down the branch that holds the fewest tasks of the service, so

@@ -22,7 +22,7 @@ ENDED_BY_ITSELF = frozenset({TaskState.COMPLETE, TaskState.FAILED, TaskState.REJ
 
 
 def is_runnable(task: Task) -> bool:
-    """Meant to run, now or soon: this is what occupies a slot (swarm.md 3.2)."""
+    """Meant to run, now or soon: this is what occupies a slot."""
     return task.desired_state <= TaskState.RUNNING
 
 
@@ -71,7 +71,7 @@ def slot_tasks(store: Store, key: SlotKey) -> Sequence[Task]:
 
 
 def is_clean(task: Task, service: Service, node: Node | None = None) -> bool:
-    """True when the task is what the service's spec asks for now (swarm.md 4.4). A change of nothing but the placement
+    """True when the task is what the service's spec asks for now. A change of nothing but the placement
     constraints leaves alone a task whose node satisfies the new ones."""
     if task.service_spec_version == service.spec_version:
         return True

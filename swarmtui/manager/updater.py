@@ -1,4 +1,4 @@
-"""Replaces tasks that are not what their service's spec asks for now, slot by slot (swarm.md 4.4).
+"""Replaces tasks that are not what their service's spec asks for now, slot by slot (swarmkit manager/orchestrator/update).
 
 The plan is made anew from the store at every look, so a new leader continues where the old one stopped:
 
@@ -12,7 +12,7 @@ The plan is made anew from the store at every look, so a new leader continues wh
       its restarts
 
 A slot whose new task ended is the restart policy's business and holds up nobody. Policies on failure (pause, continue,
-rollback, monitor) are for a later issue and have their room in `Plan.status`; a paused update is respected already.
+rollback, monitor) are not there yet and have their room in `Plan.status`; a paused update is respected already.
 """
 
 from __future__ import annotations

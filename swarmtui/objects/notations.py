@@ -152,7 +152,7 @@ def _env_value(text: str) -> str:
 
 
 def without_own_variables(variables: dict[str, str]) -> dict[str, str]:
-    """An env file ranks below swarmtui's own variables (design 5.1), but a spec's `env` above them: so drop those."""
+    """An env file ranks below swarmtui's own variables (`agent.environment`), but a spec's `env` above them: so drop those."""
     return {
         key: value
         for key, value in variables.items()

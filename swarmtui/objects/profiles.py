@@ -47,4 +47,4 @@ PROFILES: Mapping[str, Profile] = {
         restart_delay_after_death_s=5.0,
     ),
 }
-"""design 5.1's table. Election timeouts are drawn from [1x, 2x)."""
+"""By name. Election timeouts are drawn from [1x, 2x)."""

@@ -1,7 +1,7 @@
 """The standing thread on which a node's disk work is done, so that an fsync never stops the event loop.
 
 One thread, one queue: what is given first is done first, and the log is never touched by two at once. A round trip costs
-less than trio's own thread pool (performance.md 3), and a pipe wakes the loop in fewer steps than trio's own entry queue:
+less than trio's own thread pool, and a pipe wakes the loop in fewer steps than trio's own entry queue:
 that matters where every acknowledged write waits for one.
 """
 

@@ -1,4 +1,4 @@
-"""The agent's loop, by example. Goal: swarm's states (swarm.md 3.1), obedience only to the latest leader, nothing
+"""The agent's loop, by example. Goal: swarm's states, obedience only to the latest leader, nothing
 forgotten over lost sessions and restarts. Method: a fake executor and a dispatcher that the test plays."""
 
 from __future__ import annotations

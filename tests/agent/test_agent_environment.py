@@ -1,4 +1,4 @@
-"""What a task is given. Goal: the order of design.md 5.1, templates, how the program is found, and every refusal's words."""
+"""What a task is given. Goal: which of its sources wins, templates, how the program is found, and every refusal's words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster at a glance, by the rules of design.md 5.2."""
+"""The cluster at a glance, by the rules that `client.status` states."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""A request that is sent again is applied once: over deaths of leaders, snapshots and a power cut (raft.md S51, S52)."""
+"""A request that is sent again is applied once: over deaths of leaders, snapshots and a power cut (docs/raft.md, S51 and S52)."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Sessions, orders, reports, silence (design 3 "Agents", swarm.md 4.9)."""
+"""Sessions, orders, reports, silence: what an agent and the leader owe each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Global services and updates (swarm.md 4.2, 4.4, 7.4)."""
+"""Global services and updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replicated services: scale, slots, restarts, node death, drain and pause (swarm.md 4.1, 4.3, 4.10, 7.4)."""
+"""Replicated services: scale, slots, restarts, node death, drain and pause, by the rules of swarm mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters, explanations, ranking, guards and the enforcer (swarm.md 4.6, 4.7, 7.4)."""
+"""Filters, explanations, ranking, guards and the enforcer."""
 
 from __future__ import annotations
 

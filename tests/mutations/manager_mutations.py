@@ -1,4 +1,4 @@
-"""Bugs of what only the leader runs: each breaks a rule of design.md 3 ("Leadership", "Agents") or of swarm.md 4."""
+"""Bugs of what only the leader runs: each breaks a rule of its room, or of swarm mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bugs of the disk, each of which some log once had (raft.md 3.8: etcd#5230, #6515, #6368, hashicorp#661, rostam#94)."""
+"""Bugs of the disk, each of which some log once had (etcd#5230, #6515, #6368, hashicorp#661, rostam#94)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S53 to S57 (raft.md 2.7) and what else can happen to a disk: each with its decided outcome.
+"""S53 to S57 of docs/raft.md and what else can happen to a disk: each with its decided outcome.
 
 | what                                                | outcome                                                              |
 |-----------------------------------------------------|----------------------------------------------------------------------|
