@@ -16,7 +16,7 @@ from swarmtui.commands.output import Line, Note
 from swarmtui.commands.service_options import choice, parse_label
 from swarmtui.commands.targets import Kind, UnknownTarget, resolve, resolve_node
 from swarmtui.commands.views import fetch_view
-from swarmtui.objects.notations import check_name
+from swarmtui.objects.notations import check_address, check_name
 from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability, NodeRole
@@ -139,13 +139,13 @@ def parse_node_name(text: str) -> str:
 
 
 def parse_address(text: str) -> str:
-    """HOST:PORT; `auto` is a free port."""
+    """HOST:PORT on loopback; `auto` is a free port, which the host chooses where it is told ""."""
     if text == "auto":
         return ""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise ValueError(f"{text!r} is no address; write it as 127.0.0.1:7101, or auto for a free port")
-    return text
+    try:
+        return check_address(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto for a free port") from None
 
 
 COMMANDS: tuple[Command, ...] = (

@@ -26,6 +26,7 @@ from swarmtui.host.files import replace, sync_directories, sync_directory
 from swarmtui.host.layout import Layout, NodeLayout
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
+from swarmtui.objects.notations import check_address
 from swarmtui.objects.states import NodeRole
 from swarmtui.storage.errors import StorageError
 from swarmtui.wire.calls import Peerage
@@ -161,6 +162,11 @@ def _make_empty_log(own: NodeLayout, entry: NodeEntry) -> None:
 
 def _address(others: Manifest, wanted: str) -> str:
     """This address, or one that is free now."""
+    if wanted:
+        try:
+            wanted = check_address(wanted)
+        except ValueError as error:
+            raise EnrolmentRefused(str(error)) from None
     taken = {node.address for node in others.nodes}
     if wanted in taken:
         holder = next(node.name for node in others.nodes if node.address == wanted)

@@ -13,7 +13,6 @@ Without `managers` and `workers`, tables of nodes name every node there is; with
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +22,7 @@ import attrs
 from swarmtui.objects.compose import ReadFile, Surroundings, read_service
 from swarmtui.objects.interpolation import InvalidInterpolation, interpolate
 from swarmtui.objects.manifest import RaftSettings
-from swarmtui.objects.notations import check_name, parse_port_range
+from swarmtui.objects.notations import check_address, check_name, parse_port_range
 from swarmtui.objects.profiles import PROFILES, Profile
 from swarmtui.objects.quantities import format_duration_ns, parse_duration_s, parse_size_bytes
 from swarmtui.objects.specs import ServiceSpec
@@ -54,7 +53,6 @@ CLUSTER_KEYS = (
 RAFT_KEYS = ("heartbeat", "election_timeout", "snapshot_every", "keep_entries", "disk_reserve", "hurry")
 NODE_KEYS = ("role", "address", "availability", "labels")
 
-_ADDRESS = re.compile(r"(127(?:\.\d{1,3}){3}|localhost):(\d{1,5})")
 _LATER = {
     "secrets": "there are no secrets yet",
     "configs": "there are no configs yet",
@@ -306,17 +304,10 @@ def _node(name: str, table: Table, role: NodeRole, labels: Mapping[str, str]) ->
     return NodeWish(
         name=name,
         role=table.choice("role", NodeRole, role),
-        address=table.read("address", _address, None),
+        address=table.read("address", lambda value: check_address(str(value)), None),
         availability=table.choice("availability", Availability, Availability.ACTIVE),
         labels={**labels, **table.pairs("labels")},
     )
-
-
-def _address(value: Any) -> str:
-    match = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
-    if match is None or not 1 <= int(match[2]) <= 65_535:
-        raise ValueError(f'{value!r} is no loopback address; write one such as "127.0.0.1:7101"')
-    return match[0].replace("localhost", "127.0.0.1")
 
 
 def _refuse_shared_ports(services: Mapping[str, ServiceSpec]) -> None:

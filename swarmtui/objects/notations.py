@@ -1,4 +1,4 @@
-"""The short notations that files and the command line share: ports, constraints, preferences, names, env files.
+"""The short notations that files and the command line share: ports, addresses, constraints, preferences, names, env files.
 
 Every reader raises `ValueError` with a sentence that says what would be valid.
 """
@@ -6,6 +6,7 @@ Every reader raises `ValueError` with a sentence that says what would be valid.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import re
 import signal
@@ -73,6 +74,25 @@ def _port_number(word: str, text: object) -> int:
     if not word.isdecimal() or not 1 <= int(word) <= PORT_MAX:
         raise ValueError(f"{text!r} is no port; write {_PORT_VALID}, ports from 1 to {PORT_MAX}")
     return int(word)
+
+
+def parse_port_number(text: str) -> int:
+    """A port by its number alone."""
+    if not text.isdecimal() or not 1 <= int(text) <= PORT_MAX:
+        raise ValueError(f"{text!r} is no port; write one from 1 to {PORT_MAX}")
+    return int(text)
+
+
+def check_address(text: str) -> str:
+    """Where a node listens, `127.0.0.1:7101` (of `localhost:7101` as well): nodes are on the loopback interface only."""
+    host, _, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host
+    try:
+        if ipaddress.IPv4Address(host).is_loopback:
+            return f"{host}:{parse_port_number(port)}"
+    except ValueError:
+        pass
+    raise ValueError(f'{text!r} is no loopback address; write one such as "127.0.0.1:7101"')
 
 
 def parse_port_range(text: str) -> tuple[int, int]:

@@ -207,10 +207,11 @@ async def test_an_address_changes_while_the_node_is_stopped(order, kept):
     assert kept.manifest.node("n2").address == "127.0.0.1:7198"
 
 
-@pytest.mark.parametrize("word", ["7555", "host:", "127.0.0.1:99999"])
-async def test_what_is_no_address_is_wrong_usage(order, cluster, word):
-    with pytest.raises(Exception, match="is no address") as wrong:
-        await order(f"node update --address {word} n2")
+@pytest.mark.parametrize("word", ["7555", "host:", "127.0.0.1:99999", "0.0.0.0:7555", "10.0.0.1:7555"])
+@pytest.mark.parametrize("line", ["node update --address {} n2", "swarm join --address {}"])
+async def test_what_is_no_loopback_address_is_wrong_usage(order, cluster, line, word):
+    with pytest.raises(Exception, match="is no loopback address") as wrong:
+        await order(line.format(word))
     assert not isinstance(wrong.value, CommandFailed | FakeRefused) or wrong.value.exit_code == 2
 
 

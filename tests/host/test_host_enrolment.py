@@ -63,6 +63,17 @@ def test_a_name_and_an_address_belong_to_one_node(born: tuple[Layout, Manifest])
     assert not layout.node("n9").directory.exists()
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:7199", "10.0.0.1:7199", "n9.example:7199", "127.0.0.1:0"])
+def test_nothing_listens_but_on_loopback(born: tuple[Layout, Manifest], address: str):
+    """Whoever may speak with the host may be a program of one's own: the command line's check is not the last one."""
+    layout, manifest = born
+    with pytest.raises(EnrolmentRefused, match="is no loopback address"):
+        make_node(layout, manifest, entry("n9", address=address))
+    with pytest.raises(EnrolmentRefused, match="is no loopback address"):
+        move_node(layout, manifest, manifest.nodes[0], address)
+    assert not layout.node("n9").directory.exists()
+
+
 def test_a_directory_that_a_crash_left_over_is_not_taken_for_the_node(born: tuple[Layout, Manifest], monkeypatch):
     layout, manifest = born
     with monkeypatch.context() as crashing:
