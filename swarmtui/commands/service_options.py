@@ -20,6 +20,7 @@ from swarmtui.objects.notations import (
     check_signal,
     merge_env,
     parse_port,
+    parse_port_number,
     parse_preference,
     parse_replicas,
     with_image_label,
@@ -111,7 +112,7 @@ UPDATE: tuple[Parameter, ...] = (
     option("--placement-pref-add", "Add a preference", metavar="PREF", repeated=True, reader=parse_preference),
     option("--placement-pref-rm", "Remove a preference", metavar="PREF", repeated=True, reader=parse_preference),
     option("--publish-add", "Publish a port", metavar="PORT", repeated=True, reader=parse_port),
-    option("--publish-rm", "Stop publishing a port", metavar="PORT", repeated=True, reader=parse_attempts),
+    option("--publish-rm", "Stop publishing a port", metavar="PORT", repeated=True, reader=parse_port_number),
     flag("--force", "Replace every task even if nothing changed"),
     *COMMON,
 )

@@ -241,6 +241,8 @@ async def test_ports_are_added_replaced_and_removed(order, cluster):
     assert the_service(cluster).spec.endpoint_spec.ports == (PortConfig(8080, 0), PortConfig(8081, 80))
     await order("service update -d --publish-rm 80 --publish-rm 8080 web")
     assert the_service(cluster).spec.endpoint_spec.ports == ()
+    with pytest.raises(Exception, match="'web' is no port; write one from 1 to 65535"):
+        await order("service update -d --publish-rm web web")
 
 
 async def test_somebody_elses_change_meanwhile_is_a_conflict(order, cluster):
