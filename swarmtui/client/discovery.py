@@ -18,13 +18,12 @@ import attrs
 import platformdirs
 
 from swarmtui.client.errors import NoCluster
+from swarmtui.host import manifest_file
 from swarmtui.host.info import running_host
-from swarmtui.objects.codec import MalformedObject, decode_json
+from swarmtui.host.layout import DIRECTORY_NAME, Layout
 from swarmtui.objects.manifest import Manifest
 
 CLUSTER_VARIABLE = "SWARMTUI_CLUSTER"
-DIRECTORY = ".swarmtui"
-MANIFEST = "cluster.json"
 DEFAULT_NAME = "demo"
 CLUSTERS_MAX = 1_000  # notes that are read
 
@@ -53,11 +52,9 @@ def default_base() -> Path:
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of this `.swarmtui/`. Raises NoCluster."""
     try:
-        return decode_json((directory / MANIFEST).read_bytes(), Manifest)
-    except OSError as error:
-        raise NoCluster(f"no cluster in {directory}: {error.strerror}; create one with swarmtui up") from None
-    except MalformedObject as error:
-        raise NoCluster(f"{directory / MANIFEST} cannot be read: {error}") from None
+        return manifest_file.read_manifest(directory)
+    except manifest_file.UnreadableCluster as error:
+        raise NoCluster(str(error)) from None
 
 
 def find_cluster(selector: str | Path | None = None, start: Path | None = None) -> Path:
@@ -68,16 +65,16 @@ def find_cluster(selector: str | Path | None = None, start: Path | None = None) 
     nearest = _nearest(start or Path.cwd())
     if nearest is not None:
         return nearest
-    default = default_base() / DIRECTORY
-    if (default / MANIFEST).is_file() and running_host(default) is not None:
+    default = default_base() / DIRECTORY_NAME
+    if holds_cluster(default) and running_host(default) is not None:
         return default
     raise NoCluster("no cluster here, and none named demo runs; start one with swarmtui up, or name one with --cluster")
 
 
 def _selected(chosen: str, start: Path) -> Path:
     path = (start / chosen).expanduser()
-    for directory in (path, path / DIRECTORY):
-        if (directory / MANIFEST).is_file():
+    for directory in (path, path / DIRECTORY_NAME):
+        if holds_cluster(directory):
             return directory.resolve()
     named = [found for found in list_clusters() if found.name == chosen]
     running = [found for found in named if found.running] or named
@@ -93,13 +90,21 @@ def _selected(chosen: str, start: Path) -> Path:
 
 def _nearest(start: Path) -> Path | None:
     for base in (start.resolve(), *start.resolve().parents):
-        directory = base / DIRECTORY
-        if (directory / MANIFEST).is_file() and _is_ours_alone(directory):
+        directory = base / DIRECTORY_NAME
+        if is_own_cluster(directory):
             return directory
     return None
 
 
-def _is_ours_alone(directory: Path) -> bool:
+def holds_cluster(directory: Path) -> bool:
+    """It is some cluster's `.swarmtui/`."""
+    return Layout(directory).manifest.is_file()
+
+
+def is_own_cluster(directory: Path) -> bool:
+    """It is the `.swarmtui/` of a cluster of ours that nobody else may write to: what lies around is not to be believed."""
+    if not holds_cluster(directory):
+        return False
     found = directory.stat()
     return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -119,15 +124,21 @@ def register_cluster(directory: Path) -> None:
 
 
 def list_clusters() -> list[FoundCluster]:
-    """Every cluster with a note whose directory is still there, by name; notes of others are dropped."""
+    """Every cluster with a note that can be read, by name. Notes of those whose directory is gone are dropped."""
     found: list[FoundCluster] = []
     for note in sorted((state_directory() / "clusters").glob("*.json"))[:CLUSTERS_MAX]:
         try:
             directory = Path(json.loads(note.read_text())["directory"])
-            manifest = read_manifest(directory)
-        except (OSError, ValueError, KeyError, TypeError, NoCluster):
+        except (OSError, ValueError, KeyError, TypeError):
             note.unlink(missing_ok=True)
             continue
+        if not holds_cluster(directory):
+            note.unlink(missing_ok=True)
+            continue
+        try:
+            manifest = read_manifest(directory)
+        except NoCluster:
+            continue  # a newer version's, say, which finds it by this note
         if manifest.id != note.stem:  # its data was deleted, and another cluster lies there now with a note of its own
             note.unlink(missing_ok=True)
             continue

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import trio
 
-from swarmtui.client.discovery import MANIFEST, read_manifest
+from swarmtui.client.discovery import read_manifest
 from swarmtui.client.errors import NoCluster
 from swarmtui.client.links import Link
+from swarmtui.host.layout import Layout
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.wire.certificates import Credentials
 
@@ -21,7 +22,7 @@ class Roster:
     """`manifest` is never older than LOOK_S. Another cluster's file in the same place is not believed."""
 
     def __init__(self, directory: Path, manifest: Manifest, credentials: Credentials, nursery: trio.Nursery) -> None:
-        self._file = directory / MANIFEST
+        self._file = Layout(directory).manifest
         self._manifest = manifest
         self._credentials = credentials
         self._nursery = nursery

@@ -1,7 +1,7 @@
 """What `up`, `down` and `ls` need of this machine: directories, files, and the host that powers a cluster's nodes.
 
-A protocol, so that tests hand in a machine of their own; `ThisMachine` is the real one. It alone in this room knows `host/`
-and imports it only when it is asked, since a cluster can be talked to from where it was never started.
+A protocol, so that tests hand in a machine of their own; `ThisMachine` is the real one. It alone in this room knows `host/`,
+and but for the names of files imports it only when it is asked: most orders concern a cluster that runs already.
 """
 
 from __future__ import annotations
@@ -12,34 +12,25 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import attrs
-
 from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.ports import ClusterPort
+from swarmtui.host.layout import DIRECTORY_NAME as CLUSTER_DIRECTORY
 from swarmtui.objects.manifest import Manifest
 
 if TYPE_CHECKING:
+    from swarmtui.client.discovery import FoundCluster
     from swarmtui.host.recovery import Epoch, Survey
     from swarmtui.host.restore import Backup
     from swarmtui.objects.cluster_file import ClusterFile
 
-CLUSTER_DIRECTORY = ".swarmtui"
+__all__ = ["CLUSTER_DIRECTORY", "CLUSTER_FILE", "Machine", "ThisMachine"]
+
 CLUSTER_FILE = "cluster.toml"
-DEFAULT_NAME = "demo"
-
-
-@attrs.frozen
-class FoundCluster:
-    """One cluster of this user on this machine."""
-
-    name: str
-    id: str
-    directory: Path  # its `.swarmtui/`
-    running: bool
-    nodes: int
 
 
 class Machine(Protocol):
+    """What commands need of it."""
+
     def find(self, selector: str | None, start: Path) -> Path:
         """The `.swarmtui/` that is meant; raises the client's NoCluster."""
         ...
@@ -94,9 +85,7 @@ class ThisMachine:
     def clusters(self) -> Sequence[FoundCluster]:
         from swarmtui.client.discovery import list_clusters
 
-        return [
-            FoundCluster(found.name, found.id, found.directory, found.running, found.nodes) for found in list_clusters()
-        ]
+        return list_clusters()
 
     def default_base(self) -> Path:
         from swarmtui.client.discovery import default_base
@@ -147,7 +136,7 @@ class ThisMachine:
         return cluster_file_of(backup.head)
 
     def manifest(self, directory: Path) -> Manifest:
-        from swarmtui.host.create import UnreadableCluster, read_manifest
+        from swarmtui.host.manifest_file import UnreadableCluster, read_manifest
 
         try:
             return read_manifest(directory)
@@ -175,11 +164,13 @@ class ThisMachine:
         return await wait_gone(directory, limit_s)
 
     def remove(self, directory: Path) -> None:
-        if (directory / "cluster.json").is_file():
+        from swarmtui.client.discovery import holds_cluster
+
+        if holds_cluster(directory):
             shutil.rmtree(directory)
 
     def survey(self, directory: Path) -> Sequence[Survey]:
-        from swarmtui.host.create import UnreadableCluster
+        from swarmtui.host.manifest_file import UnreadableCluster
         from swarmtui.host.recovery import survey
 
         try:

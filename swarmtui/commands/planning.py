@@ -9,19 +9,19 @@ nothing                the nearest cluster.toml or cluster upward, else the pack
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
 
+from swarmtui.client.discovery import DEFAULT_NAME, is_own_cluster
 from swarmtui.commands.command import Arguments, Context
 from swarmtui.commands.errors import CommandFailed, WrongUsage
-from swarmtui.commands.machine import CLUSTER_DIRECTORY, CLUSTER_FILE, DEFAULT_NAME
+from swarmtui.commands.machine import CLUSTER_DIRECTORY, CLUSTER_FILE
 from swarmtui.objects.cluster_file import ClusterFile, InvalidClusterFile, bare_cluster_file, parse_cluster_file
 from swarmtui.objects.notations import parse_env_file
+from swarmtui.objects.specs import NAME_LENGTH_MAX
 
 if TYPE_CHECKING:
     from swarmtui.host.restore import Backup
@@ -101,7 +101,7 @@ def _nearest(context: Context) -> Plan:
         path = base / CLUSTER_FILE
         if path.is_file():
             return Plan(base, _read(context, path, None, None), path)
-        if _is_own_cluster(base / CLUSTER_DIRECTORY):
+        if is_own_cluster(base / CLUSTER_DIRECTORY):
             return _resumed(context, base, None, None)
     base = context.machine.default_base()
     file = _parsed(
@@ -114,16 +114,6 @@ def _nearest(context: Context) -> Plan:
         f"no {CLUSTER_FILE} from here upward: this is the packaged default cluster {file.name!r}, its data in {base}"
     )
     return Plan(base, file, None, introduction)
-
-
-def _is_own_cluster(directory: Path) -> bool:
-    """A cluster directory that is ours and that nobody else may write to: what lies around is not to be believed."""
-    try:
-        found = directory.stat()
-    except OSError:
-        return False
-    is_private = found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return is_private and (directory / "cluster.json").is_file()
 
 
 def _resumed(context: Context, base: Path, managers: int | None, workers: int | None) -> Plan:
@@ -202,4 +192,4 @@ def _name_of(base: Path) -> str:
     words = "".join(
         character if character.isascii() and character.isalnum() else "-" for character in base.resolve().name
     )
-    return words.strip("-")[:63].strip("-") or "swarm"
+    return words.strip("-")[:NAME_LENGTH_MAX].strip("-") or "swarm"

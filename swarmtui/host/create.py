@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 
 from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
 from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
-from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
+from swarmtui.objects.codec import encode_json
 from swarmtui.objects.identifiers import new_id
-from swarmtui.objects.manifest import MANIFEST_FORMAT, Manifest, NodeBirth, NodeEntry
+from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.storage.errors import DiskFailure
@@ -55,10 +55,6 @@ class CreationFailed(Exception):
 
 class ClusterExists(CreationFailed):
     """There is one here already; it is to be started, not created."""
-
-
-class UnreadableCluster(Exception):
-    """A directory that is no cluster's, or one of another version's format. One sentence with what to do."""
 
 
 # ------------------------------------------------------------------------------------------------------------ creation
@@ -144,22 +140,6 @@ def write_node(
 def genesis(manifest: Manifest) -> Configuration:
     """The configuration that every manager's log begins with."""
     return Configuration(voters=tuple(Member(node.id, node.name, node.address) for node in manifest.managers))
-
-
-def read_manifest(directory: Path) -> Manifest:
-    """What the cluster in this `.swarmtui/` was created as. Raises UnreadableCluster."""
-    path = Layout(directory).manifest
-    try:
-        manifest = decode_json(path.read_bytes(), Manifest)
-    except FileNotFoundError:
-        raise UnreadableCluster(f"{directory} holds no cluster: it has no {path.name}") from None
-    except (OSError, MalformedObject) as error:
-        raise UnreadableCluster(f"{path} cannot be read: {error}") from None
-    if manifest.format > MANIFEST_FORMAT:
-        raise UnreadableCluster(
-            f"{path} has format {manifest.format}, this version reads {MANIFEST_FORMAT}; use the newer swarmtui"
-        )
-    return manifest
 
 
 # ------------------------------------------------------------------------------------------------------- before a start

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import trio
 
-from swarmtui.host.create import UnreadableCluster, read_manifest
 from swarmtui.host.enrolment import adopt_own
 from swarmtui.host.events import EventRing
 from swarmtui.host.host import Host
 from swarmtui.host.layout import Layout
 from swarmtui.host.log import HostLog
+from swarmtui.host.manifest_file import UnreadableCluster, read_manifest
 from swarmtui.host.spawning import Foundry, spawn_copies, spawn_fresh
 from swarmtui.wire.certificates import NotCertified
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import attrs
 
-from swarmtui.host.create import read_manifest
 from swarmtui.host.layout import Layout
+from swarmtui.host.manifest_file import read_manifest
 from swarmtui.host.members import why_out
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.states import NodeRole

@@ -11,7 +11,7 @@ from swarmtui.client import NoCluster, connect
 from swarmtui.client.discovery import find_cluster, list_clusters, read_manifest, register_cluster, state_directory
 from swarmtui.host.identity import ProcessName
 from swarmtui.objects.codec import encode_json
-from swarmtui.objects.manifest import Manifest
+from swarmtui.objects.manifest import MANIFEST_FORMAT, Manifest
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +121,17 @@ def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "cluster.json").write_text('{"id": 7}')
     with pytest.raises(NoCluster, match="cannot be read"):
         read_manifest(tmp_path)
+
+
+def test_a_cluster_of_a_newer_version_is_refused_and_not_forgotten(tmp_path, state):
+    directory = make(tmp_path, "dev")
+    register_cluster(directory)
+    manifest = json.loads((directory / "cluster.json").read_text())
+    (directory / "cluster.json").write_text(json.dumps(manifest | {"format": MANIFEST_FORMAT + 1}))
+    with pytest.raises(NoCluster, match=f"has format {MANIFEST_FORMAT + 1}, this version reads {MANIFEST_FORMAT}"):
+        read_manifest(directory)
+    assert list_clusters() == []
+    assert [note.stem for note in (state / "clusters").iterdir()] == [manifest["id"]]
 
 
 async def test_a_cluster_without_our_certificate_is_no_cluster_of_ours(tmp_path):

@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
+from swarmtui.client.discovery import FoundCluster
 from swarmtui.client.errors import Refused
 from swarmtui.client.nodes import Nodes
 from swarmtui.commands.errors import CommandFailed
-from swarmtui.commands.machine import FoundCluster
 from swarmtui.objects.cluster_file import ClusterFile
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.events import Event

@@ -14,13 +14,12 @@ import pytest
 from swarmtui.host.create import (
     ClusterExists,
     CreationFailed,
-    UnreadableCluster,
     create_cluster,
-    read_manifest,
     renew_certificates,
     repair_node,
 )
 from swarmtui.host.layout import Layout
+from swarmtui.host.manifest_file import UnreadableCluster, read_manifest
 from swarmtui.objects.cluster_file import parse_cluster_file
 from swarmtui.objects.codec import decode_json
 from swarmtui.objects.manifest import NodeBirth

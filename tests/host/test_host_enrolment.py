@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from swarmtui.host import enrolment
-from swarmtui.host.create import create_cluster, read_manifest, repair_node
+from swarmtui.host.create import create_cluster, repair_node
 from swarmtui.host.enrolment import (
     EnrolmentRefused,
     adopt_own,
@@ -18,6 +18,7 @@ from swarmtui.host.enrolment import (
     own_entry,
 )
 from swarmtui.host.layout import Layout
+from swarmtui.host.manifest_file import read_manifest
 from swarmtui.host.roles import is_news
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.records import Node
