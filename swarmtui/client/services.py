@@ -9,6 +9,7 @@ import attrs
 
 from swarmtui.client.errors import Refused
 from swarmtui.objects.identifiers import new_id
+from swarmtui.objects.notations import with_image_label
 from swarmtui.objects.operations import Create, Remove, Transaction, Update
 from swarmtui.objects.records import Service, Task
 from swarmtui.objects.specs import ContainerSpec, ReplicatedMode, ServiceSpec, TaskSpec
@@ -36,8 +37,8 @@ class Services:
         the tasks."""
         if spec is None:
             env = tuple(f"{key}={value}" for key, value in (environment or {}).items())
-            container = ContainerSpec(image=f"{command[0]}:latest" if command else "", args=tuple(command), env=env)
-            spec = ServiceSpec(name, task_template=TaskSpec(container), mode=ReplicatedMode(replicas))
+            template = with_image_label(TaskSpec(ContainerSpec(args=tuple(command), env=env)))
+            spec = ServiceSpec(name, task_template=template, mode=ReplicatedMode(replicas))
         id = new_id()
         await self._cluster.transact(Transaction((Create(Service(id=id, spec=spec)),)))
         return id
@@ -56,10 +57,12 @@ class Services:
     async def update(
         self, service: str, change: Callable[[ServiceSpec], ServiceSpec], *, against: Service | None = None
     ) -> None:
-        """Replace the spec by what `change` makes of it: of the spec as it is now, or of `against` as it was read before.
-        Raises Conflict if somebody else changed it meanwhile."""
+        """Replace the spec by what `change` makes of it: of the spec as it is now, or of `against` as it was read before. A
+        default image label follows the change. Raises Conflict if somebody else changed it meanwhile."""
         found = against or await self.inspect(service)
-        wanted = attrs.evolve(found, spec=change(found.spec), previous_spec=found.spec)
+        spec = change(found.spec)
+        spec = attrs.evolve(spec, task_template=with_image_label(spec.task_template, before=found.spec.task_template))
+        wanted = attrs.evolve(found, spec=spec, previous_spec=found.spec, update_status=None)
         await self._cluster.transact(Transaction((Update(wanted, spec_version=found.spec_version),)))
 
     async def scale(self, service: str, replicas: int) -> None:

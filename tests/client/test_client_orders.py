@@ -52,6 +52,28 @@ async def test_a_service_from_its_birth_to_its_end(cluster):
         await cluster.services.inspect("web")
 
 
+async def test_the_image_of_a_service_tells_its_program_and_every_change(cluster):
+    """As `service create` and a cluster file label it: by the program and a digest of the spec, unless one is given."""
+
+    async def image() -> str:
+        return (await cluster.services.inspect("web")).spec.task_template.container_spec.image
+
+    await cluster.services.create("web", command=["sleep", "1"])
+    born = await image()
+    assert born.partition(":")[0] == "sleep"
+
+    def with_args(spec: ServiceSpec, *args: str) -> ServiceSpec:
+        container = attrs.evolve(spec.task_template.container_spec, args=args)
+        return attrs.evolve(spec, task_template=attrs.evolve(spec.task_template, container_spec=container))
+
+    await cluster.services.update("web", lambda spec: with_args(spec, "sleep", "2"))
+    changed = await image()
+    assert changed != born
+    assert changed.partition(":")[0] == "sleep"
+    await cluster.services.update("web", lambda spec: with_args(spec, "sleep", "1"))
+    assert await image() == born
+
+
 async def test_a_global_service_cannot_be_scaled(cluster):
     await cluster.services.create("agent", spec=ServiceSpec("agent", mode=GlobalMode()))
     with pytest.raises(Refused, match="agent is global"):
