@@ -16,8 +16,8 @@ from swarmtui.agent.executor import Exit, TaskAction, TaskFailed, TaskRejected
 from swarmtui.agent.launcher import Child, LauncherLost, LauncherRefused
 from swarmtui.agent.ports import Ports
 from swarmtui.agent.task_directory import TaskDirectory
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Task
-from swarmtui.objects.specs import SECOND_NS
 
 GRACE_S_MAX = 3600.0
 

@@ -35,6 +35,7 @@ from swarmtui.client.writes import NOT_A_MANAGER, Writes
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.membership import majority
 from swarmtui.objects.operations import Result, Transaction
 from swarmtui.wire.calls import Answer, Call, Peerage
 from swarmtui.wire.certificates import Credentials, NotCertified, load_credentials
@@ -179,7 +180,7 @@ class Cluster:
         """What it means that none of so many managers answers."""
         if not self._may_run:
             return NoHost(f"the cluster {self.manifest.name} does not run; start it with swarmtui up")
-        return NoQuorum(0, asked // 2 + 1, asked)
+        return NoQuorum(0, majority(asked), asked)
 
     # -------------------------------------------------------------------------------------------------------- reads
 
@@ -296,8 +297,8 @@ class Cluster:
     # ------------------------------------------------------------------------------------------------------ streams
 
     async def watch_records(self, *tables: str, prefix: str = "") -> AsyncIterator[RecordsChanged]:
-        """Everything in these tables whose id begins with `prefix` (`reset`), then changes, for ever: when a manager is lost another one goes on, again
-        with everything first. Raises NoHost when nothing runs any more."""
+        """Everything in these tables whose id begins with `prefix` (`reset`), then changes, for ever: when a manager is lost
+        another one goes on, again with everything first. Raises NoHost when nothing runs any more."""
         while True:
             for manager in self.managers():
                 try:

@@ -32,7 +32,17 @@ import trio
 
 from swarmtui.client.errors import UNKNOWN, ClientError, Conflict, NoHost, Refused
 from swarmtui.objects.identifiers import new_id
-from swarmtui.objects.operations import Create, Operation, Put, Remove, Result, Transaction, Update
+from swarmtui.objects.operations import (
+    LEASE_HOLDER_LENGTH_MAX,
+    LEASE_TTL_MAX_S,
+    Create,
+    Operation,
+    Put,
+    Remove,
+    Result,
+    Transaction,
+    Update,
+)
 from swarmtui.objects.records import KeyValue, Lease
 
 if TYPE_CHECKING:
@@ -40,14 +50,12 @@ if TYPE_CHECKING:
 
 PREFIX = "locks/"
 TTL_MIN_S = 6.0  # of a lease, unless it is asked for: so long others wait for the lock of a holder that was killed
-TTL_MAX_S = 3600.0  # the store takes no longer ones
 GRACE_S = 2.0  # for the body to end, before the lease does
 RENEWALS = 5  # in the time of a lease
 ELECTIONS = 2  # that a lease outlasts, each of up to two election timeouts
 RETRY_S = 0.1  # after a refusal for want of a leader or a quorum
 LOOK_S = 2.0  # a waiter looks so often though nothing woke it: the manager that it watches may be cut off
 RELEASE_S = 3.0  # for the release; then the lease ends by itself
-HOLDER_LENGTH_MAX = 200
 
 LOCK_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
@@ -56,7 +64,7 @@ def usual_ttl_s(election_timeout_s: float, grace_s: float = GRACE_S) -> float:
     """The lease's time for a cluster with such elections: what is left of it just before a renewal, less the grace, is
     enough for a leader to be replaced, and for its successor to die as well."""
     wanted_s = (ELECTIONS * 2 * election_timeout_s + grace_s) / (1 - 1 / RENEWALS)
-    return min(max(TTL_MIN_S, wanted_s), TTL_MAX_S)
+    return min(max(TTL_MIN_S, wanted_s), LEASE_TTL_MAX_S)
 
 
 class LockHeld(Refused):
@@ -93,15 +101,15 @@ async def hold_lock(
     grace_s: float = GRACE_S,
     holder: str = "",
 ) -> AsyncIterator[Fence]:
-    """Holds the lock while the body runs, by a lease of `ttl_s` (None: what elections here take). Waits for it for `timeout_s` (None: for ever, 0: not at all). Raises LockHeld,
-    LockLost, and what writes raise."""
+    """Holds the lock while the body runs, by a lease of `ttl_s` (None: what elections here take). Waits for it for `timeout_s`
+    (None: for ever, 0: not at all). Raises LockHeld, LockLost, and what writes raise."""
     if not LOCK_NAME.fullmatch(name):
         raise Refused("invalid", f"a lock's name has 1 to 128 letters, digits and . _ : -, not {name!r}")
     if ttl_s is None:
         ttl_s = usual_ttl_s(cluster.manifest.raft.election_timeout_s, grace_s)
     if not 0 <= grace_s < ttl_s / 2:
         raise Refused("invalid", f"a grace of {grace_s:g} s is not less than half of the lease's {ttl_s:g} s")
-    lease = Lease(id=new_id(), holder=(holder or _myself())[:HOLDER_LENGTH_MAX], ttl_s=ttl_s)
+    lease = Lease(id=new_id(), holder=(holder or _myself())[:LEASE_HOLDER_LENGTH_MAX], ttl_s=ttl_s)
     contender = _Contender(cluster, name, lease, grace_s)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:

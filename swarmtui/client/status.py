@@ -17,6 +17,7 @@ import trio
 from swarmtui.client.errors import ClientError, NotReached
 from swarmtui.objects.counting import down_nodes, replica_counts, task_counts
 from swarmtui.objects.manifest import NodeEntry
+from swarmtui.objects.membership import majority
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.wire.host_calls import HostReport, NodePower, Power
 from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, NodeReport, Records
@@ -180,7 +181,7 @@ def _quorum(
 
     managers = [report for report in reports.values() if report.raft_role]
     reachable = living(holder) if holder else max((living(report) for report in managers), default=0)
-    return Quorum(voters, voters // 2 + 1, reachable, holder is not None)
+    return Quorum(voters, majority(voters), reachable, holder is not None)
 
 
 def _row(

@@ -17,9 +17,10 @@ from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.listings import natural
 from swarmtui.commands.output import Progress, SlotMark, SlotProgress
 from swarmtui.commands.views import fetch
+from swarmtui.objects.counting import down_nodes
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
-from swarmtui.objects.states import NodeState, TaskState
+from swarmtui.objects.states import TaskState
 
 POLL_S = 0.1
 STEADY_S = 1.0
@@ -54,7 +55,7 @@ class Convergence:
 def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node]) -> Convergence:
     """Where `service` stands, from its tasks. Those on a node that is down are as good as gone."""
     nodes = list(nodes)
-    down = {node.id for node in nodes if node.status.state is NodeState.DOWN}
+    down = down_nodes(nodes)
     node_names = {node.id: node.name for node in nodes}
     own = [task for task in tasks if task.service_id == service.id and task.node_id not in down]
     by_slot: dict[str, list[Task]] = {}

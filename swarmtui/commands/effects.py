@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from swarmtui.objects.membership import majority
 from swarmtui.objects.records import Node, Service, Task
+from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import TaskState
 
 if TYPE_CHECKING:
@@ -44,11 +46,6 @@ class Effect:
         return self.loses_quorum or bool(self.last_replicas)
 
 
-def needed_of(voters: int) -> int:
-    """A majority: N/2+1."""
-    return voters // 2 + 1
-
-
 def losing_nodes(view: View, names: Collection[str]) -> Effect:
     """What it would do if these nodes were gone (killed, stopped, paused)."""
     up = _voters_up(view)
@@ -66,7 +63,7 @@ def leaving(view: View, names: Collection[str]) -> Effect:
     if not lost:
         return Effect()
     up = _voters_up(view) - set(lost)
-    after, needed = len(voters) - len(lost), needed_of(len(voters) - len(lost))
+    after, needed = len(voters) - len(lost), majority(len(voters) - len(lost))
     if len(up) < needed:
         text = f"{after} managers would be left, {needed} of them needed, {len(up)} answer: it is refused"
         return Effect(text, loses_quorum=True)
@@ -160,7 +157,7 @@ def _last_replicas(view: View, names: Collection[str]) -> tuple[str, ...]:
     for task in view.tasks:
         if _runs(task):
             running.setdefault(task.service_name, set()).add(task.node_id)
-    replicated = {service.name for service in view.services if hasattr(service.mode, "replicas")}
+    replicated = {service.name for service in view.services if isinstance(service.mode, ReplicatedMode)}
     return tuple(sorted(name for name, nodes in running.items() if name in replicated and nodes <= lost_ids))
 
 

@@ -27,21 +27,17 @@ from swarmtui.commands.targets import (
     resolve_node,
 )
 from swarmtui.commands.views import fetch_view
+from swarmtui.commands.words import task_name
 from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.objects.tables import nearest
+from swarmtui.wire.host_calls import DELAY_MS_MAX
 from swarmtui.wire.node_calls import SignalTask
 
 LINK_WORDS = ("delay", "jitter", "loss")
-DELAY_MS_MAX = 60_000.0
 SIDES = "/"  # between the groups of a partition
-
-FOR = option(
-    "--for", "End it by itself after so long", metavar="DURATION", name="for_s", reader=lambda text: _positive(text)
-)
-TARGETS = positional("targets", repeated=True, completes=Completes.TARGET, metavar="TARGET")
 
 
 def _positive(text: str) -> float:
@@ -49,6 +45,10 @@ def _positive(text: str) -> float:
     if seconds <= 0:
         raise ValueError(f"{text!r} must be longer than nothing")
     return seconds
+
+
+FOR = option("--for", "End it by itself after so long", metavar="DURATION", name="for_s", reader=_positive)
+TARGETS = positional("targets", repeated=True, completes=Completes.TARGET, metavar="TARGET")
 
 
 # ------------------------------------------------------------------------------------------------------ power and signals
@@ -118,7 +118,7 @@ async def _signal_task(context: Context, task: Task, names: Mapping[str, str], a
         return
     node = names.get(task.node_id)
     if node is None or task.status.state.is_terminal:
-        raise CommandFailed(f"{task.service_name}.{task.slot or task.node_id} does not run")
+        raise CommandFailed(f"{task_name(task, node or '')} does not run")
     answer = await context.cluster.ask(node, SignalTask(task.id, action))
     if answer.refused:
         raise CommandFailed(answer.refused)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from swarmtui.commands.errors import WrongUsage
+from swarmtui.commands.words import mode_word
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.tables import nearest
 
@@ -44,7 +45,7 @@ def label_matches(labels: Mapping[str, str], wanted: str) -> bool:
 NODE_FILTERS: Mapping[str, Match[Node]] = {
     "id": lambda node, value: node.id.startswith(value),
     "name": lambda node, value: node.name.startswith(value),
-    "role": lambda node, value: node.role == value or node.spec.role == value,
+    "role": lambda node, value: value in (node.role, node.spec.role),
     "membership": lambda node, value: value == "accepted",
     "node.label": lambda node, value: label_matches(node.spec.labels, value),
     "label": lambda node, value: label_matches(node.spec.labels, value),
@@ -54,7 +55,7 @@ SERVICE_FILTERS: Mapping[str, Match[Service]] = {
     "id": lambda service, value: service.id.startswith(value),
     "name": lambda service, value: service.name.startswith(value),
     "label": lambda service, value: label_matches(service.spec.labels, value),
-    "mode": lambda service, value: ("replicated" if hasattr(service.mode, "replicas") else "global") == value,
+    "mode": lambda service, value: mode_word(service.mode) == value,
 }
 
 
@@ -68,7 +69,7 @@ def task_filters(names: Mapping[str, str], node_names: Mapping[str, str]) -> Map
         "id": lambda task, value: task.id.startswith(value),
         "name": lambda task, value: names[task.id].startswith(value),
         "node": on_node,
-        "desired-state": lambda task, value: _desired_matches(task, value),
+        "desired-state": _desired_matches,
         "label": lambda task, value: label_matches(task.spec.container_spec.labels, value),
     }
 

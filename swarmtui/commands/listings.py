@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from swarmtui.commands.effects import LIVE_MANAGER_STATES
 from swarmtui.commands.output import Column, Listing, Row
-from swarmtui.commands.words import ago, mode_word, port_words, short_id
+from swarmtui.commands.words import ago, mode_word, port_words, short_id, task_name
 from swarmtui.objects.counting import down_nodes, replica_counts
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.states import TaskState
@@ -90,7 +91,7 @@ def manager_status(node: Node, status: StatusView) -> str:
         return ""
     if seen.name == status.leader:
         return "Leader"
-    return "Reachable" if seen.state in ("leader", "follower", "candidate", "learner") else "Unreachable"
+    return "Reachable" if seen.state in (*LIVE_MANAGER_STATES, "learner") else "Unreachable"
 
 
 def service_listing(services: Iterable[Service], tasks: Sequence[Task], nodes: Iterable[Node], shown: Shown) -> Listing:
@@ -155,7 +156,7 @@ def task_listing(tasks: Iterable[Task], nodes: Iterable[Node], shown: Shown, *, 
 
 def shown_name(task: Task, node_names: Mapping[str, str]) -> str:
     """`web.2`; of a global service `agent.n6`, by the node's name where it is known."""
-    return f"{task.service_name}.{task.slot or node_names.get(task.node_id) or task.node_id}"
+    return task_name(task, node_names.get(task.node_id, ""))
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:

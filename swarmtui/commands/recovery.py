@@ -20,6 +20,7 @@ import trio
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, Risk, flag, option
 from swarmtui.commands.errors import CommandFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Document, Note
+from swarmtui.objects.membership import majority
 from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, LogLines, LogRange, NodeReport
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def _refuse_if_a_quorum_can_come_back(best: Survey, usable: Sequence[Survey]) ->
     halves = [half for half in (best.voters, best.outgoing) if half]
     if halves == [(best.id,)]:
         raise CommandFailed(f"{best.name} is the only voter of its cluster; start it with: swarmtui start {best.name}")
-    if all(len(here & set(half)) >= len(half) // 2 + 1 for half in halves):
-        voters, needed = len(best.voters), len(best.voters) // 2 + 1
+    if all(len(here & set(half)) >= majority(len(half)) for half in halves):
+        voters, needed = len(best.voters), majority(len(best.voters))
         names = ", ".join(f"{one.name} {_where(one)}" for one in usable)
         raise CommandFailed(
             f"{len(here)} of {voters} managers are not lost ({names}), {needed} make a quorum: bring them back with: "

@@ -15,6 +15,7 @@ import attrs
 
 from swarmtui.commands.effects import LIVE_MANAGER_STATES, View
 from swarmtui.commands.errors import CommandFailed
+from swarmtui.commands.words import task_name
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.states import TaskState
 
@@ -73,11 +74,6 @@ class UnknownTarget(CommandFailed):
 
 class AmbiguousTarget(CommandFailed):
     """More than one object could be meant."""
-
-
-def task_name(task: Task, node_name: str) -> str:
-    """`web.2`, or `agent.n6` of a global service."""
-    return f"{task.service_name}.{task.slot or node_name or task.node_id}"
 
 
 def node_names(view: View) -> dict[str, str]:

@@ -17,13 +17,13 @@ import fcntl
 import os
 import random
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import time as wall_time
 from typing import TYPE_CHECKING
 
+from swarmtui.agent.ports import is_free
 from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
 from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
 from swarmtui.objects.codec import encode_json
@@ -256,19 +256,9 @@ def free_port(excluded: Callable[[int], bool]) -> int:
     """A port that nobody listens to now. Raises CreationFailed."""
     for _ in range(PORT_DRAWS_MAX):
         port = random.choice(NODE_PORTS)
-        if not excluded(port) and _is_free(port):
+        if not excluded(port) and is_free(port):
             return port
     raise CreationFailed(f"no free port found between {NODE_PORTS[0]} and {NODE_PORTS[-1]}; set `address` of each node")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 @contextmanager

@@ -17,11 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from swarmtui.wire.host_calls import FaultReport
+from swarmtui.wire.host_calls import DELAY_MS_MAX, FaultReport
 from swarmtui.wire.node_calls import LinkFault
 
 FAULTS_MAX = 1000
-DELAY_MS_MAX = 60_000.0
 
 
 class InvalidFault(Exception):

@@ -16,8 +16,8 @@ import trio
 
 from swarmtui.host.supply import STOP_GRACE_S, NotReached
 from swarmtui.objects.manifest import NodeEntry
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import AnyRecord, Cluster, Node, Service, Task
-from swarmtui.objects.specs import SECOND_NS
 from swarmtui.objects.states import TaskState
 from swarmtui.wire.node_calls import RecordsChanged
 

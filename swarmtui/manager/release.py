@@ -15,8 +15,8 @@ from swarmtui.manager.reconciler import Decision, Moment, Reconciler, cluster_of
 from swarmtui.manager.restart import cause_of, delay_s
 from swarmtui.manager.tasks import SlotKey, creation_order, has_ended, is_runnable, is_stopped, slot_key, slot_tasks
 from swarmtui.objects.operations import Advance
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Cluster, Node, Service, Task
-from swarmtui.objects.specs import SECOND_NS
 from swarmtui.objects.states import TaskState
 from swarmtui.store import Change, Store
 

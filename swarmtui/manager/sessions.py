@@ -13,9 +13,10 @@ from collections.abc import Mapping
 import attrs
 
 from swarmtui.manager.leadership import SessionKey
+from swarmtui.manager.tasks import was_assigned
 from swarmtui.objects.dispatch import Assignment, Register
 from swarmtui.objects.records import Node, Service, Task
-from swarmtui.objects.states import NodeRole, TaskState
+from swarmtui.objects.states import NodeRole
 from swarmtui.store import Store
 
 REGISTRATIONS_MAX = 16
@@ -39,11 +40,11 @@ class Session:
         if self.complete_due:
             return
         if after is None:
-            if before is not None and is_shipped(before):
+            if before is not None and was_assigned(before):
                 self._changed.pop(before.id, None)
                 self._removed[before.id] = None
-        elif is_shipped(after) and (
-            before is None or not is_shipped(before) or before.desired_state is not after.desired_state
+        elif was_assigned(after) and (
+            before is None or not was_assigned(before) or before.desired_state is not after.desired_state
         ):
             self._changed[after.id] = after
 
@@ -53,7 +54,7 @@ class Session:
             if not self.confirmed:
                 return None
             self.complete_due = self.managers_due = False
-            tasks = tuple(task for task in store.tasks(node_id=self.key.node_id) if is_shipped(task))
+            tasks = tuple(task for task in store.tasks(node_id=self.key.node_id) if was_assigned(task))
             return Assignment(
                 self.key.session, term, store.index, True, tasks, (), addresses(store), manager_addresses(store)
             )
@@ -65,11 +66,6 @@ class Session:
         self._changed.clear()
         self._removed.clear()
         return Assignment(self.key.session, term, store.index, False, tasks, removed, addresses(store), managers)
-
-
-def is_shipped(task: Task) -> bool:
-    """Its agent knows of it."""
-    return bool(task.node_id) and task.status.state >= TaskState.ASSIGNED
 
 
 def addresses(store: Store) -> Mapping[str, str]:

@@ -26,8 +26,9 @@ from swarmtui.manager.restart import cause_of, may_restart
 from swarmtui.manager.slots import Slot, Slots, Step
 from swarmtui.manager.tasks import has_ended, task_name, want_all
 from swarmtui.objects.operations import Create, Operation
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Service, Task, UpdateStatus
-from swarmtui.objects.specs import SECOND_NS, UpdateConfig
+from swarmtui.objects.specs import UpdateConfig
 from swarmtui.objects.states import TaskState, UpdateOrder
 
 PAUSED = ("paused", "rollback_paused")

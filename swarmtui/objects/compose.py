@@ -13,7 +13,6 @@ from typing import Any
 import attrs
 
 from swarmtui.objects.notations import (
-    REPLICAS_MAX,
     check_constraint,
     check_name,
     check_signal,
@@ -27,6 +26,8 @@ from swarmtui.objects.notations import (
 )
 from swarmtui.objects.quantities import parse_duration_ns, parse_memory_bytes, parse_nano_cpus
 from swarmtui.objects.specs import (
+    PORT_MAX,
+    REPLICAS_MAX,
     ContainerSpec,
     EndpointSpec,
     GlobalMode,
@@ -321,8 +322,8 @@ def _ports(table: Table) -> tuple[PortConfig, ...]:
 def _long_port(value: object, path: str) -> PortConfig:
     """Compose's long form: `{ published = 8080, target = 80 }`."""
     table = Table(value, path, ("published", "target", "protocol", "mode", "name", "app_protocol"))
-    published = table.integer("published", low=1, high=65_535)
-    target = 0 if table.raw("target", "auto") == "auto" else table.integer("target", low=1, high=65_535)
+    published = table.integer("published", low=1, high=PORT_MAX)
+    target = 0 if table.raw("target", "auto") == "auto" else table.integer("target", low=1, high=PORT_MAX)
     if table.text("protocol", "tcp") != "tcp":
         raise InvalidClusterFile(table.at("protocol"), "only tcp can be published")
     return table.read("published", lambda _: make_port(published, target))

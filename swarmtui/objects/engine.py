@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import (
     Cluster,
     Config,
@@ -26,7 +27,6 @@ from swarmtui.objects.records import (
     UpdateStatus,
 )
 from swarmtui.objects.specs import (
-    SECOND_NS,
     ContainerSpec,
     EndpointSpec,
     NodeSpec,

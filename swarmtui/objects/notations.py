@@ -15,11 +15,9 @@ from pathlib import PurePath
 
 import attrs
 
-from swarmtui.objects.specs import NAME_LENGTH_MAX, PortConfig, TaskSpec
+from swarmtui.objects.specs import NAME_LENGTH_MAX, PORT_MAX, REPLICAS_MAX, PortConfig, TaskSpec
 from swarmtui.objects.tables import as_integer, nearest
 
-PORT_MAX = 65_535
-REPLICAS_MAX = 10_000  # of one service
 DIGEST_LENGTH = 7  # characters of the IMAGE column's digest
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")  # swarmkit controlapi/common.go

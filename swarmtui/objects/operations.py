@@ -20,6 +20,8 @@ VALUE_BYTES_MAX = 1024 * 1024
 TRANSACTION_BYTES_MAX = 1536 * 1024  # Docker's limit of a transaction (swarmkit store/memory.go)
 OPERATIONS_MAX = 200  # a transaction
 LEASE_KEYS_MAX = 1000  # that vanish with one lease
+LEASE_TTL_MIN_S, LEASE_TTL_MAX_S = 1.0, 3600.0
+LEASE_HOLDER_LENGTH_MAX = 200  # characters
 SESSION_RESULTS_MAX = 4096  # that are kept of one client session: what it has in flight must fit
 
 

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 import attrs
 
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.states import Availability, FailureAction, NodeRole, RestartCondition, UpdateOrder
 
-SECOND_NS = 1_000_000_000
 NAME_LENGTH_MAX = 63  # characters; a service's name must fit a DNS label (swarmkit controlapi)
+PORT_MAX = 65_535
+REPLICAS_MAX = 10_000  # of one service
 
 
 @attrs.frozen

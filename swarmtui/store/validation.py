@@ -12,6 +12,9 @@ from typing import Any
 from swarmtui.objects import codec
 from swarmtui.objects.operations import (
     KEY_BYTES_MAX,
+    LEASE_HOLDER_LENGTH_MAX,
+    LEASE_TTL_MAX_S,
+    LEASE_TTL_MIN_S,
     OPERATIONS_MAX,
     TRANSACTION_BYTES_MAX,
     VALUE_BYTES_MAX,
@@ -24,17 +27,21 @@ from swarmtui.objects.operations import (
     Update,
 )
 from swarmtui.objects.records import TABLES, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
-from swarmtui.objects.specs import NAME_LENGTH_MAX, PortConfig, ReplicatedMode, RestartPolicy, ServiceSpec
+from swarmtui.objects.specs import (
+    NAME_LENGTH_MAX,
+    PORT_MAX,
+    REPLICAS_MAX,
+    PortConfig,
+    ReplicatedMode,
+    RestartPolicy,
+    ServiceSpec,
+)
 from swarmtui.objects.states import TaskState
 from swarmtui.store.batching import KV, written
 
 ID_LENGTH_MAX = 64
 RESOURCE_NAME_LENGTH_MAX = 64  # of secrets and configs (swarmkit controlapi)
 LABELS_MAX = 256
-REPLICAS_MAX = 10_000
-PORT_MAX = 65_535
-LEASE_TTL_MIN_S, LEASE_TTL_MAX_S = 1.0, 3600.0
-LEASE_HOLDER_LENGTH_MAX = 200
 PROTOCOLS = ("tcp", "udp")
 
 _ID = re.compile(r"[A-Za-z0-9_.:-]+")

@@ -8,9 +8,8 @@ from swarmtui.client import Cluster, LockHeld, LockLost, Refused
 from swarmtui.client.locks import GRACE_S as DEFAULT_GRACE_S
 from swarmtui.client.locks import RENEWALS, usual_ttl_s
 from swarmtui.objects.codec import encode
-from swarmtui.objects.operations import Remove, Transaction
+from swarmtui.objects.operations import LEASE_TTL_MAX_S, Remove, Transaction
 from swarmtui.objects.records import KeyValue, Lease
-from swarmtui.store.validation import LEASE_TTL_MAX_S
 from tests.client.conftest import connected
 
 TTL_S = 1.0

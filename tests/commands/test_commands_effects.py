@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmtui.cli.grammar import parse_line
-from swarmtui.commands.effects import Effect, View, cutting, losing_nodes, needed_of, spare_words, splitting, standing
+from swarmtui.commands.effects import Effect, View, cutting, losing_nodes, spare_words, splitting, standing
 from swarmtui.objects.identifiers import new_id
+from swarmtui.objects.membership import majority
 from swarmtui.objects.operations import Create
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.specs import ContainerSpec, GlobalMode, ReplicatedMode, ServiceSpec, TaskSpec
@@ -122,7 +123,7 @@ async def test_quorum_is_lost_exactly_when_too_few_are_left(managers, down, kill
     left = names - {f"n{number}" for number in down} - set(victims)
     effect = losing_nodes(view, victims)
     newly = [name for name in victims if int(name[1:]) not in down]
-    assert effect.loses_quorum == (bool(newly) and len(left) < needed_of(managers))
+    assert effect.loses_quorum == (bool(newly) and len(left) < majority(managers))
     assert splitting(view, [sorted(names)[:1]]).text == splitting(view, [sorted(names)[:1], sorted(names)[1:]]).text
 
 

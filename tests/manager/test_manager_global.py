@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Service
-from swarmtui.objects.specs import SECOND_NS, RestartPolicy, UpdateConfig
+from swarmtui.objects.specs import RestartPolicy, UpdateConfig
 from swarmtui.objects.states import Availability, RestartCondition, TaskState, UpdateOrder
 from tests.manager.minicluster import MiniCluster, Program
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Node
-from swarmtui.objects.specs import SECOND_NS, RestartPolicy
+from swarmtui.objects.specs import RestartPolicy
 from swarmtui.objects.states import Availability, NodeState, RestartCondition, TaskState
 from tests.manager.minicluster import MiniCluster, Program
 

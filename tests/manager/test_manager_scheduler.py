@@ -6,8 +6,9 @@ import pytest
 
 from swarmtui.manager.constraints import satisfies
 from swarmtui.objects.operations import Advance, Create, Require
+from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Node, NodeDescription, NodeStatus, Task
-from swarmtui.objects.specs import SECOND_NS, NodeSpec, Placement, Resources, RestartPolicy
+from swarmtui.objects.specs import NodeSpec, Placement, Resources, RestartPolicy
 from swarmtui.objects.states import Availability, NodeRole, TaskState
 from tests.manager.minicluster import MiniCluster, Program
 
