@@ -5,12 +5,16 @@
 
 What it is
     discovery  which cluster is meant, and which there are
-    links      one connection to each node and to the host, dialled when it is needed and dialled again when it is lost
+    roster     which nodes it has now, by the file that the host keeps; links: one connection to each of them and to the
+               host, dialled when it is needed and dialled again when it is lost
     cluster    the one object: ask a node, propose to whoever leads, read from the most advanced manager that answers
     delivery   writes until it is known what became of them; those of one moment in one call
     writes     one copy of them, to whoever leads; sessions: the numbers by which a second copy is known
+    lookups    reads of single keys, those of one moment in one call
     status     everybody asked side by side: who leads, may it write, how many more may fail
+    patience   waiting for what several records decide, and saying what it is that one waits for
     locks      a lock for applications, with a fencing version
+    backup     the whole state in a file
     kv, services, nodes, tasks, host, events   what one asks most, as methods
 
 Its contract

@@ -2,8 +2,8 @@
 
 The command line, the console's keys, its `:` line and its palette are all generated from `registry.REGISTRY`; none of them
 knows a command by itself. A command is data plus one function `run(context, arguments)`, which speaks to the cluster
-through the client only and shows what it finds through an `Output`. This room never prints, never parses words and never
-exits; what goes wrong is an exception of `errors` or of the client, each with one line of text and an exit code.
+through the client only and shows what it finds through an `Output`. This room never prints and never exits, and splits no
+words; what goes wrong is an exception of `errors` or of the client, each with one line of text and an exit code.
 
     command     what a command is: Command, Parameter, Arguments, Context
     registry    the list of all commands
@@ -12,7 +12,12 @@ exits; what goes wrong is an exception of `errors` or of the client, each with o
     targets     from the words `n1`, `web.2`, `leader` to nodes, tasks and services
     effects     what a step would do to the quorum and to last replicas: pure arithmetic, for confirmation
     listings, words, pretty, filters   docker's columns, words and filters: pure
+    service_options                    the options of `service create` and `update`, and what they make of a spec: pure
     convergence                        when a service is where it should be: pure, and waiting for it
-    cluster, status, nodes, services, tasks, kv, raft, faults, events   the commands themselves, one module a noun
+    views, together, each, common      reading the cluster, side by side; one order for several targets; shared options
+    cluster, status, nodes, members, services, tasks, kv, lock, raft, recovery, faults, events
+                                       the commands themselves, one module a noun (or two)
+    task_output                        `logs`, of tasks and of services
     planning, bring_up, apply_file     `up`, step by step
+    child                              the program of `lock NAME -- COMMAND`, which runs in our place
 """
