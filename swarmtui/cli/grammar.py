@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -206,10 +207,15 @@ class _Read(click.ParamType):  # type: ignore[type-arg] # generic only since cli
             self.fail(str(error), param, ctx)
 
 
-def _click_command(command: Command) -> click.Command:
+def _common_of(command: Command) -> list[Parameter]:
+    """The options that every command has, but for those whose flags it uses itself."""
     own = {name for parameter in command.parameters for name in parameter.flags}
-    common = [parameter for parameter in _COMMON if not own & set(parameter.flags)]
-    parameters = [_click_parameter(parameter) for parameter in (*command.parameters, *common) if not parameter.rest]
+    return [parameter for parameter in _COMMON if not own & set(parameter.flags)]
+
+
+def _click_command(command: Command) -> click.Command:
+    every = (*command.parameters, *_common_of(command))
+    parameters = [_click_parameter(parameter) for parameter in every if not parameter.rest]
     return click.Command(command.words, params=parameters, add_help_option=False)
 
 
@@ -267,11 +273,9 @@ def command_help(command: Command) -> str:
     if any(text for _, text in named):
         with formatter.section("Arguments"):
             formatter.write_dl([(name, text) for name, text in named if text])
-    own = {name for parameter in command.parameters for name in parameter.flags}
-    common = [parameter for parameter in _COMMON if not own & set(parameter.flags)]
-    options = [parameter for parameter in command.parameters if parameter.flags]
+    options = [parameter for parameter in command.parameters if parameter.flags] + _common_of(command)
     with formatter.section("Options"):
-        formatter.write_dl([(_option_words(parameter), _option_help(parameter)) for parameter in (*options, *common)])
+        formatter.write_dl([(_option_words(parameter), _option_help(parameter)) for parameter in options])
     if command.undo:
         formatter.write_paragraph()
         formatter.write_text(f"Undo: {command.undo}")
@@ -319,6 +323,4 @@ def group_help(prefix: tuple[str, ...] = ()) -> str:
 
 
 def _width() -> int:
-    import shutil
-
     return min(HELP_WIDTH_MAX, max(40, shutil.get_terminal_size().columns - 1))

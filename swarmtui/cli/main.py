@@ -105,7 +105,7 @@ def _obey(command: Command, context: Context, arguments: Arguments) -> int:
     except BaseException as group:
         error = leading_error(group)
         if isinstance(error, KeyboardInterrupt):
-            terminal.fail(_interrupted_line(command))
+            terminal.fail(f"interrupted; {command.interrupted}" if command.interrupted else "")
             return INTERRUPTED
         code = exit_code_of(error)
         if code is None:
@@ -124,15 +124,6 @@ async def _execute(command: Command, context: Context, arguments: Arguments) -> 
     async with context.machine.connect(directory) as cluster:
         context.found = cluster
         await command.run(context, arguments)
-
-
-def _interrupted_line(command: Command) -> str:
-    """What Ctrl-C leaves behind: an order that was given goes on by itself."""
-    if command.name in (("service", "create"), ("service", "update"), ("service", "scale")):
-        return "interrupted; the operation continues in the background, look with: swarmtui service ls"
-    if command.name == ("up",):
-        return "interrupted; the cluster goes on, look with: swarmtui status"
-    return ""
 
 
 def _open_console(console: OpenConsole) -> int:

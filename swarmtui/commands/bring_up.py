@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import attrs
 import trio
 
 from swarmtui.commands.apply_file import apply_services, differing_settings
+from swarmtui.commands.cluster import shut_down
 from swarmtui.commands.command import Arguments, Context, OpenConsole
 from swarmtui.commands.convergence import convergence_of
 from swarmtui.commands.effects import LIVE_MANAGER_STATES
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage, exit_code_of
 from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, SlotProgress
 from swarmtui.commands.planning import Plan, plan_up
-from swarmtui.commands.ports import ClusterPort, NodeView, StatusView
+from swarmtui.commands.ports import NodeView, StatusView
 from swarmtui.commands.task_output import show_logs
 from swarmtui.commands.together import leading_error
 from swarmtui.commands.views import fetch
@@ -32,7 +32,6 @@ from swarmtui.wire.host_calls import HostReport, NodePower, Power
 
 POLL_S = 0.1
 AGAIN_S = 1.0  # before output that could not be followed is followed again
-GONE_LIMIT_S = 90.0
 
 _LISTENS = (" task", " tasks")  # as the host reports a published port: `web: 5 tasks`, `web: not yet`, or why not
 _NOT_YET = ": not yet"
@@ -241,8 +240,8 @@ async def _stay(context: Context, plan: Plan, manifest: Manifest, limit_s: float
                 break
             nursery.cancel_scope.cancel()
     await context.machine.ensure_host(plan.directory)  # it may have been starting just now, and would be left behind
-    async with context.machine.connect(plan.directory) as cluster:
-        await shut_down(context, cluster, plan.directory)
+    context.out.show(Note(f"stopping {manifest.name} …"))
+    await shut_down(context, plan.directory, manifest.name)
 
 
 async def _show_all(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> None:
@@ -264,13 +263,3 @@ async def _said_if_it_fails(context: Context, act: Callable[[], Awaitable[object
         if exit_code_of(error) is None:
             raise
         context.out.show(Failure(str(error)))
-
-
-async def shut_down(context: Context, cluster: ClusterPort, directory: Path) -> None:
-    """The order `down` of a connected cluster, and waiting until its host has ended."""
-    name = cluster.manifest.name
-    context.out.show(Note(f"stopping {name} …"))
-    await cluster.host.shut_down()
-    if not await context.machine.wait_gone(directory, GONE_LIMIT_S):
-        raise CommandFailed(f"{name} did not end within {GONE_LIMIT_S:g} s; see {directory / 'host.log'}")
-    context.out.show(Line(f"{name} is down"))

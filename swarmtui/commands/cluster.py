@@ -33,16 +33,21 @@ async def run_down(context: Context, arguments: Arguments) -> None:
     directory = _meant_even_if_stopped(context)
     name = machine.manifest(directory).name
     if machine.is_running(directory):
-        async with machine.connect(directory) as cluster:
-            await cluster.host.shut_down()
-        if not await machine.wait_gone(directory, GONE_LIMIT_S):
-            raise CommandFailed(f"{name} did not end within {GONE_LIMIT_S:g} s; see {directory / 'host.log'}")
-        context.out.show(Line(f"{name} is down"))
+        await shut_down(context, directory, name)
     else:
         context.out.show(Note(f"{name} is not running"))
     if arguments.flag("volumes"):
         machine.remove(directory)
         context.out.show(Line(f"{name}'s data is deleted: {directory}"))
+
+
+async def shut_down(context: Context, directory: Path, name: str) -> None:
+    """The order `down` of a cluster that runs; returns when its host has ended."""
+    async with context.machine.connect(directory) as cluster:
+        await cluster.host.shut_down()
+    if not await context.machine.wait_gone(directory, GONE_LIMIT_S):
+        raise CommandFailed(f"{name} did not end within {GONE_LIMIT_S:g} s; see {directory / 'host.log'}")
+    context.out.show(Line(f"{name} is down"))
 
 
 def _meant_even_if_stopped(context: Context) -> Path:
@@ -118,6 +123,7 @@ COMMANDS: tuple[Command, ...] = (
         run=run_up,
         risk=Risk.CHANGE,
         undo="down",
+        interrupted="the cluster goes on, look with: swarmtui status",
         needs=Needs.NOTHING,
         in_console=False,
         examples=("up", "up -d --wait-timeout 1m", "up --managers 3 --workers 2", "up --restore backup.swarm"),

@@ -190,8 +190,9 @@ QuorumEffect = Callable[["View", Arguments], "Effect"]
 
 @attrs.frozen(kw_only=True)
 class Command:
-    """One order. `name` is its words (`("service", "ls")`); `undo` says in words how it is taken back; `effect`, where
-    an order may cost the quorum or a last replica, computes what it would do from what is known now."""
+    """One order. `name` is its words (`("service", "ls")`); `undo` says in words how it is taken back; `interrupted`, what
+    Ctrl-C leaves behind where the order goes on by itself; `effect`, where an order may cost the quorum or a last replica,
+    computes what it would do from what is known now."""
 
     name: tuple[str, ...]
     summary: str
@@ -200,6 +201,7 @@ class Command:
     detail: str = ""
     risk: Risk = Risk.READ
     undo: str = ""
+    interrupted: str = ""
     effect: QuorumEffect | None = None
     needs: Needs = Needs.CLUSTER
     in_console: bool = True  # offered after `:` and in the palette

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 import attrs
 
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Risk, flag, option, positional
+from swarmtui.commands.common import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, QUIET, fail_for, look_up, show_tasks
 from swarmtui.commands.each import for_each
 from swarmtui.commands.effects import Effect, View, draining
-from swarmtui.commands.errors import CommandFailed, SomeFailed
-from swarmtui.commands.filters import NODE_FILTERS, filtered, task_filters
-from swarmtui.commands.listings import STALE, manager_status, node_listing, shown_name, task_listing
+from swarmtui.commands.errors import CommandFailed
+from swarmtui.commands.filters import NODE_FILTERS, filtered
+from swarmtui.commands.listings import STALE, manager_status, node_listing
 from swarmtui.commands.members import notes, parse_address
-from swarmtui.commands.output import Failure, Inspection, Line, Note
+from swarmtui.commands.output import Inspection, Line, Note
 from swarmtui.commands.pretty import pretty_node
 from swarmtui.commands.service_options import choice, parse_label
-from swarmtui.commands.services import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, QUIET
 from swarmtui.commands.targets import Kind, find_node, resolve, resolve_node
 from swarmtui.commands.together import together
 from swarmtui.commands.views import Tables, fetch, fetch_view, show_tables
@@ -46,13 +46,9 @@ async def run_inspect(context: Context, arguments: Arguments) -> None:
 
     tables, status = await together(tables_now, context.cluster.status)
     view = View(status, tables.nodes)
-    objects, pretties, missing = [], [], []
-    for word in arguments.texts("nodes"):
-        try:
-            node = find_node(_id_of(word, tables, view), tables.nodes)
-        except CommandFailed as error:
-            missing.append(str(error))
-            continue
+    found, missing = look_up(arguments.texts("nodes"), lambda word: find_node(_id_of(word, tables, view), tables.nodes))
+    objects, pretties = [], []
+    for node in found:
         reachability = manager_status(node, status)
         managing: Mapping[str, object] = {
             "ManagerStatus": {
@@ -64,10 +60,7 @@ async def run_inspect(context: Context, arguments: Arguments) -> None:
         objects.append({**to_engine(node), **(managing if reachability else {}), **(STALE if tables.stale else {})})
         pretties.append(pretty_node(node, reachability))
     context.out.show(Inspection(objects, "\n\n".join(pretties) if arguments.flag("pretty") else ""))
-    for text in missing:
-        context.out.show(Failure(text))
-    if missing:
-        raise SomeFailed(1)
+    fail_for(context, missing)
 
 
 def _id_of(word: str, tables: Tables, view: View) -> str:
@@ -80,12 +73,7 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
     tables = await show_tables(context, arguments, "task", "node")
     view = View(await context.cluster.status(), tables.nodes)
     ids = {_id_of(word, tables, view) for word in arguments.texts("nodes")}
-    names = {} if arguments.flag("no_resolve") else tables.node_names
-    tasks = [task for task in tables.tasks if task.node_id in ids or not ids]
-    shown_names = {task.id: shown_name(task, names) for task in tasks}
-    tasks = filtered(tasks, arguments.values.get("filter") or (), task_filters(shown_names, tables.node_names))
-    shown = tables.shown(context, arguments)
-    context.out.show(task_listing(tasks, tables.nodes, shown, resolve=not arguments.flag("no_resolve")))
+    show_tasks(context, arguments, tables, [task for task in tables.tasks if task.node_id in ids or not ids])
 
 
 async def run_update(context: Context, arguments: Arguments) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from swarmtui.commands.command import Arguments, Command, Completes, Context, Parameter, Risk, flag, option, positional
+from swarmtui.commands.command import Arguments, Command, Completes, Context, Parameter, Risk, flag, positional
+from swarmtui.commands.common import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, QUIET, fail_for, look_up, show_tasks
 from swarmtui.commands.convergence import wait_for_services
 from swarmtui.commands.each import for_each
-from swarmtui.commands.errors import CommandFailed, SomeFailed
-from swarmtui.commands.filters import SERVICE_FILTERS, filtered, parse_filter, task_filters
-from swarmtui.commands.listings import STALE, service_listing, shown_name, task_listing
-from swarmtui.commands.output import Failure, Inspection, Line
+from swarmtui.commands.filters import SERVICE_FILTERS, filtered
+from swarmtui.commands.listings import STALE, service_listing
+from swarmtui.commands.output import Inspection, Line
 from swarmtui.commands.pretty import pretty_service
 from swarmtui.commands.service_options import CREATE, UPDATE, created_spec, scaled_spec, updated_spec
 from swarmtui.commands.targets import find_service
@@ -25,12 +25,8 @@ from swarmtui.objects.operations import Create, Remove, Transaction, Update
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import ServiceSpec
 
-FILTER = option("-f --filter", "Only those that match KEY=VALUE", metavar="FILTER", repeated=True, reader=parse_filter)
-QUIET = flag("-q --quiet", "Only IDs")
-NO_TRUNC = flag("--no-trunc", "Do not cut anything")
-NO_RESOLVE = flag("--no-resolve", "Show ids of nodes instead of names")
-CONSISTENT = flag("--consistent", "Refuse instead of showing what may be old")
 DETACH = flag("-d --detach", "Return at once instead of waiting for the service to converge")
+GOES_ON = "the operation continues in the background, look with: swarmtui service ls"
 SERVICE = positional("service", completes=Completes.SERVICE)
 SERVICES = positional("services", repeated=True, completes=Completes.SERVICE, metavar="SERVICE")
 
@@ -46,41 +42,20 @@ async def run_ls(context: Context, arguments: Arguments) -> None:
 
 async def run_ps(context: Context, arguments: Arguments) -> None:
     tables = await show_tables(context, arguments, "service", "task", "node")
-    services, missing = [], []
-    for word in arguments.texts("services"):
-        try:
-            services.append(find_service(word, tables.services))
-        except CommandFailed as error:
-            missing.append(str(error))
+    services, missing = look_up(arguments.texts("services"), lambda word: find_service(word, tables.services))
     ids = {service.id for service in services}
-    names = {} if arguments.flag("no_resolve") else tables.node_names
-    tasks = [task for task in tables.tasks if task.service_id in ids]
-    shown_names = {task.id: shown_name(task, names) for task in tasks}
-    tasks = filtered(tasks, arguments.values.get("filter") or (), task_filters(shown_names, tables.node_names))
     if services:
-        shown = tables.shown(context, arguments)
-        context.out.show(task_listing(tasks, tables.nodes, shown, resolve=not arguments.flag("no_resolve")))
-    for text in missing:
-        context.out.show(Failure(text))
-    if missing:
-        raise SomeFailed(1)
+        show_tasks(context, arguments, tables, [task for task in tables.tasks if task.service_id in ids])
+    fail_for(context, missing)
 
 
 async def run_inspect(context: Context, arguments: Arguments) -> None:
     tables = await show_tables(context, arguments, "service")
-    found, missing = [], []
-    for word in arguments.texts("services"):
-        try:
-            found.append(find_service(word, tables.services))
-        except CommandFailed as error:
-            missing.append(str(error))
+    found, missing = look_up(arguments.texts("services"), lambda word: find_service(word, tables.services))
     objects = [{**to_engine(service), **(STALE if tables.stale else {})} for service in found]
     pretty = "\n\n".join(pretty_service(service) for service in found) if arguments.flag("pretty") else ""
     context.out.show(Inspection(objects, pretty))
-    for text in missing:
-        context.out.show(Failure(text))
-    if missing:
-        raise SomeFailed(1)
+    fail_for(context, missing)
 
 
 async def run_logs(context: Context, arguments: Arguments) -> None:
@@ -175,6 +150,7 @@ COMMANDS: tuple[Command, ...] = (
         run=run_create,
         risk=Risk.CHANGE,
         undo="service rm SERVICE",
+        interrupted=GOES_ON,
         examples=("service create --name web --replicas 3 -p 8080:auto -- app --port {{.Task.Port}}",),
     ),
     Command(
@@ -212,6 +188,7 @@ COMMANDS: tuple[Command, ...] = (
         run=run_update,
         risk=Risk.CHANGE,
         undo="service update with the values before",
+        interrupted=GOES_ON,
         examples=("service update --env-add COLOR=green web", "service update --force web"),
     ),
     Command(
@@ -224,6 +201,7 @@ COMMANDS: tuple[Command, ...] = (
         run=run_scale,
         risk=Risk.CHANGE,
         undo="service scale with the count before",
+        interrupted=GOES_ON,
         examples=("service scale web=5 ticker=1",),
     ),
     Command(

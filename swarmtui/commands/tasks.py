@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from swarmtui.commands.command import Arguments, Command, Completes, Context, flag, positional
+from swarmtui.commands.common import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, QUIET, show_tasks
 from swarmtui.commands.effects import View
-from swarmtui.commands.filters import any_of, filtered, task_filters
-from swarmtui.commands.listings import shown_name, task_listing
-from swarmtui.commands.services import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, QUIET
+from swarmtui.commands.filters import any_of
 from swarmtui.commands.targets import NodeTarget, ServiceTarget, resolve
 from swarmtui.commands.task_output import LOG_OPTIONS, show_logs
 from swarmtui.commands.together import together
@@ -24,12 +23,7 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
     tasks = _meant(arguments.text("target"), View(status, tables.nodes, tables.services, tables.tasks))
     if not arguments.flag("all") and not any_of(filters, "desired-state"):
         tasks = [task for task in tasks if task.desired_state <= TaskState.RUNNING or not task.status.state.is_terminal]
-    names = {} if arguments.flag("no_resolve") else tables.node_names
-    tasks = filtered(
-        tasks, filters, task_filters({task.id: shown_name(task, names) for task in tasks}, tables.node_names)
-    )
-    shown = tables.shown(context, arguments)
-    context.out.show(task_listing(tasks, tables.nodes, shown, resolve=not arguments.flag("no_resolve")))
+    show_tasks(context, arguments, tables, tasks)
 
 
 def _meant(word: str, view: View) -> list[Task]:
