@@ -8,12 +8,24 @@
     clients ─────▶ answers ──▶ proposals                 ▼
                       └────────────────────────────── sessions ◀──▶ agent ──▶ launcher ──▶ tasks
 
-- `consensus` feeds the core and carries out its effects; it is the only place that knows both the core and the disk.
-- `proposals` and `reads` turn requests into core inputs and core effects into answers; they own every waiting request.
-- `peers` keeps one connection to each manager; `sessions` carries agents' sessions to the leader, over a relay if need be.
+The process and the node that every machine of the cluster has:
+
+- `__main__` and `run` go from a directory to a running node; `power` ends it when the host does; `gaps` notices that the machine
+  slept, `heap` gives freed memory back.
+- `node` is that nursery. `peers` keeps one connection to each manager, whose addresses `acquaintances` gathers; `sessions` carries
+  agents' sessions to the leader, over a relay if need be, and `agent_session` is our own agent's end of one.
+- `answers` answers clients, with `logview` and `state_stream` for what is long; `events` holds the bounded ring that `observing`
+  reads to observers, `refusals` and `chronicle` fill it.
+- `duty` opens and closes the manager's side as this node becomes a manager or a worker.
+
+The manager's side (`manager_side`), which the managers have besides:
+
+- `consensus` feeds the core and carries out its effects; it alone feeds the core. `disk` takes the effects that are the disk's to
+  the one thread that may touch the log, `compaction` the snapshots to another.
+- `proposals` and `reads` turn requests into core inputs and core effects into answers; they own every waiting request. `writes` is
+  what a client's write waits in before: it forwards to whoever leads.
 - `leadership` opens the manager's nursery when the log is applied up to this leader's first entry, and closes it, and waits
-  until all of it has ended, before it can be opened again.
-- `answers` answers clients; `events` holds the bounded ring that observers read.
+  until all of it has ended, before it can be opened again. `members` turns nodes into members of the consensus and back.
 
 Nothing here decides anything about consensus, scheduling or tasks: a decision found in this room is in the wrong room.
 A failed disk or a violated invariant ends the process: only a new process may open the directory again.

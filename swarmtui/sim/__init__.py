@@ -19,6 +19,7 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     history      what they asked and heard; register, linearizability, explanation judge it
     files        the real storage beneath, on files in memory that lose power
     invariants   the observer: what must hold at every step over all nodes and disks
+    soak         fresh seeds for as long as asked, on all cores
 
 Trouble is: crashes between any two steps (of machines, of processes, of all at once), partitions (halves, rings, all alone),
 one-way cuts, clogs that flush, broken connections, pauses with and without a noticed gap, disks that stall, hang, fill up,

@@ -16,6 +16,11 @@ What is promised:
 - What recovery reads it first makes durable: a process that was killed may have left frames in the page cache only.
 - Formats that are newer than this version are refused, naming both numbers.
 
+Beside the log: snapshots (`snapshots`), whose directory this is and that it is used once (`directory`), whether it is as new as it
+ever was (`seen`), a new epoch when the majority is lost (`recovery`), the state in one file (`backup`); `records` is what a frame
+says, `errors` what can be wrong with a disk, each with what to do.
+
 Everything here is synchronous and belongs to one thread at a time (`worker`); snapshots may be written and read by
-another. No file is touched but through `files`, so that tests and the simulator can lose, tear, zero, flip and fail.
+another. What a vote or an acknowledgement may rely on (log, snapshots, `seen`) is touched through `files` alone, so that tests
+and the simulator can lose, tear, zero, flip and fail (`simulated`).
 """

@@ -16,8 +16,9 @@ What holds, always:
 - Limits (`validation`) bind who *proposes*. Apply obeys what the log holds: replicas of different versions, each with its
   own limits, must not part ways.
 
-Tables and their indexes are in `tables`, the operations' rules in `judge`, the stream of changes in `watch`, the byte
-form of the whole in `snapshot`, lines of text for people in `describe`. The store never waits, sends, logs or locks: it
+Tables and their indexes are in `tables` (of the keys in `shards` and `ordered`, for there may be a million), the operations'
+rules in `judge`, the stream of changes in `watch`, the byte form of the whole in `snapshot`, lines of text for people in
+`describe` and `differences`. The store never waits, sends, logs or locks: it
 belongs to one event loop, and only a `Frozen` copy may be read in another thread.
 """
 

@@ -1,16 +1,19 @@
 """wire: bytes between nodes, and between clients and nodes.
 
 What it is
-    certificates  who somebody is: the cluster's own authority, and TLS 1.3 contexts that check both sides
-    channels      the five lanes of a connection, their priorities and limits, and which role may speak on which
+    certificates  who somebody is: the cluster's own authority, and TLS 1.3 contexts that check both sides; tls: the
+                  handshake, and the stream
+    channels      the six lanes of a connection, their priorities and limits, and which role may speak on which
     frames        a length, a format, a channel, a body; nothing else is ever read from a socket
     codec         every message as a small msgpack head by cattrs, and one raw blob where bytes are only passed on
-    admission     what a peer may say, by its certificate
-    connection    one TLS stream: a bounded queue a channel, one writer that coalesces, one reader that parses all it got
+    admission     what a peer may say, by its certificate; rights: what a task may ask for
+    connection    one TLS stream: a bounded queue a channel (queues, outgoing), one writer that coalesces, one reader that
+                  parses all it got
     listener,dial how connections begin; a refusal says why, and a dial tells *refused* from every other failure
     faults        links broken on purpose: silence, delay and loss between certified nodes
-    rpc           calls and streams over a connection; `answers`: long lists of records travel in parts
-    calls         the client protocol: what may be asked, and by whom
+    rpc           calls and streams over a connection, and responder, who answers them; answers: long lists of records
+                  travel in parts; messages: the envelopes
+    calls         the client protocol: what may be asked, and by whom; node_calls, host_calls: of a node, of the host
 
 Its contract
     A message arrives whole, once and in order within its channel, or the connection ends. `send_soon` never waits. Every
