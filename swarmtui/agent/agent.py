@@ -18,7 +18,6 @@ import trio
 from swarmtui.agent.conversation import Conversation
 from swarmtui.agent.executor import Executor, TaskAction, TaskFailed
 from swarmtui.agent.launcher import LauncherLink
-from swarmtui.agent.narrate import Narrate
 from swarmtui.agent.obedience import DamagedState, Obedience
 from swarmtui.agent.output import read_output
 from swarmtui.agent.reports import Reports
@@ -27,6 +26,7 @@ from swarmtui.agent.sweep import kill_marked
 from swarmtui.agent.task_directory import TaskDirectory, load_statuses
 from swarmtui.agent.task_life import MESSAGES, TaskLife
 from swarmtui.objects.dispatch import Assignment
+from swarmtui.objects.events import Narrate
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import NODE_WAS_RESTARTED, NodeDescription, Task, TaskStatus
 from swarmtui.objects.specs import Resources

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from swarmtui.agent.narrate import Narrate
 from swarmtui.agent.reports import Reports
 from swarmtui.agent.session import AgentSession, SessionConnector, SessionLost
 from swarmtui.objects.dispatch import (
@@ -26,6 +25,7 @@ from swarmtui.objects.dispatch import (
     SessionEnded,
     StatusReport,
 )
+from swarmtui.objects.events import Narrate
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import NodeDescription

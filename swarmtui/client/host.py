@@ -98,11 +98,8 @@ class HostClient:
         except Unknown:
             return "the cluster is down"  # the host ended before its answer left
 
-    def observe(self, call: Observe) -> AsyncIterator[Answer]:
+    async def observe(self, call: Observe) -> AsyncIterator[Answer]:
         """The host's own events. Raises NoHost, NotReached, Broken."""
-        return self._observe(call)
-
-    async def _observe(self, call: Observe) -> AsyncIterator[Answer]:
         caller = await self._link.caller()
         async with caller.stream(call) as answers:
             async for answer in answers:

@@ -40,8 +40,8 @@ class EventRing:
         return event
 
     async def read(self, after_seq: int = 0, *, follow: bool = True) -> AsyncIterator[Event]:
-        """Events for ever, or up to the last that is held. `after_seq`: 0 from now on, -1 all that the ring still holds, else those behind it. A number that
-        was never given out is of an earlier host: then all."""
+        """Events for ever, or up to the last that is held. `after_seq`: 0 from now on, -1 all that the ring still holds, else
+        those behind it. A number that was never given out is of an earlier host: then all."""
         explicit = 0 <= after_seq <= self._last_seq
         seen = (after_seq or self._last_seq) if explicit else 0
         while True:

@@ -5,13 +5,13 @@ Protocols only; `node` and `sim` implement them. Errors are sorted by what is kn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import attrs
 import trio
 
 from swarmtui.objects.dispatch import DispatchMessage
+from swarmtui.objects.events import Narrate
 from swarmtui.objects.operations import Result, Transaction
 from swarmtui.store import Store
 
@@ -26,19 +26,6 @@ class LeadershipLost(ProposalRefused):
 
 class OutcomeUnknown(Exception):
     """The proposal may have been appended and may still be applied."""
-
-
-class Narrate(Protocol):
-    """Makes an event of it: kind (objects.events), the whole line, what it is about, and data."""
-
-    def __call__(
-        self,
-        kind: str,
-        text: str,
-        *,
-        object: str = "",  # noqa: A002  # the field's name in an event
-        data: Mapping[str, Any] | None = None,
-    ) -> None: ...
 
 
 class Leadership(Protocol):

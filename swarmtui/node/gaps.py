@@ -20,7 +20,7 @@ async def watch_gaps(longest_s: float, tell: Callable[[float], None]) -> None:
 
 
 def duration_text(seconds: float) -> str:
-    """`3h12m`, `61s`: the two largest units that matter."""
+    """`3h12m`, `1m01s`, `42s`: the two largest units that matter."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole}s"

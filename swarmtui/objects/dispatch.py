@@ -56,6 +56,8 @@ class StatusReport:
 
 @attrs.frozen
 class ReportReceived:
+    """Dispatcher to agent: this report is committed, or holds nothing that had to be."""
+
     session: str
     serial: int
 
@@ -84,14 +86,16 @@ class SessionEnded:
     leader_id: str = ""
 
 
+DispatchMessage = Register | Registered | Beat | StatusReport | ReportReceived | Assignment | SessionEnded
+
+
 @attrs.frozen
 class Relay:
     """Between managers only: a message of the session of `node_id`, on its way to the leader or back. The leader believes
     the manager that relays, as it believes its certificate; a manager relays only what a node said under its own id."""
 
     node_id: str
-    message: Register | Registered | Beat | StatusReport | ReportReceived | Assignment | SessionEnded
+    message: DispatchMessage
 
 
-DispatchMessage = Register | Registered | Beat | StatusReport | ReportReceived | Assignment | SessionEnded
 AgentMessage = DispatchMessage | Relay

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -36,3 +36,16 @@ class Event:
     index: int = 0
     object: str = ""
     data: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+class Narrate(Protocol):
+    """How a room tells what happened: the kind of the event, the line for people, the id it is about, and figures."""
+
+    def __call__(
+        self,
+        kind: str,
+        text: str,
+        *,
+        object: str = "",  # noqa: A002  # the field's name in an event
+        data: Mapping[str, Any] | None = None,
+    ) -> None: ...
