@@ -9,7 +9,7 @@ epoch nothing has changed that `swarmtui heal` would not take back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ import trio
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, Risk, flag, option
 from swarmtui.commands.errors import CommandFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Document, Note
-from swarmtui.objects.membership import majority
+from swarmtui.objects.membership import majority, node_of
 from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, LogLines, LogRange, NodeReport
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ async def _agreed(context: Context, arguments: Arguments, directory: Path) -> Pl
     """The plan, once it was shown and confirmed."""
     surveys = await trio.to_thread.run_sync(context.machine.survey, directory)
     if context.found is not None:
-        surveys = [await _asked(context.found, one) if one.condition == RUNNING else one for one in surveys]
+        members = {node_of(one.id): one.id for one in surveys}
+        surveys = [await _asked(context.found, one, members) if one.condition == RUNNING else one for one in surveys]
     force = arguments.flag("force")
     plan = plan_recovery(surveys, arguments.text("node"), give_up=force)
     name = context.machine.manifest(directory).name
@@ -168,8 +169,9 @@ async def _agreed(context: Context, arguments: Arguments, directory: Path) -> Pl
     return plan
 
 
-async def _asked(cluster: ClusterPort, one: Survey) -> Survey:
-    """What a running manager says of its own log; it counts as running also if it does not answer, as when paused."""
+async def _asked(cluster: ClusterPort, one: Survey, members: Mapping[str, str]) -> Survey:
+    """What a running manager says of its own log; it counts as running also if it does not answer, as when paused. It
+    speaks of nodes: `members` says as which member each of them was found here."""
     try:
         report: NodeReport = await cluster.ask(one.name, GetStatus())
         lines: LogLines = await cluster.ask(one.name, LogRange(report.last, report.last))
@@ -183,7 +185,7 @@ async def _asked(cluster: ClusterPort, one: Survey) -> Survey:
         last_term=lines.lines[-1].term if lines.lines else report.term,
         commit=report.commit,
         term=report.term,
-        voters=tuple(id for id, _ in report.voters),
+        voters=tuple(members.get(id, id) for id, _ in report.voters),
     )
 
 

@@ -155,6 +155,16 @@ async def test_a_quorum_is_never_overruled(order: Order, machine: Recovering) ->
     assert machine.begun == ()
 
 
+async def test_managers_that_were_promoted_again_can_come_back_too(order: Order, machine: Recovering) -> None:
+    """Each is another member then; the one that runs speaks of nodes."""
+    n1, *lost = machine.surveys
+    back = [attrs.evolve(one, id=f"{one.id}.1", condition=Condition.INTACT, text="") for one in lost]
+    machine.surveys = (n1, *back)
+    with pytest.raises(CommandFailed, match=r"3 of 3 managers are not lost \(n1 runs, n2 can be started, n3 can be"):
+        await order("swarm init --force-new-cluster --yes")
+    assert machine.begun == ()
+
+
 async def test_a_cluster_that_does_not_run_is_begun_anew_on_its_disks(order: Order, machine: Recovering) -> None:
     assert machine.cluster is not None
     machine.cluster.running = False
