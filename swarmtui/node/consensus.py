@@ -27,6 +27,7 @@ from swarmtui.node.proposals import Proposals
 from swarmtui.node.reads import Reads
 from swarmtui.node.refusals import ConsensusRefusals, data_of
 from swarmtui.objects.membership import node_of
+from swarmtui.objects.operations import Result
 from swarmtui.raft.changes import Change
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import (
@@ -310,12 +311,13 @@ class Consensus:
             entry = self._to_apply.popleft()
             index = entry.index
             size_bytes += len(entry.data)
+            results: Sequence[Result] = ()
             if entry.kind is EntryKind.TRANSACTIONS:
                 results = store.apply(index, entry.term, entry.data)
                 self.transactions_applied += len(results)
-                self.proposals.applied(index, entry.term, results)
             else:
                 store.skip(index, entry.term)
+            self.proposals.applied(index, entry.term, results)  # any kind may stand in a write's place
             if size_bytes >= APPLY_SLICE_BYTES:
                 break
         wiring.flush()  # the answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 CONSENSUS = ("tests/node/test_node_consensus.py",)
+OVERWRITTEN = ("tests/node/test_node_overwritten.py",)
 SESSIONS = ("tests/node/test_node_sessions.py",)
 MEMBERS = ("tests/node/test_node_members.py",)
 PEERS = ("tests/node/test_node_peers.py",)
@@ -34,7 +35,15 @@ MUTATIONS = (
         file="swarmtui/node/proposals.py",
         old="                self._displaced.setdefault(index, []).append(before)\n",
         new='                self._settle_each(before[1], Outcome(Fate.REFUSED, rule="overwritten"))\n',
-        tests=CONSENSUS,
+        tests=OVERWRITTEN,
+    ),
+    Mutation(
+        name="only-transactions-stand-in-a-writes-place",
+        rule="a write is settled when its index is applied, whatever stands there",
+        file="swarmtui/node/consensus.py",
+        old="            self.proposals.applied(index, entry.term, results)",
+        new="            if results:\n                self.proposals.applied(index, entry.term, results)",
+        tests=OVERWRITTEN,
     ),
     Mutation(
         name="goes-on-after-half-a-turn",
