@@ -23,19 +23,16 @@ NEVER = sys.maxsize  # as an index
 
 
 class Belonging:
-    """`settles_at` is the commit index at which the configuration in force is committed, `NEVER` if it is. `barred` are the
-    ids that are not listened to. `expelled` says why this node is out, "" while it is not."""
+    """`settles_at` is the commit index at which the next configuration of the log is committed, `NEVER` if all are. `barred`
+    are the ids that are not listened to. `expelled` says why this node is out, "" while it is not."""
 
     def __init__(self, core: RaftCore) -> None:
         self.core = core
         self.expelled = ""
         self.settles_at = NEVER
-        self.barred = core.members.at(core.log.commit).gone
+        self.barred: frozenset[str] = frozenset()
         self._votes = core.is_voter
-        if core.members.index <= core.log.commit:
-            self._settle()
-        else:
-            self.settles_at = core.members.index
+        self._settle()
 
     def may_campaign(self, asked_by_leader: bool) -> bool:
         """A voter may. So may, by its own timer, who was one before a configuration that is not committed: where it has the
@@ -60,26 +57,25 @@ class Belonging:
         core, members = self.core, self.core.members
         if isinstance(core.role, Leader):
             core.role.meet_members()
-        committed = members.index <= core.log.commit
-        self.settles_at = NEVER if committed else members.index
         core.narrate("members", configuration=str(members.current), since=members.index)
-        core.emit(MembersChanged(members.index, members.current, committed))
-        if committed:
-            self._settle()
+        core.emit(MembersChanged(members.index, members.current, members.index <= core.log.commit))
+        self._settle()
         self._announce()
 
     def settled(self) -> None:
-        """The commit index has reached the configuration in force."""
-        members = self.core.members
-        self.settles_at = NEVER
-        self.core.emit(MembersChanged(members.index, members.current, True))
+        """The commit index has reached a configuration: that in force, or where much comes at once the one before."""
+        index, configuration = self.core.members.standing(self.core.log.commit)
+        self.core.emit(MembersChanged(index, configuration, True))
         self._settle()
 
     def _settle(self) -> None:
-        members = self.core.members
-        self.barred = members.removed
+        """What is committed holds for ever."""
+        members, commit = self.core.members, self.core.log.commit
+        index, configuration = members.standing(commit)
+        self.settles_at = next((at for at in (members.previous_index, members.index) if at > commit), NEVER)
+        self.barred = configuration.gone
         if self.core.node_id in self.barred:
-            self._expel(Why("removed", index=members.index))
+            self._expel(Why("removed", index=index))
 
     def _announce(self) -> None:
         """A follower that may vote now, or no longer, says so."""

@@ -65,11 +65,15 @@ class Members:
 
     def at(self, index: int) -> Configuration:
         """The configuration that was in force when `index` was the last entry."""
-        known = self._stack[0][1]
-        for since, configuration in self._stack:
-            if since > index:
+        return self.standing(index)[1]
+
+    def standing(self, index: int) -> tuple[int, Configuration]:
+        """The same, with the index of its entry before it."""
+        known = self._stack[0]
+        for one in self._stack:
+            if one[0] > index:
                 break
-            known = configuration
+            known = one
         return known
 
 

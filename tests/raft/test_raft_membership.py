@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from swarmtui.raft.changes import AddLearner, AddVoter, Demote, Move, Remove, left
@@ -21,7 +22,7 @@ from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, MembersAsked, Proposed, Received, Tick, Unreachable
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.log import Restored
-from swarmtui.raft.messages import ReadReply, ReadRequest, RemovedNotice, TimeoutNow, VoteRequest
+from swarmtui.raft.messages import Append, ReadReply, ReadRequest, RemovedNotice, TimeoutNow, VoteRequest
 from swarmtui.raft.options import RaftOptions
 
 
@@ -63,7 +64,11 @@ def test_voter_that_joins_is_caught_up_and_promoted_by_itself(led):
     assert [trio.voters(id) for id in ("n1", "n4")] == ["n1 n2 n3 n4"] * 2
     assert trio.cores["n1"].members.current.promotions == ()
     changes = [(told.index, str(told.configuration), told.committed) for told in trio.told("n4", MembersChanged)]
-    assert changes[-2:] == [(4, "voters n1 n2 n3 n4", False), (4, "voters n1 n2 n3 n4", True)]
+    assert changes[-3:] == [
+        (4, "voters n1 n2 n3 n4", False),
+        (3, "voters n1 n2 n3 learners n4+", True),
+        (4, "voters n1 n2 n3 n4", True),
+    ]
     roles = [(told.role, told.cause) for told in trio.told("n4", RoleChanged)]
     assert roles[-2:] == [(Role.LEARNER, "heard from leader n1"), (Role.FOLLOWER, "made a voter")]
 
@@ -412,6 +417,32 @@ def test_uncommitted_removal_bars_nobody(led):
     trio.feed("n1", Received(request))
     assert trio.cores["n1"].term == 99
     assert not trio.told("n1", Expelled)
+
+
+def test_removal_is_committed_before_the_change_behind_it_is(trio):
+    """Where both come at once: who lags was told that a change is committed only when no other was in its log behind it."""
+    first = Configuration((member(1), member(2)), removed=("n3",))
+    second = Configuration((member(1), member(2)), learners=(N4,), removed=("n3",))
+    entries = tuple(
+        Entry(index, 2, EntryKind.CONFIGURATION, encode_configuration(known))
+        for index, known in enumerate((first, second), start=2)
+    )
+    append = Append(
+        cluster="c", source="n2", target="n1", term=2, session=1, previous_index=1, previous_term=1, commit=2,
+        entries=entries,
+    )  # fmt: skip
+    core = trio.cores["n1"]
+    trio.feed("n1", Received(append))
+    assert (core.log.commit, core.members.index) == (2, 3)
+    assert core.belonging.barred == {"n3"}
+    told = [(one.index, one.committed) for one in trio.told("n1", MembersChanged)]
+    assert told == [(3, False), (2, True)]
+    trio.feed("n1", Received(VoteRequest(cluster="c", source="n3", target="n1", term=99, last_index=9, last_term=9)))
+    assert isinstance(trio.told("n1", Send)[-1].message, RemovedNotice)
+    assert core.term == 2
+    trio.feed("n1", Received(attrs.evolve(append, previous_index=3, previous_term=2, commit=3, entries=())))
+    told = [(one.index, one.committed) for one in trio.told("n1", MembersChanged)]
+    assert told == [(3, False), (2, True), (3, True)]
 
 
 def test_removed_node_knows_it_at_its_next_start(led):
