@@ -6,7 +6,7 @@ import zlib
 
 from swarmtui.raft.changes import Remove
 from swarmtui.raft.configuration import Configuration, Member
-from swarmtui.raft.effects import HardState, Narrate, ReadRefused, Refused, Send, Write
+from swarmtui.raft.effects import HardState, InstallSnapshot, Narrate, ReadRefused, Refused, Send, Write, WriteChunk
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import (
     ChunkOutcome,
@@ -20,7 +20,7 @@ from swarmtui.raft.inputs import (
     Written,
 )
 from swarmtui.raft.log import Restored
-from swarmtui.raft.messages import Append, SnapshotChunk, SnapshotMark, TimeoutNow, VoteRequest
+from swarmtui.raft.messages import Append, SnapshotChunk, SnapshotMark, SnapshotReply, TimeoutNow, VoteRequest
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import ProgressState
 
@@ -58,18 +58,33 @@ def why_not(effects) -> list[str]:
 # ---- who stands ----
 
 
-def test_nobody_stands_while_a_snapshot_takes_the_place_of_its_log(trio):
-    """Elected meanwhile it would append to a log that is about to be another one."""
-    core, mark, data = trio.cores["n1"], SnapshotMark(5, 2, THREE, 10, ""), bytes(10)
-    piece = SnapshotChunk(
+def piece_of(mark: SnapshotMark) -> SnapshotChunk:
+    """All of it."""
+    data = bytes(mark.size_bytes)
+    return SnapshotChunk(
         cluster="c", source="n2", target="n1", term=2, session=1, mark=mark, offset=0, data=data,
         chunk_checksum=zlib.crc32(data),
     )  # fmt: skip
-    core.feed(Received(piece), 0.0)
-    core.drain()
+
+
+def receive_all_of(core, mark: SnapshotMark) -> None:
+    """In one piece, which the disk is to write now."""
+    core.feed(Received(piece_of(mark)), 0.0)
+    assert [effect for effect in core.drain() if isinstance(effect, WriteChunk)]
+
+
+def begin_installing(core, mark: SnapshotMark) -> None:
+    """It is whole, and is being put in the place of the log."""
+    receive_all_of(core, mark)
     core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), 0.0)
     core.drain()
-    core.feed(Written(core.log.sequence), 0.0)  # the term
+    core.feed(Written(core.log.sequence), 0.0)  # what came before
+
+
+def test_nobody_stands_while_a_snapshot_takes_the_place_of_its_log(trio):
+    """Elected meanwhile it would append to a log that is about to be another one."""
+    core, mark = trio.cores["n1"], SnapshotMark(5, 2, THREE, 10, "")
+    begin_installing(core, mark)
     core.feed(Tick(), 2.0)
     core.feed(Received(TimeoutNow(cluster="c", source="n2", target="n1", term=2)), 2.0)
     effects = core.drain()
@@ -132,6 +147,72 @@ def test_a_stale_append_from_before_what_was_compacted_is_harmless(make_cluster)
     assert (core.log.base, core.log.last, core.log.term_at(6)) == (4, 6, 2)
     cluster.feed("n1", append(*entries, noop(7, 2), commit=7))
     assert (core.log.last, core.log.commit) == (7, 7)
+
+
+def test_a_snapshot_that_the_log_has_overtaken_is_not_installed(trio):
+    """What it holds was committed here while its last piece was written: it would take the commit index back."""
+    core, mark = trio.cores["n1"], SnapshotMark(3, 2, THREE, 10, "")
+    receive_all_of(core, mark)
+    core.feed(append(noop(2, 2), noop(3, 2), noop(4, 2), commit=4), 0.0)
+    core.drain()
+    core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), 0.0)
+    assert not [effect for effect in core.drain() if isinstance(effect, InstallSnapshot)]
+    core.feed(Written(core.log.sequence), 0.0)
+    core.drain()
+    assert (core.log.base, core.log.commit, core.log.last) == (0, 4, 4)
+
+
+def test_a_snapshot_of_what_is_committed_and_not_durable_is_not_acknowledged(trio):
+    """The leader would count entries that are on no disk here; they are acknowledged themselves when they are."""
+    core, mark = trio.cores["n1"], SnapshotMark(3, 2, THREE, 10, "")
+    core.feed(append(noop(2, 2), noop(3, 2), commit=3), 0.0)
+    core.drain()
+    assert (core.log.commit, core.log.durable) == (3, 1)
+    core.feed(Received(piece_of(mark)), 0.0)
+    assert not [effect for effect in core.drain() if isinstance(effect, Send)]
+    core.feed(Written(core.log.sequence), 0.0)
+    core.feed(Received(piece_of(mark)), 0.0)
+    sent = [effect.message for effect in core.drain() if isinstance(effect, Send)]
+    assert [(message.index, message.installed) for message in sent if isinstance(message, SnapshotReply)] == [(3, True)]
+
+
+def test_whoever_stands_meanwhile_installs_no_snapshot(trio):
+    """It may lead before that is done."""
+    core, mark = trio.cores["n1"], SnapshotMark(5, 2, THREE, 10, "")
+    receive_all_of(core, mark)
+    core.feed(Written(core.log.sequence), 0.0)
+    core.feed(Tick(), 2.0)
+    core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), 2.0)
+    effects = core.drain()
+    assert asks_for_votes(effects)
+    assert not [effect for effect in effects if isinstance(effect, InstallSnapshot)]
+
+
+def test_what_came_before_a_snapshot_is_on_its_way_to_the_disk_before_it(trio):
+    """Behind it the disk would take it for what follows the snapshot."""
+    core, mark = trio.cores["n1"], SnapshotMark(5, 2, THREE, 10, "")
+    receive_all_of(core, mark)
+    core.feed(append(noop(2, 2), noop(3, 2)), 0.0)
+    core.feed(ChunkWritten(mark, 10, ChunkOutcome.COMPLETE), 0.0)
+    core.feed(append(term=3), 0.0)
+    order = [effect for effect in core.drain() if isinstance(effect, Write | InstallSnapshot)]
+    assert [type(effect) for effect in order] == [Write, InstallSnapshot, Write]
+    assert [entry.index for entry in order[0].entries] == [2, 3]
+    assert order[2].entries == ()
+
+
+def test_a_write_from_before_a_snapshot_vouches_for_nothing_behind_it(trio):
+    """A term that is written while the snapshot takes the log's place; it was to make a longer log durable."""
+    core, mark = trio.cores["n1"], SnapshotMark(3, 2, THREE, 10, "")
+    core.feed(append(noop(2, 1), noop(3, 1), noop(4, 1)), 0.0)
+    core.drain()
+    begin_installing(core, mark)
+    core.feed(append(term=3), 0.0)
+    (write,) = [effect for effect in core.drain() if isinstance(effect, Write)]
+    core.feed(SnapshotInstalled(mark), 0.0)
+    core.feed(Written(write.sequence), 0.0)
+    core.drain()
+    assert (core.log.last, core.log.durable) == (3, 3)
 
 
 def test_an_answer_to_a_heartbeat_begins_no_snapshot_again(make_cluster):
