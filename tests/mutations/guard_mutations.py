@@ -103,4 +103,12 @@ MUTATIONS = (
         new="            if True:\n                self._reply",
         tests=GUARDS,
     ),
+    Mutation(
+        name="grant-of-a-pre-vote-counted-as-a-vote",
+        rule="a grant of a pre-vote binds nobody, and is no vote in the term that it names",
+        file="swarmtui/raft/candidate.py",
+        old="        if message.pre != self.pre or not self.asked:",
+        new="        if not self.asked:",
+        tests=GUARDS,
+    ),
 )

@@ -20,7 +20,15 @@ from swarmtui.raft.inputs import (
     Written,
 )
 from swarmtui.raft.log import Restored
-from swarmtui.raft.messages import Append, SnapshotChunk, SnapshotMark, SnapshotReply, TimeoutNow, VoteRequest
+from swarmtui.raft.messages import (
+    Append,
+    SnapshotChunk,
+    SnapshotMark,
+    SnapshotReply,
+    TimeoutNow,
+    VoteReply,
+    VoteRequest,
+)
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import ProgressState
 
@@ -115,7 +123,26 @@ def test_a_snapshot_of_a_later_term_than_the_disk_knows_brings_that_term(trio):
     assert {request.term for request in asks_for_votes(core.drain())} == {51}
 
 
-# ---- what a leader counts ----
+# ---- what a candidate and a leader count ----
+
+
+def test_a_late_grant_of_a_pre_vote_is_no_vote(make_cluster):
+    """It names the very term in which the candidate stands by now, and binds nobody."""
+    core = make_cluster(5).cores["n1"]
+
+    def hears(voter: str, *, pre: bool) -> str:
+        reply = VoteReply(cluster="c", source=voter, target="n1", term=2, granted=True, pre=pre)
+        core.feed(Received(reply), 2.0)
+        core.drain()
+        core.feed(Written(core.log.sequence), 2.0)
+        core.drain()
+        return str(core.role.kind)
+
+    core.feed(Tick(), 2.0)
+    core.drain()
+    assert [hears("n2", pre=True), hears("n3", pre=True)] == ["pre-candidate", "candidate"]
+    assert [hears("n4", pre=True), hears("n5", pre=True)] == ["candidate", "candidate"]
+    assert [hears("n4", pre=False), hears("n5", pre=False)] == ["candidate", "leader"]
 
 
 def test_a_new_leader_takes_nobody_for_reachable_who_has_not_answered_it(make_cluster):
