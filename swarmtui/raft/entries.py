@@ -28,6 +28,9 @@ class EntryKind(enum.IntEnum):
     FEATURE = 3  # raises the feature level that apply obeys
 
 
+_KINDS = {kind.value: kind for kind in EntryKind}  # the enum's own look-up costs as much as all the rest
+
+
 class MalformedEntry(Exception):
     """Bytes that are no entry of a format this version reads. The peer's or the disk's fault, never a crash."""
 
@@ -65,10 +68,9 @@ def decode_entries(records: bytes) -> tuple[Entry, ...]:
         stop = position + 4 + length
         if length < _HEAD_REST or length > _HEAD_REST + ENTRY_BYTES_MAX or stop > end:
             raise MalformedEntry(f"entry length {length} at byte {position} of {end}")
-        try:
-            known = EntryKind(kind)
-        except ValueError:
-            raise MalformedEntry(f"entry kind {kind} at byte {position} is unknown") from None
+        known = _KINDS.get(kind)
+        if known is None:
+            raise MalformedEntry(f"entry kind {kind} at byte {position} is unknown")
         entries.append(Entry(index, term, known, records[position + _HEAD.size : stop]))
         position = stop
     return tuple(entries)

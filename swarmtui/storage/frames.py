@@ -100,7 +100,7 @@ def read_frame(data: bytes, offset: int, number: int, previous: int, seed: int) 
     if len(data) - offset < HEAD_BYTES:
         return End(offset)
     magic, version, length, found, before, checksum, veil, chain = _CHECKED_HEAD.unpack_from(data, offset)
-    if not any(data[offset : offset + HEAD_BYTES]):
+    if magic != _MAGIC and not any(data[offset : offset + HEAD_BYTES]):
         return _nothing_or_torn(data, offset, number, seed)
     if magic != _MAGIC or chain != crc32(data[offset : offset + HEAD_BYTES - 4], seed):
         if _is_zero(data, offset + HEAD_BYTES):

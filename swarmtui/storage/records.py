@@ -33,6 +33,9 @@ _START = struct.Struct(">BI")
 _INDEX = struct.Struct(">Q")
 _HARD_STATE = struct.Struct(">QQB")
 _KNOWN = sum(Flag)
+_INDEXED = (Flag.OPENING, Flag.RESET, Flag.HEAD, Flag.TRUNCATE)  # in this order
+_ANY_INDEX = sum(_INDEXED)
+_HAS_HARD_STATE = int(Flag.HARD_STATE)
 
 
 class MalformedRecord(Exception):
@@ -98,12 +101,13 @@ def _decode_record(body: bytes, position: int) -> tuple[Record, int]:
     if flags & ~_KNOWN:
         raise MalformedRecord(f"flags {flags:#x} are unknown")
     indexes: dict[Flag, int] = {}
-    for flag in (Flag.OPENING, Flag.RESET, Flag.HEAD, Flag.TRUNCATE):
-        if flags & flag:
-            indexes[flag] = _INDEX.unpack_from(body, position)[0]
-            position += _INDEX.size
+    if flags & _ANY_INDEX:  # seldom, and a log that was written entry by entry has a record for each
+        for flag in _INDEXED:
+            if flags & flag:
+                indexes[flag] = _INDEX.unpack_from(body, position)[0]
+                position += _INDEX.size
     hard_state: HardState | None = None
-    if flags & Flag.HARD_STATE:
+    if flags & _HAS_HARD_STATE:
         term, commit, vote_length = _HARD_STATE.unpack_from(body, position)
         position += _HARD_STATE.size
         hard_state = HardState(term, body[position : position + vote_length].decode(), commit)
