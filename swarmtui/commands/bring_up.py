@@ -24,6 +24,7 @@ from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage, exit
 from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, SlotProgress
 from swarmtui.commands.planning import Plan, plan_up
 from swarmtui.commands.ports import NodeView, StatusView
+from swarmtui.commands.published import ports_in_trouble, ports_not_yet
 from swarmtui.commands.task_output import show_logs
 from swarmtui.commands.together import leading_error
 from swarmtui.commands.views import fetch
@@ -33,8 +34,6 @@ from swarmtui.wire.host_calls import HostReport, NodePower, Power
 POLL_S = 0.1
 AGAIN_S = 1.0  # before output that could not be followed is followed again
 
-_LISTENS = (" task", " tasks")  # as the host reports a published port: `web: 5 tasks`, `web: not yet`, or why not
-_NOT_YET = ": not yet"
 _OFF = (Power.KILLED, Power.STOPPED, Power.EXITED)
 
 
@@ -183,11 +182,10 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
     if behind and not waiting:  # as long as nodes are missing it is no use to ask which tasks fit nowhere
         behind = await _unconverged(context)
     waiting += behind
-    for port, text in report.published.items():
-        if text.endswith(_NOT_YET):
-            waiting.append(f"port {port} does not listen yet")
-        elif not waiting and not text.endswith(_LISTENS):
-            context.out.show(Note(f"port {port} does not listen: {text}"))
+    waiting += [f"port {port} does not listen yet" for port in ports_not_yet(report)]
+    if not waiting:
+        for text in ports_in_trouble(report):
+            context.out.show(Note(text))
     missing[:] = waiting
     ready = sum(slot.mark is SlotMark.RUNNING for slot in slots)
     context.out.show(
@@ -197,14 +195,15 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
 
 
 async def _unconverged(context: Context) -> list[str]:
-    """The services that are not where they should be. Those that no node fits are named and hold nothing up."""
+    """The services that are not where they should be. Those that no node fits, or that failed for good, are named and hold
+    nothing up."""
     tables = await fetch(context, "service", "task", "node")
     standings = [convergence_of(service, tables.tasks, tables.nodes) for service in tables.services]
     behind = [one for one in standings if not one.is_settled and one.running < one.wanted]
     if not behind:
         for one in standings:
-            if one.stuck:
-                context.out.show(Note(f"{one.service}: {'; '.join(one.stuck)}"))
+            if said := "; ".join([*one.stuck, *filter(None, [one.what_failed])]):
+                context.out.show(Note(f"{one.service}: {said}"))
     return [f"{one.service} has {one.running} of {one.wanted} tasks running" for one in behind]
 
 

@@ -16,6 +16,7 @@ from swarmtui.commands.command import Context
 from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.listings import natural
 from swarmtui.commands.output import Progress, SlotMark, SlotProgress
+from swarmtui.commands.published import say_ports_in_trouble
 from swarmtui.commands.views import fetch
 from swarmtui.objects.counting import down_nodes
 from swarmtui.objects.records import Node, Service, Task
@@ -32,7 +33,8 @@ _PAUSED = ("paused", "rollback_paused")
 
 @attrs.frozen
 class Convergence:
-    """Where a service stands. `stuck` are the reasons of the `unplaceable` slots, which no node fits."""
+    """Where a service stands. `stuck` are the reasons of the `unplaceable` slots, which no node fits; `failures` those of
+    the `ended` slots, whose task ended and is not restarted, if it failed."""
 
     service: str
     slots: tuple[SlotProgress, ...]
@@ -41,15 +43,31 @@ class Convergence:
     surplus: int  # tasks that still run and are wanted no more
     unplaceable: int = 0
     stuck: tuple[str, ...] = ()
+    ended: int = 0
+    failures: tuple[str, ...] = ()
 
     @property
     def is_reached(self) -> bool:
         return self.running == self.wanted and not self.surplus
 
     @property
+    def is_over(self) -> bool:
+        """Nothing more will come: what does not run has ended, and the restart policy wants no other."""
+        return self.ended > 0 and not self.surplus and self.running + self.ended >= self.wanted
+
+    @property
     def is_settled(self) -> bool:
-        """Reached, or as far as it can come: whatever is missing has no node that fits."""
-        return self.is_reached or (not self.surplus and self.running + self.unplaceable >= self.wanted)
+        """Reached, or as far as it can come: whatever is missing has no node that fits, or has ended for good."""
+        accounted = self.running + self.unplaceable + self.ended
+        return self.is_reached or (not self.surplus and accounted >= self.wanted)
+
+    @property
+    def what_failed(self) -> str:
+        """`2 of 3 tasks failed and are not restarted: task: non-zero exit (1)`; "" if none did."""
+        if not self.failures:
+            return ""
+        reasons = "; ".join(dict.fromkeys(self.failures))
+        return f"{len(self.failures)} of {self.wanted} tasks failed and are not restarted: {reasons}"
 
 
 def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node]) -> Convergence:
@@ -57,18 +75,27 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
     nodes = list(nodes)
     down = down_nodes(nodes)
     node_names = {node.id: node.name for node in nodes}
-    own = [task for task in tasks if task.service_id == service.id and task.node_id not in down]
+    own = [
+        task
+        for task in tasks
+        if task.service_id == service.id and (task.node_id not in down or _is_over(task, service))
+    ]
     by_slot: dict[str, list[Task]] = {}
     for task in own:
         by_slot.setdefault(str(task.slot or node_names.get(task.node_id) or task.node_id), []).append(task)
     progress: list[SlotProgress] = []
     running, surplus, stuck = 0, 0, []
+    ended: list[Task] = []
     for name in sorted(by_slot, key=natural):
         wanted_here = [task for task in by_slot[name] if task.desired_state <= TaskState.RUNNING]
         surplus += sum(
             task.status.state is TaskState.RUNNING and task.desired_state > TaskState.RUNNING for task in by_slot[name]
         )
         if not wanted_here:
+            newest = max(by_slot[name], key=lambda task: task.created_at)
+            if _is_over(newest, service):
+                ended.append(newest)
+                progress.append(_slot_that_ended(name, newest))
             continue
         slot = _slot_progress(name, service, wanted_here)
         progress.append(slot)
@@ -76,7 +103,34 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
         if slot.mark is SlotMark.FAILED:
             stuck.append(slot.text)
     wanted = service.mode.replicas if isinstance(service.mode, ReplicatedMode) else len(progress)
-    return Convergence(service.name, tuple(progress), running, wanted, surplus, len(stuck), tuple(dict.fromkeys(stuck)))
+    return Convergence(
+        service.name,
+        tuple(progress),
+        running,
+        wanted,
+        surplus,
+        len(stuck),
+        tuple(dict.fromkeys(stuck)),
+        len(ended),
+        tuple(task.status.error or task.status.state.word for task in ended if _has_failed(task)),
+    )
+
+
+def _is_over(task: Task, service: Service) -> bool:
+    """It ended, and stays in its slot as the last one until an update replaces it: the managers restart no other there."""
+    return task.status.state.is_terminal and task.desired_state is TaskState.SHUTDOWN and is_current(task, service)
+
+
+def _has_failed(task: Task) -> bool:
+    return task.status.state is not TaskState.COMPLETE
+
+
+def _slot_that_ended(name: str, task: Task) -> SlotProgress:
+    word = task.status.state.name.lower()
+    if not _has_failed(task):
+        return SlotProgress(name, SlotMark.WAITING, f"{word}, not restarted")
+    text = f"{word}, not restarted" + (f": {task.status.error}" if task.status.error else "")
+    return SlotProgress(name, SlotMark.FAILED, text, trouble=True)
 
 
 def is_current(task: Task, service: Service) -> bool:
@@ -105,8 +159,9 @@ def _slot_progress(name: str, service: Service, tasks: Sequence[Task]) -> SlotPr
 
 
 async def wait_for_services(context: Context, service_ids: Sequence[str], *, quiet: bool = False) -> None:
-    """Shows progress until every one of these services runs as wanted and has held so for a moment. No limit of its own:
-    whoever waits may leave at any time, and the cluster goes on."""
+    """Shows progress until every one of these services runs as wanted, or has ended for good, and has held so for a
+    moment. No limit of its own: whoever waits may leave at any time, and the cluster goes on. Raises CommandFailed if tasks
+    failed that are not restarted."""
     for service_id in service_ids:
         await _wait_for_one(context, service_id, quiet)
 
@@ -125,18 +180,23 @@ async def _wait_for_one(context: Context, service_id: str, quiet: bool) -> None:
         now = trio.current_time()
         standing = convergence_of(service, tables.tasks, tables.nodes)
         has_begun = standing.wanted > 0 or isinstance(service.mode, ReplicatedMode) or now - began > EMPTY_GLOBAL_S
-        reached = standing.is_reached and has_begun and not tables.stale
+        reached = (standing.is_reached or standing.is_over) and has_begun and not tables.stale
         steady_since = (steady_since or now) if reached else None
         done = steady_since is not None and (now - steady_since >= STEADY_S or standing.wanted == 0)
         if not quiet:
             context.out.show(_progress(standing, done, reached, tables.stale))
+        if done and standing.failures:
+            raise CommandFailed(f"{service.name}: {standing.what_failed}; see swarmtui service ps {service.name}")
         if done:
+            await say_ports_in_trouble(context, {str(port.published_port) for port in service.spec.endpoint_spec.ports})
             return
         await trio.sleep(POLL_S)
 
 
 def _progress(standing: Convergence, done: bool, reached: bool, stale: bool) -> Progress:
-    if done:
+    if done and standing.ended:
+        text = f"{standing.ended} of {standing.wanted} tasks ended and are not restarted"
+    elif done:
         text = f"Service {standing.service} converged"
     elif stale:
         text = "no quorum: nothing changes until more managers come back"

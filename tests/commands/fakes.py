@@ -18,7 +18,7 @@ from swarmtui.objects.cluster_file import ClusterFile
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
-from swarmtui.objects.operations import Create, Operation, Put, Remove, Result, Transaction, Update, Verdict
+from swarmtui.objects.operations import Advance, Create, Operation, Put, Remove, Result, Transaction, Update, Verdict
 from swarmtui.objects.records import (
     TABLES,
     Cluster,
@@ -305,6 +305,14 @@ class FakeCluster:
                         )
                     )
                 )
+
+    def run_services_once(self, state: TaskState, error: str = "") -> None:
+        """What the managers would do where every task ends like this and the restart policy wants no other."""
+        self.run_services()
+        for task in self.store.tasks():
+            if task.status.state is TaskState.RUNNING:
+                status = attrs.evolve(task.status, state=state, error=error, pid=0)
+                self.write(Advance(task.id, status, TaskState.SHUTDOWN))
 
     def _create_nodes(self) -> None:
         self.write(Create(Cluster(id=self.manifest.id, name="dev")))

@@ -92,3 +92,47 @@ def test_a_global_service_has_a_slot_a_node():
 def test_none_wanted_is_reached_at_once():
     service = attrs.evolve(WEB, spec=attrs.evolve(WEB.spec, mode=ReplicatedMode(0)))
     assert convergence_of(service, [], NODES).is_reached
+
+
+ONCE = attrs.evolve(WEB, spec=attrs.evolve(WEB.spec, mode=ReplicatedMode(2)))
+
+
+def over(slot: int, state: TaskState, error: str = "", **changes) -> Task:
+    """It ended, and the managers want no other in its place."""
+    return task(slot, state, desired=TaskState.SHUTDOWN, status=TaskStatus(state, error=error), **changes)
+
+
+def test_what_ended_for_good_is_settled_and_over():
+    standing = convergence_of(ONCE, [over(1, TaskState.COMPLETE), task(2, TaskState.RUNNING)], NODES)
+    assert not standing.is_reached
+    assert standing.is_settled
+    assert standing.is_over
+    assert standing.what_failed == ""
+    assert standing.slots[0].text == "complete, not restarted"
+
+
+def test_what_failed_for_good_says_why():
+    failed = [over(slot, TaskState.FAILED, "task: non-zero exit (3): no such table") for slot in (1, 2)]
+    standing = convergence_of(ONCE, failed, NODES)
+    assert standing.is_over
+    assert standing.what_failed == ("2 of 2 tasks failed and are not restarted: task: non-zero exit (3): no such table")
+    assert [slot.mark for slot in standing.slots] == [SlotMark.FAILED] * 2
+
+
+def test_what_ended_on_a_node_that_is_down_now_has_ended_all_the_same():
+    down = [attrs.evolve(NODES[0], status=NodeStatus(NodeState.DOWN)), NODES[1]]
+    assert convergence_of(ONCE, [over(1, TaskState.COMPLETE), over(2, TaskState.COMPLETE)], down).is_over
+
+
+def test_what_ended_before_an_update_or_in_a_slot_too_many_is_not_over():
+    old = attrs.evolve(TEMPLATE, container_spec=ContainerSpec(args=("old",)))
+    leaving = task(2, TaskState.FAILED, desired=TaskState.REMOVE)
+    standing = convergence_of(ONCE, [over(1, TaskState.COMPLETE, spec=old), leaving], NODES)
+    assert standing.ended == 0
+    assert not standing.is_settled
+
+
+def test_a_task_that_is_replaced_is_not_over():
+    waiting = task(1, TaskState.ASSIGNED, desired=TaskState.READY, created_at=2.0)
+    standing = convergence_of(ONCE, [over(1, TaskState.FAILED), waiting], NODES)
+    assert standing.ended == 0

@@ -10,7 +10,7 @@ from swarmtui.commands.errors import CommandFailed, FailedWith, SomeFailed, TryL
 from swarmtui.commands.output import Failure, Inspection, Line, Listing, Note, Progress
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import GlobalMode, PortConfig, ReplicatedMode
-from swarmtui.objects.states import RestartCondition
+from swarmtui.objects.states import RestartCondition, TaskState
 from tests.commands.fakes import FakeCluster, FakeNoQuorum, FakeRefused
 
 
@@ -65,6 +65,37 @@ async def test_create_quietly_shows_the_id_alone(order, cluster, autojump_clock)
     cluster.play = FakeCluster.run_services
     out = await order("service create -q --name web -- sleep 100")
     assert [type(item) for item in out.items] == [Line]
+
+
+async def test_create_says_that_its_published_port_is_taken(order, cluster, autojump_clock):
+    cluster.play = FakeCluster.run_services
+    cluster.host.published = {
+        "8080": "web: port 8080 cannot be listened to: Address already in use; tried again every second",
+        "8081": "other: port 8081 cannot be listened to: Address already in use; tried again every second",
+    }
+    out = await order("service create -q --name web -p 8080:auto -- sleep 100")
+    assert [item.text for item in out.items if isinstance(item, Note)] == [
+        "port 8080 does not listen: web: port 8080 cannot be listened to: Address already in use; tried again every second"
+    ]
+
+
+async def test_create_of_what_fails_for_good_waits_no_longer_and_says_why(order, cluster, autojump_clock):
+    cluster.play = lambda cluster: cluster.run_services_once(TaskState.FAILED, "task: non-zero exit (3): no such table")
+    with trio.fail_after(20), pytest.raises(CommandFailed) as failed:
+        await order("service create --name once --restart-condition none -- migrate")
+    assert str(failed.value) == (
+        "once: 1 of 1 tasks failed and are not restarted: task: non-zero exit (3): no such table; "
+        "see swarmtui service ps once"
+    )
+
+
+async def test_create_of_what_has_done_its_work_is_done(order, cluster, autojump_clock):
+    cluster.play = lambda cluster: cluster.run_services_once(TaskState.COMPLETE)
+    with trio.fail_after(20):
+        out = await order("service create --name once --restart-condition on-failure -- migrate")
+    progress = [item for item in out.items if isinstance(item, Progress)]
+    assert progress[-1].done
+    assert progress[-1].text == "1 of 1 tasks ended and are not restarted"
 
 
 async def test_create_without_a_command_says_where_it_goes(order):

@@ -15,7 +15,7 @@ from swarmtui.commands.output import Failure, Line, Note, Progress, Recorder
 from swarmtui.objects.operations import Create, Update
 from swarmtui.objects.records import Node, NodeStatus, Service
 from swarmtui.objects.specs import ReplicatedMode
-from swarmtui.objects.states import Availability, NodeState
+from swarmtui.objects.states import Availability, NodeState, TaskState
 from swarmtui.wire.host_calls import Power
 from tests.commands.fakes import FakeMachine, FakeNoQuorum
 
@@ -235,7 +235,6 @@ async def test_an_unplaceable_service_is_named_and_does_not_hold_up(order, empty
                     cluster.write(Create(pending(service, slot)))
 
     from swarmtui.objects.records import Task, TaskStatus
-    from swarmtui.objects.states import TaskState
 
     def pending(service: Service, slot: int) -> Task:
         status = TaskStatus(TaskState.PENDING, error="no suitable node (there are no nodes)")
@@ -251,6 +250,27 @@ async def test_an_unplaceable_service_is_named_and_does_not_hold_up(order, empty
     empty.after_connect = lambda cluster: setattr(cluster, "play", unplaceable)
     out = await order("up -d")
     assert "web: no suitable node (there are no nodes)" in texts(out)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (TaskState.COMPLETE, []),
+        (TaskState.FAILED, ["web: 2 of 2 tasks failed and are not restarted: task: non-zero exit (3)"]),
+    ],
+)
+async def test_a_service_that_ran_once_does_not_hold_up(order, empty, tmp_path, autojump_clock, state, said):
+    write(tmp_path)
+
+    error = "task: non-zero exit (3)" if state is TaskState.FAILED else ""
+
+    def run_once(cluster) -> None:
+        cluster.run_services_once(state, error)
+
+    empty.after_connect = lambda cluster: setattr(cluster, "play", run_once)
+    out = await order("up -d")
+    assert texts(out)[-1 - len(said) : -1] == said
+    assert texts(out)[-1].startswith("dev is up")
 
 
 async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
