@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
 STATUS_TIMEOUT_S = 0.3  # everybody, side by side
+SECOND_LOOK_S = 2.0  # where nobody answered in that time and not all refused: the machine may be busy, or we are
 OBJECTS_TIMEOUT_S = 2.0  # of a manager that has just answered; there may be many
 
 _POWERED_OFF = {
@@ -95,9 +96,9 @@ async def gather_status(cluster: Cluster) -> ClusterStatus:
     gone: set[str] = set()
     host: list[HostReport] = []
 
-    async def ask_node(name: str) -> None:
+    async def ask_node(name: str, timeout_s: float) -> None:
         try:
-            answer = await cluster.ask(name, GetStatus(), STATUS_TIMEOUT_S)
+            answer = await cluster.ask(name, GetStatus(), timeout_s)
         except ClientError as error:
             if isinstance(error, NotReached) and error.refused:
                 gone.add(name)
@@ -105,17 +106,22 @@ async def gather_status(cluster: Cluster) -> ClusterStatus:
             if isinstance(answer, NodeReport):
                 reports[name] = answer
 
-    async def ask_host() -> None:
-        with trio.move_on_after(STATUS_TIMEOUT_S):
+    async def ask_host(timeout_s: float) -> None:
+        with trio.move_on_after(timeout_s):
             try:
                 host.append(await cluster.host.report())
             except ClientError:
                 return  # without the host the nodes speak for themselves
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(ask_host)
-        for node in nodes:
-            nursery.start_soon(ask_node, node.name)
+    async def ask_everybody(timeout_s: float) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask_host, timeout_s)
+            for node in nodes:
+                nursery.start_soon(ask_node, node.name, timeout_s)
+
+    await ask_everybody(STATUS_TIMEOUT_S)
+    if not reports and not host and len(gone) < len(nodes):
+        await ask_everybody(SECOND_LOOK_S)
     if not reports and not host:
         raise cluster.nobody(len(cluster.manifest.managers))
     holder = max((r for r in reports.values() if r.holds_quorum), key=lambda r: r.term, default=None)

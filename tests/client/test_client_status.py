@@ -133,6 +133,13 @@ async def test_silence_is_unknown_and_takes_no_longer_than_its_limit(world, clus
     assert status.nodes[3].pid is None
 
 
+async def test_silence_of_all_on_a_busy_machine_is_looked_at_again(world, cluster, monkeypatch):
+    monkeypatch.setattr("swarmtui.client.status.STATUS_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("swarmtui.client.status.SECOND_LOOK_S", 10.0)
+    status = await cluster.status()
+    assert (status.leader, status.quorum.reachable) == ("n1", 5)
+
+
 async def test_the_host_says_what_has_no_power(world, cluster):
     await world.start_host()
     world.powers = {"n2": Power.PAUSED, "n3": Power.KILLED, "n4": Power.STOPPED, "n5": Power.RUNNING}
