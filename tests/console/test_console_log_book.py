@@ -89,6 +89,21 @@ def test_a_log_that_grows_fast_is_shown_from_where_it_can_be_read() -> None:
     assert book.readable(NODES) == 9000  # nobody has told anything for long: show what there is
 
 
+def test_a_log_that_ends_far_behind_is_asked_for_its_own_end_and_holds_nobody_up() -> None:
+    """n3 was cut off while nobody looked at the log: what it never told must not keep the newest from the screen."""
+    book = LogBook()
+    for name in NODES:
+        book.mark(name, first=1, last=100, commit=100)
+        book.answer(name, lines(90, 100, 2, 100))
+    book.mark("n3", first=1, last=150, commit=150)
+    for name in ("n1", "n2"):
+        book.mark(name, first=1, last=600, commit=600)
+        book.answer(name, lines(590, 600, 2, 600))
+    assert ("n3", 131, 150) in book.newest(NODES, 20)
+    book.answer("n3", lines(131, 150, 2, 150))
+    assert book.readable(NODES) == 600
+
+
 def test_what_lies_in_a_snapshot_is_a_block() -> None:
     book = LogBook()
     book.mark("n1", first=50, last=60, commit=60)

@@ -116,19 +116,26 @@ class LogBook:
 
     def missing(self, nodes: Sequence[str], top: int, count: int) -> list[tuple[str, int, int]]:
         """What to ask for so that the rows top, top-1, … can be shown: (node, first, last), one question a node at most."""
-        questions = []
-        for node in nodes:
-            log = self.nodes.get(node)
-            if log is None:
-                continue
-            low, high = max(top - count + 1, log.first, 1), min(top, log.last)
-            while low <= high and low in log.lines:
-                low += 1
-            while high >= low and high in log.lines:
-                high -= 1
-            if low <= high:
-                questions.append((node, max(low, high - LOG_RANGE_MAX + 1), high))
-        return questions
+        asked = ((node, self._not_told(node, top, count)) for node in nodes)
+        return [(node, *span) for node, span in asked if span is not None]
+
+    def newest(self, nodes: Sequence[str], count: int) -> list[tuple[str, int, int]]:
+        """What to ask for so that the newest rows can be followed: of each node the end of its own log, which in a
+        partition lies far behind. Else what it never told would hold up the end that all have told."""
+        asked = ((node, self._not_told(node, self.nodes[node].last, count)) for node in nodes if node in self.nodes)
+        return [(node, *span) for node, span in asked if span is not None]
+
+    def _not_told(self, node: str, top: int, count: int) -> tuple[int, int] | None:
+        """Of the entries down from `top`, the span that this node has and has not told yet."""
+        log = self.nodes.get(node)
+        if log is None:
+            return None
+        low, high = max(top - count + 1, log.first, 1), min(top, log.last)
+        while low <= high and low in log.lines:
+            low += 1
+        while high >= low and high in log.lines:
+            high -= 1
+        return (max(low, high - LOG_RANGE_MAX + 1), high) if low <= high else None
 
     def rows(self, nodes: Sequence[str], voters: Sequence[str], leader: str, top: int, count: int) -> list[LogRow]:
         """The rows of the indexes top, top-1, … down to the first that anybody still has, a cell for each of `nodes`."""

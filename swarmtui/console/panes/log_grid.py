@@ -95,7 +95,7 @@ class LogGrid(ListPane):
         if self.filter:
             return self._book.missing(self._answering, self._book.last, min(FILTER_DEPTH, 200))
         if self.following:
-            return self._book.missing(self._answering, self._book.last, self.window + FOLLOWED_MARGIN)
+            return self._book.newest(self._answering, self.window + FOLLOWED_MARGIN)
         return self._book.missing(self._answering, self._top_index, self.window)
 
     def detail(self) -> list[Span]:
