@@ -281,7 +281,10 @@ class ConsoleApp(App[int]):
         """All that is known of what the cursor is on."""
         target = self.cluster.target
         if target is not None:
-            lines = detail_lines(target, self.view().picture, utc=self.utc)
+
+            def lines() -> list[str]:
+                return detail_lines(target, self.view().picture, utc=self.utc)
+
             self.push_screen(TextPage(f"{target.kind} {target.name}", lines, ascii_only=self.speaks_ascii))
 
     def action_past(self) -> None:

@@ -97,7 +97,8 @@ class ClusterScreen(Screen[None]):
         self._view = view
         self._fit_services()
         self.set_class(view.picture.sight is Sight.STALE, "-stale")
-        self.key_bar.target = self.target
+        self.key_bar.target = target = self.target
+        self.nodes.acted_upon = target is None or target.kind == "node"
         self.tabs.details = self.panes[self.active].detail()
         for widget in self.line_widgets:
             widget.show(view)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from swarmtui.console.model.durations import clock_text, elapsed
 from swarmtui.console.model.picture import NodeRow, Picture
 from swarmtui.console.model.services import ServiceRow, TaskRow
-from swarmtui.console.model.standing import LOOKS
+from swarmtui.console.model.standing import LOOKS, Standing
 from swarmtui.console.orders import Target
 from swarmtui.console.panes.ink import one_line
 from swarmtui.console.panes.task_list import task_look
@@ -41,8 +41,9 @@ def _node(node: NodeRow, picture: Picture) -> list[str]:
         fields += [
             ("term", str(node.term)),
             ("log", f"{node.first} to {node.last}, committed {node.commit}, applied {node.applied}"),
-            ("hears", f"{node.hears} of {picture.quorum.voters} managers, itself included"),
         ]
+        if node.standing in (Standing.LEADER, Standing.DOUBTED):  # a follower talks with its leader only
+            fields.append(("hears", f"{node.hears} of {picture.quorum.voters} managers, itself included"))
     lines = [*_fields(fields), "", "tasks"]
     return lines + ([f"  {_task_line(task)}" for task in node.tasks] or ["  none"])
 

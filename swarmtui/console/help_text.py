@@ -29,15 +29,23 @@ def help_lines(*, watch: bool) -> list[str]:
     lines.append("  " + "   ".join(f"{LOOKS[s].glyph} {LOOKS[s].word}" for s in shown))
     lines.extend(
         [
-            "  LEADER?  says that it leads, but hears no quorum or a later term leads",
+            "  LEADER?   says that it leads, but hears no quorum, or a later term leads",
             "  ? silent  does not answer; silence is not death",
-            "  bar: ▇ committed  ▒ appended  · missing    timer: ▮▮▯ until it calls an election",
-            "  tasks: a letter each, filled while it runs; ✗ lost with the node",
-            "  lane: ━ leads  ─ follows  ╍ leads without a quorum  ▲ candidate  ✗ killed",
+            "  bar       ▇ committed   ▒ appended   · missing",
+            "  timer     ▮▮▮▯▯ until it calls an election",
+            "  tasks     a letter each, filled while it runs; ✗ lost with the node",
+            "  lane      ━ leads   ─ follows   ╍ leads without a quorum",
+            "            △ ▲ asks for votes   ✗ ends   ‖ pauses",
+            "",
+            "A TASK",
+            "  ? unheard is to stop, on a node that the managers do not hear:",
+            "            paused or cut off, it may run on",
+            "  output    ! a line on standard error",
             "",
             "THE LOG",
-            "  a column for each manager with the term that this very node holds;",
-            "  filled: committed there   bare: appended there   ·: not there   ▤: in a snapshot",
+            "  a column for each manager, with the term that this very node holds",
+            "  filled: committed there   bare: appended there",
+            "  ·: not there   ▤: in a snapshot   …: it has not told yet",
         ]
     )
     return lines

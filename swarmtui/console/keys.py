@@ -68,8 +68,8 @@ LOOK_KEYS: tuple[Key, ...] = (
     Key("app.leave", "q", "q", "leave", "leave", "leave; the cluster keeps running"),
 )
 QUIET_KEYS: tuple[Key, ...] = (
-    Key("view.detail", "enter", "⏎", "detail", "", "all that is known of the node, service or task"),
-    Key("pane.raft", "1", "1–5", "pane(1)", "", "the panes Raft, Services, Tasks, Output, Events"),
+    Key("view.detail", "enter", "enter", "detail", "detail", "all that is known of the node, service or task"),
+    Key("pane.raft", "1", "0  1–5", "pane(1)", "", "the nodes; the panes Raft, Services, Tasks, Output, Events"),
     Key("pane.services", "2", "", "pane(2)", "", ""),
     Key("pane.tasks", "3", "", "pane(3)", "", ""),
     Key("pane.output", "4", "", "pane(4)", "", ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import attrs
 import pytest
 
 import swarmtui.console.model
@@ -12,7 +13,9 @@ from swarmtui.console.model.durations import elapsed, measured
 from swarmtui.console.model.observations import HostSeen, NodeLost
 from swarmtui.console.model.picture import Sight
 from swarmtui.console.model.quorum import Health, Quorum, largest_side
+from swarmtui.console.model.services import brief
 from swarmtui.console.model.standing import Standing
+from swarmtui.objects.states import TaskState
 
 
 def test_the_model_knows_neither_textual_nor_trio_nor_a_clock() -> None:
@@ -191,3 +194,45 @@ def test_all_silent_is_stale_since_the_last_was_heard(stage) -> None:
     assert picture.sight_since == pytest.approx(last_heard)
     assert picture.quorum.health is Health.UNKNOWN
     assert picture.services  # the last known state is still shown
+
+
+def test_what_was_lost_with_its_node_is_lost_for_as_long_as_the_node_is_dead(stage) -> None:
+    died = stage.now
+    stage.play.play("kill", "n4")
+    stage.play.step(3.0)
+    lost = [task for task in stage.picture().tasks if task.node == "n4" and task.lost]
+    assert {task.service for task in lost} == {"agent", "web"}
+    assert {task.since for task in lost} == {died}
+
+
+def test_tasks_on_a_paused_node_are_not_heard_of_rather_than_stopping(stage) -> None:
+    """The managers gave them up and run others; they cannot know that these have stopped, and they have not."""
+    stage.play.play("pause", "n4")
+    stage.play.step(4.0)
+    stage.play.count_down("n4")
+    picture = stage.picture()
+    left = [task for task in picture.tasks if task.node == "n4"]
+    assert [(task.name, task.unheard, task.since) for task in left] == [("agent.n4", True, 0.0), ("web.4", True, 0.0)]
+    assert picture.service("web").text == "1 unheard"
+    assert [task.name for task in picture.node("n4").tasks] == ["agent.n4", "web.4"]  # shown where they still are
+    stage.play.play("heal")
+    assert stage.picture().service("web").text == "1 stopping"
+
+
+def test_a_task_that_was_given_up_before_it_had_a_node_keeps_no_service_from_being_steady(stage) -> None:
+    task = stage.play.place("web", 6, "", stage.now, TaskState.PENDING)
+    stage.play.tasks[task.id] = attrs.evolve(task, desired_state=TaskState.SHUTDOWN)
+    stage.play.say_records()
+    assert stage.picture().service("web").text == "steady"
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        ("task: non-zero exit (1): flaky: the dice said 1", "exit 1: flaky: the dice said 1"),
+        ("task: non-zero exit (-9)", "exit -9"),
+        ("no suitable node (1 node not ready)", "no node fits: 1 node not ready"),
+    ],
+)
+def test_the_reason_of_an_exit_comes_before_the_words_around_it(error: str, short: str) -> None:
+    assert brief(error) == short

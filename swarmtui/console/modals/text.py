@@ -1,8 +1,8 @@
-"""A page of text on top of the screen: the help, or what a command printed."""
+"""A page of text on top of the screen: the help, what a command printed, or all that is known of something, as it is now."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,10 +14,12 @@ from textual.widgets import Static
 from swarmtui.console.panes.ink import to_ascii
 
 TEXT_LINES_MAX = 2000
+LOOK_AGAIN_S = 1.0  # how often a page that tells of something living is written anew
 
 
 class TextPage(ModalScreen[None]):
-    """Scrolls with the arrows; esc, q, enter or space put it away."""
+    """Scrolls with the arrows; esc, q, enter or space put it away. Lines that come from a function are asked
+    for again and again while it is open."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,space,question_mark", "leave", "leave", show=False),
@@ -29,21 +31,49 @@ class TextPage(ModalScreen[None]):
         Binding("pageup", "scroll(-10)", "page up", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[str], *, ascii_only: bool = False) -> None:
+    def __init__(
+        self,
+        title: str,
+        lines: Sequence[str] | Callable[[], Sequence[str]],
+        *,
+        ascii_only: bool = False,
+    ) -> None:
         super().__init__()
         self.page_title = title
+        self.ascii_only = ascii_only
+        self.source = lines if callable(lines) else None
+        self.text = self._text(lines() if callable(lines) else lines)
+
+    def _text(self, lines: Sequence[str]) -> str:
         left_out = len(lines) - TEXT_LINES_MAX
         kept = [*lines[:TEXT_LINES_MAX], *([f"… {left_out} more lines"] if left_out > 0 else [])]
-        self.text = "\n".join(to_ascii(line) if ascii_only else line for line in kept)
+        return "\n".join(to_ascii(line) if self.ascii_only else line for line in kept)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="page", classes="dialog") as page:
-            page.border_title = self.page_title
-            page.border_subtitle = "esc"
+            page.border_title = to_ascii(self.page_title) if self.ascii_only else self.page_title
             yield Static(self.text, markup=False)
 
     def on_mount(self) -> None:
         self.query_one("#page").focus()
+        if self.source is not None:
+            self.set_interval(LOOK_AGAIN_S, self._look_again)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._say_keys)
+
+    def _say_keys(self) -> None:
+        """Which keys are of use on this page: the arrows only where there is more of it."""
+        page = self.query_one("#page", VerticalScroll)
+        keys = [*(["↑ ↓ more"] if page.max_scroll_y else []), *(["← → rest"] if page.max_scroll_x else []), "esc"]
+        page.border_subtitle = self._text(["   ".join(keys)])
+
+    def _look_again(self) -> None:
+        assert self.source is not None
+        text = self._text(self.source())
+        if text != self.text:
+            self.text = text
+            self.query_one(Static).update(text)
 
     def action_scroll(self, rows: int) -> None:
         self.query_one("#page", VerticalScroll).scroll_relative(y=rows, animate=False)

@@ -12,7 +12,7 @@ from swarmtui.console.model import faults, incident, services
 from swarmtui.console.model.event_book import EventBook
 from swarmtui.console.model.incident import Incident
 from swarmtui.console.model.log_book import LogBook
-from swarmtui.console.model.node_book import LinkState, NodeKnowledge
+from swarmtui.console.model.node_book import NodeKnowledge
 from swarmtui.console.model.observations import (
     EventSeen,
     HostSeen,
@@ -174,8 +174,8 @@ class Model:
             self._tables.get(table_name, {}).pop(record_id, None)
         self._rows_cache = None
         if self.incident is not None:
-            dead = self.situation(now).dead
-            self.incident.runs(self._rows(dead)[0], dead)
+            situation = self.situation(now)
+            self.incident.runs(self._rows(situation)[0], situation.dead)
 
     def _walked(self, task: Task) -> None:
         letter = services.path_letter(task.status.state)
@@ -245,7 +245,7 @@ class Model:
         """Something broke at `began`: from here on figures are measured. Steps close together are one incident."""
         current = self.incident
         situation = self.situation(now)
-        tasks = self._rows(situation.dead)[0]
+        tasks = self._rows(situation)[0]
         slots = incident.lost_slots(tasks, nodes) if loses_tasks else {}
         if isinstance(current, Incident) and current.verb == verb and abs(began - current.began) < incident.SAME_STEP_S:
             current.nodes = tuple(dict.fromkeys((*current.nodes, *nodes)))
@@ -278,21 +278,20 @@ class Model:
     ) -> Loss:
         """What it would cost if these nodes went away, or were parted into these sides, or these tasks (ids) ended."""
         situation = self.situation(now)
-        task_rows, service_rows = self._rows(situation.dead)
+        task_rows, service_rows = self._rows(situation)
         return situation.loss(service_rows, task_rows, gone=gone, sides=sides, ended=tasks)
 
-    def _rows(self, dead: frozenset[str]) -> tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]]:
-        if self._rows_cache is None or dead != self._dead_cached:
+    def _rows(self, situation: Situation) -> tuple[tuple[TaskRow, ...], tuple[ServiceRow, ...]]:
+        if self._rows_cache is None or situation.dead != self._dead_cached:
             stored = sorted(
                 (r for r in self._tables["service"].values() if isinstance(r, Service)), key=lambda s: s.name
             )
             letters = services.letters_of(service.name for service in stored)
             marks = {s.id: (letters[s.name], position % services.SERVICE_INKS) for position, s in enumerate(stored)}
-            tasks = services.task_rows(
-                (r for r in self._tables["task"].values() if isinstance(r, Task)), marks, self.names, dead, self._paths
-            )
+            stored_tasks = (r for r in self._tables["task"].values() if isinstance(r, Task))
+            tasks = services.task_rows(stored_tasks, marks, self.names, situation.died, situation.unheard, self._paths)
             self._rows_cache = tasks, services.service_rows(stored, tasks, marks)
-            self._dead_cached = dead
+            self._dead_cached = situation.dead
         return self._rows_cache
 
     # ---------------------------------------------------------------------------------------------------- picture
@@ -302,7 +301,7 @@ class Model:
         situation = self.situation(now)
         for name, node in self.nodes.items():
             node.lane.note(now, situation.standings[name], node.term)
-        task_rows, service_rows = self._rows(situation.dead)
+        task_rows, service_rows = self._rows(situation)
         sight, sight_since, sight_reason = situation.sight
         return Picture(
             now=now,
@@ -357,21 +356,13 @@ class Model:
             timer=node.timer(situation.now) if standing.answers else None,
             availability=node.availability,
             cut_off=node.name in situation.far_side,
-            since=cls._stands_since(node, standing),
+            since=node.stands_since(standing),
             reason=cls._why(node, standing),
             address=node.address,
             pid=node.pid,
-            tasks=tuple(task for task in tasks if task.node == node.name and not task.past),
+            tasks=tuple(task for task in tasks if task.node == node.name and (task.unheard or not task.past)),
             lane=node.lane.changes,
         )
-
-    @staticmethod
-    def _stands_since(node: NodeKnowledge, standing: Standing) -> float | None:
-        if standing in (Standing.SILENT, Standing.DOWN):
-            return node.link_since if node.link is not LinkState.LINKED else node.heard_at
-        if node.power is not None and (standing.is_dead or standing is Standing.PAUSED):
-            return node.power.since or None
-        return None
 
     @staticmethod
     def _why(node: NodeKnowledge, standing: Standing) -> str:

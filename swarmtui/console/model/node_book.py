@@ -144,6 +144,14 @@ class NodeKnowledge:
         heard_later = self.link is LinkState.LINKED and self.heard_at is not None and self.heard_at > self.power_at
         return None if heard_later else standing
 
+    def stands_since(self, standing: Standing) -> float | None:
+        """Since when it stands so, where that is known: a death, a pause, a silence."""
+        if standing in (Standing.SILENT, Standing.DOWN):
+            return self.link_since if self.link is not LinkState.LINKED else self.heard_at
+        if self.power is not None and (standing.is_dead or standing is Standing.PAUSED):
+            return self.power.since or None
+        return None
+
     @property
     def term(self) -> int:
         return self.mark.term if self.mark is not None else 0

@@ -7,6 +7,7 @@ the eye should.
 from __future__ import annotations
 
 import enum
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
@@ -53,7 +54,8 @@ class ServiceRow:
 
 @attrs.frozen
 class TaskRow:
-    """One attempt. `past`: it is not wanted any more, or has ended. `path` are the letters of the states it was seen in."""
+    """One attempt. `past`: it is not wanted any more, or has ended. `since`: since when it is what it is shown as, 0 where
+    nobody knows. `path` are the letters of the states it was seen in."""
 
     id: str
     name: str
@@ -69,11 +71,17 @@ class TaskRow:
     error: str
     past: bool
     lost: bool  # recorded as living on a node that is known to be dead
+    unheard: bool  # to be stopped, on a node that the managers do not hear: it may run on
     path: str
 
     @property
     def is_running(self) -> bool:
         return self.state is TaskState.RUNNING and not self.past and not self.lost
+
+    @property
+    def is_leaving(self) -> bool:
+        """Told to stop, and it has something to stop."""
+        return self.past and not self.lost and TaskState.ASSIGNED <= self.state <= TaskState.RUNNING
 
 
 def letters_of(names: Iterable[str]) -> dict[str, str]:
@@ -86,6 +94,15 @@ def letters_of(names: Iterable[str]) -> dict[str, str]:
         taken.add(letter)
         letters[name] = letter
     return letters
+
+
+def brief(error: str) -> str:
+    """A reason for a narrow column: what says most stands first, as `exit 1: why` for `task: non-zero exit (1): why`."""
+    return _NO_NODE.sub(r"no node fits: \1", _EXIT.sub(r"exit \1", error))
+
+
+_EXIT = re.compile(r"task: non-zero exit \((-?\d+)\)")  # as the agent words it
+_NO_NODE = re.compile(r"^no suitable node \((.*)\)$")  # as the scheduler does
 
 
 def path_letter(state: TaskState) -> str:
@@ -115,11 +132,12 @@ def task_rows(
     tasks: Iterable[Task],
     services: Mapping[str, ServiceRow | tuple[str, int]],
     node_names: Mapping[str, str],
-    dead_nodes: Collection[str],
+    died: Mapping[str, float],
+    unheard: Collection[str],
     paths: Mapping[str, str],
 ) -> tuple[TaskRow, ...]:
     """Every task worth a row: all that are wanted, and of each slot the last few that ended. `services` gives the letter
-    and ink by service id. Sorted by service, slot, the newest attempt first."""
+    and ink by service id, `died` when each dead node died. Sorted by service, slot, the newest attempt first."""
     slots: dict[tuple[str, int, str], list[Task]] = defaultdict(list)
     for task in tasks:
         slots[(task.service_name, task.slot, "" if task.slot else task.node_id)].append(task)
@@ -133,6 +151,12 @@ def task_rows(
             if past_shown > HISTORY_SHOWN_MAX:
                 break
             node = node_names.get(task.node_id, task.node_id[:8])
+            lives = TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING  # as far as the store knows
+            since = task.status.timestamp
+            if lives and node in died:
+                since = died[node]
+            elif lives and past:
+                since = 0.0  # of an order to stop no time is kept
             mark = services.get(task.service_id, ("?", 0))
             letter, ink = (mark.letter, mark.ink) if isinstance(mark, ServiceRow) else mark
             rows.append(
@@ -145,12 +169,13 @@ def task_rows(
                     node=node,
                     state=task.status.state,
                     desired=task.desired_state,
-                    since=task.status.timestamp,
+                    since=since,
                     pid=task.status.pid,
                     port=task.status.port,
                     error=task.status.error or (task.status.message if task.status.state < TaskState.RUNNING else ""),
                     past=past,
-                    lost=node in dead_nodes and TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING,
+                    lost=lives and node in died,
+                    unheard=lives and past and node in unheard,
                     path=paths.get(task.id, path_letter(task.status.state)),
                 )
             )
@@ -177,7 +202,7 @@ def service_rows(
 def _service_row(service: Service, tasks: list[TaskRow], letter: str, ink: int) -> ServiceRow:
     wanted_tasks = [task for task in tasks if not task.past]
     running = sum(1 for task in tasks if task.state is TaskState.RUNNING and not task.lost and not task.past)
-    leaving = sum(1 for task in tasks if task.past and not task.state.is_terminal and not task.lost)
+    leaving = [task for task in tasks if task.is_leaving]
     mode = service.mode
     replicated = isinstance(mode, ReplicatedMode)
     wanted = mode.replicas if isinstance(mode, ReplicatedMode) else len(wanted_tasks)
@@ -199,7 +224,12 @@ def _service_row(service: Service, tasks: list[TaskRow], letter: str, ink: int) 
 
 
 def _judge(
-    service: Service, tasks: list[TaskRow], wanted_tasks: list[TaskRow], running: int, wanted: int, leaving: int
+    service: Service,
+    tasks: list[TaskRow],
+    wanted_tasks: list[TaskRow],
+    running: int,
+    wanted: int,
+    leaving: list[TaskRow],
 ) -> tuple[ServiceState, str]:
     update = service.update_status
     if update is not None and update.state in ("updating", "rollback_started"):
@@ -208,7 +238,9 @@ def _judge(
     if running < wanted:
         return _judge_short(tasks, wanted_tasks)
     if leaving:
-        return ServiceState.STOPPING, f"{leaving} stopping"
+        unheard = sum(task.unheard for task in leaving)
+        parts = [(len(leaving) - unheard, "stopping"), (unheard, "unheard")]
+        return ServiceState.STOPPING, ", ".join(f"{count} {word}" for count, word in parts if count)
     if not wanted:
         return ServiceState.EMPTY, "nothing wanted"
     return ServiceState.STEADY, "steady"
@@ -218,7 +250,7 @@ def _judge_short(tasks: list[TaskRow], wanted_tasks: list[TaskRow]) -> tuple[Ser
     """Why fewer run than are wanted: the hardest reason first."""
     stuck = next((task for task in wanted_tasks if task.state <= TaskState.PENDING and task.error), None)
     if stuck is not None:
-        return ServiceState.STUCK, stuck.error
+        return ServiceState.STUCK, brief(stuck.error)
     lost = [task for task in wanted_tasks if task.lost]
     if lost:
         return ServiceState.STARTING, f"lost with {' '.join(sorted({task.node for task in lost}))}"
@@ -226,5 +258,5 @@ def _judge_short(tasks: list[TaskRow], wanted_tasks: list[TaskRow]) -> tuple[Ser
     ended = [task for task in tasks if task.name in waiting and task.state in (TaskState.FAILED, TaskState.REJECTED)]
     if ended:
         latest = max(ended, key=lambda task: task.since)
-        return ServiceState.RESTARTING, f"restarting: {latest.error}" if latest.error else "restarting"
+        return ServiceState.RESTARTING, f"restarting: {brief(latest.error)}" if latest.error else "restarting"
     return ServiceState.STARTING, "starting"

@@ -14,6 +14,7 @@ from swarmtui.console.model.picture import Leadership, Sight
 from swarmtui.console.model.quorum import Loss, Quorum
 from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.standing import Standing
+from swarmtui.objects.states import NodeState
 from swarmtui.wire.node_calls import LinkFault
 
 VERSION_WORDS = ("this version speaks", "this version reads")  # as the wire says it
@@ -51,6 +52,18 @@ class Situation:
     def dead(self) -> frozenset[str]:
         """Nodes on whose death there is evidence."""
         return frozenset(name for name, standing in self.bare.items() if standing.is_dead)
+
+    @property
+    def died(self) -> Mapping[str, float]:
+        """When each of the dead died, 0 where nobody knows."""
+        return {name: self.nodes[name].stands_since(self.bare[name]) or 0.0 for name in self.dead}
+
+    @property
+    def unheard(self) -> frozenset[str]:
+        """Nodes that the managers count as down though nothing tells of a death: paused or cut off, their tasks may go on."""
+        return frozenset(
+            name for name, node in self.nodes.items() if node.stored is NodeState.DOWN and name not in self.dead
+        )
 
     @cached_property
     def answering(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from swarmtui.console.model.durations import clock_text
 from swarmtui.console.model.event_book import matching
+from swarmtui.console.model.services import brief
 from swarmtui.console.panes.ink import Line, Pen, Span, one_line
 from swarmtui.console.panes.list_pane import ListPane
 from swarmtui.console.view import View
@@ -65,4 +66,4 @@ class EventStream(ListPane):
         pen.field(event.node or "–", 5, "strong").skip().field(event.kind, 8, KIND_INKS.get(event.kind, "")).skip()
         # Node and kind stand in columns of their own already.
         text = event.text.removeprefix(f"{event.node} ").removeprefix(f"{event.kind} ")
-        return pen.field(one_line(text), pen.room).line()
+        return pen.field(one_line(brief(text)), pen.room).line()

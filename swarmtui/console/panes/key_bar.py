@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmtui.console.keys import CHANGE_KEYS, HEAL_KEYS, LOOK_KEYS
+from swarmtui.console.keys import CHANGE_KEYS, HEAL_KEYS, LOOK_KEYS, QUIET_KEYS
 from swarmtui.console.model.standing import Standing
 from swarmtui.console.orders import Target
 from swarmtui.console.panes.ink import Line, Pen, fit
@@ -11,6 +11,8 @@ from swarmtui.console.view import View
 from swarmtui.objects.states import Availability
 
 THEME_KEY_WIDTH_MIN = 72  # below it the way out is worth more than the colours
+
+DETAIL = next(key for key in QUIET_KEYS if key.id == "view.detail")
 
 
 class KeyBar(LineWidget):
@@ -35,6 +37,8 @@ class KeyBar(LineWidget):
             word = key_word(key.id, key.bar, self.target, view)
             if word:
                 pen.write(f" {key.shown} ", "key").write(word).skip()
+        if self.target and len(DETAIL.shown) + len(DETAIL.bar) + 2 <= pen.room:
+            pen.write(f" {DETAIL.shown} ", "key").write(DETAIL.bar, "quiet").skip()
         if self.shows_echo and view.echo:
             text = f"$ {view.echo} "
             if pen.room > len(text):

@@ -60,6 +60,7 @@ class ListPane(LineWidget, can_focus=True):
             spans.append((f" /{self.filter} · {self.count:,} ", "warn"))
         elif not self.following and self.count > self.window:
             spans.append((f" {self.top + 1:,}–{min(self.count, self.top + self.window):,} of {self.count:,} ", "quiet"))
+            spans += [("G" if self.NEWEST_LAST else "g", "key"), (" newest ", "quiet")]
         return spans
 
     # ---------------------------------------------------------------------------------------------------- drawing
@@ -101,6 +102,10 @@ class ListPane(LineWidget, can_focus=True):
         if not self.HAS_CURSOR or not self.count:
             return None
         return getattr(self, "_head", 0) + self.cursor - self.top
+
+    def pointer(self, position: int) -> Span:
+        """The sign before the chosen row while keys act upon it: the ground alone is lost on a projector."""
+        return ("▸" if position == self.cursor and self.has_focus else " "), "key"
 
     # ----------------------------------------------------------------------------------------------------- moving
 

@@ -59,6 +59,7 @@ class NodeStrip(LineWidget, can_focus=True):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.chosen = ""
+        self.acted_upon = True  # else the change keys are a service's or a task's, and the sign of the cursor is hollow
         self._followed = True  # until somebody chooses, the cursor stands on the leader
         self._names: tuple[str, ...] = ()
 
@@ -79,8 +80,10 @@ class NodeStrip(LineWidget, can_focus=True):
         picture = view.picture
         columns = Columns.of(picture, width)
         newest = max((node.last for node in picture.nodes), default=0)
+        sign = "▸" if self.acted_upon else "▹"
         return [title(columns, width, self.has_focus)] + [
-            node_line(node, picture, columns, newest, width, node.name == self.chosen) for node in picture.nodes
+            node_line(node, picture, columns, newest, width, sign if node.name == self.chosen else " ")
+            for node in picture.nodes
         ]
 
     def cursor_line(self) -> int | None:
@@ -138,10 +141,10 @@ def title(columns: Columns, width: int, focused: bool) -> Line:
     return pen.write("─" * pen.room, "faint").line()
 
 
-def node_line(node: NodeRow, picture: Picture, columns: Columns, newest: int, width: int, chosen: bool) -> Line:
-    """The whole row of one node."""
+def node_line(node: NodeRow, picture: Picture, columns: Columns, newest: int, width: int, sign: str) -> Line:
+    """The whole row of one node, with the sign of the cursor before it."""
     look = LOOKS[node.standing]
-    pen = Pen(width).write("▸" if chosen else " ", "key").write(look.glyph, look.ink).skip()
+    pen = Pen(width).write(sign, "key").write(look.glyph, look.ink).skip()
     pen.field(node.name, columns.name, "strong" if node.standing.answers else look.ink).skip()
     pen.field(look.word, columns.word, look.ink).skip()
     if node.is_manager and node.term:

@@ -1,4 +1,7 @@
-"""What tasks print: the chosen task, all of a service's, or all on a node, merged, each line with whose it is."""
+"""What tasks print: the chosen task, all of a service's, or all on a node, merged, each line with whose it is.
+
+`!` marks a line on standard error.
+"""
 
 from __future__ import annotations
 
@@ -53,5 +56,5 @@ class OutputView(ListPane):
         row = self.rows[position]
         labels = min(LABEL_WIDTH_MAX, max(len(other.label) for other in self.rows[-200:]))
         pen = Pen(width).skip().write(clock_text(row.time, utc=self._utc), "quiet").skip()
-        pen.field(row.label, labels, service_ink(row.ink)).skip()
+        pen.field(row.label, labels, service_ink(row.ink)).skip().write("!" if row.error else " ", "error")
         return pen.write(one_line(row.text), "error" if row.error else "").line()

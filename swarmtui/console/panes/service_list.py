@@ -56,7 +56,9 @@ class ServiceList(ListPane):
     def row(self, position: int, width: int) -> Line:
         service = self.services[position]
         glyph, ink = STATE_LOOKS[service.state]
-        pen = Pen(width).skip().write(service.letter, service_ink(service.ink, fill=True)).skip()
+        pen = (
+            Pen(width).write(*self.pointer(position)).write(service.letter, service_ink(service.ink, fill=True)).skip()
+        )
         pen.field(service.name, _name_width(width, self.services), "strong").skip()
         pen.number(str(service.running), 4, "bad" if service.is_short else "").field(f" / {service.wanted}", 6).skip()
         if width >= 70:

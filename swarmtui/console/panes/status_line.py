@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import attrs
+
 from swarmtui.console.model.durations import clock_text, elapsed
-from swarmtui.console.model.picture import Picture, Sight
+from swarmtui.console.model.picture import FaultRow, Picture, Sight
 from swarmtui.console.model.quorum import Health
 from swarmtui.console.panes.ink import Line, Pen, Span, one_line, term_ink
 from swarmtui.console.panes.line_widget import LineWidget
@@ -23,6 +27,9 @@ SIGHT_INKS = {
     Sight.STALE: "bad-fill",
     Sight.MISMATCH: "bad-fill",
 }
+
+
+FAULT_EXTRA = 18  # cells that one takes beside its text: glyph, age, and its key
 
 
 class StatusLine(LineWidget):
@@ -124,20 +131,39 @@ def faults_line(view: View, width: int) -> Line:
         tail = []
     reserve = sum(len(text) for text, _ in tail) + 1
     shown = 0
-    for fault in picture.faults:
+    faults = picture.faults
+    if sum(len(fault.text) + FAULT_EXTRA for fault in faults) > pen.room - reserve:
+        faults = together(faults)
+    for fault in faults:
         age = elapsed(picture.now - fault.since)
         left = f" of {elapsed(fault.until - fault.since)}" if fault.until else ""
         text = f" {fault.glyph} {one_line(fault.text)} "
-        heals = (
-            f"on {' '.join(fault.nodes)}" if fault.heals in ("R", "P") and not view.watch else ""
-        )  # u and H stand at the end anyway
+        heals = ""  # u and H stand at the end anyway
+        if fault.heals in ("R", "P") and not view.watch:
+            heals = f"on {fault.nodes[0]}" if len(fault.nodes) == 1 else "on each"
         length = len(text) + len(age) + len(left) + len(heals) + 5
-        if shown and length + reserve + 9 > pen.room:
+        more = 9 if shown + 1 < len(faults) else 0
+        if shown and length + reserve + more > pen.room:
             break
         pen.write(text, "bad").write(f"{age}{left} ", "quiet")
         if heals:
             pen.write(f" {fault.heals} ", "key").write(heals, "quiet").skip(2)
         shown += 1
-    if shown < len(picture.faults):
-        pen.write(f" +{len(picture.faults) - shown} more", "bad")
+    if shown < len(faults):
+        pen.write(f" +{len(faults) - shown} more", "bad")
     return pen.right(tail).line()
+
+
+def together(faults: Sequence[FaultRow]) -> tuple[FaultRow, ...]:
+    """The faults with all kills as one, and so all pauses and stops: `n3 n2 n1 killed`. The newest one gives the time."""
+    merged: dict[object, FaultRow] = {}
+    for fault in faults:
+        key = fault.kind if fault.heals in ("R", "P") else fault.id
+        first = merged.get(key)
+        if first is None:
+            merged[key] = fault
+        else:
+            nodes = (*first.nodes, *fault.nodes)
+            word = first.text.rpartition(" ")[2]
+            merged[key] = attrs.evolve(first, nodes=nodes, text=f"{' '.join(nodes)} {word}")
+    return tuple(merged.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from swarmtui.console.model.durations import elapsed
-from swarmtui.console.model.services import TaskRow
+from swarmtui.console.model.services import TaskRow, brief
 from swarmtui.console.panes.ink import Line, Pen, Span, one_line, service_ink
 from swarmtui.console.panes.list_pane import ListPane, matches
 from swarmtui.console.view import View
@@ -77,7 +77,7 @@ class TaskList(ListPane):
         task = self.tasks[position]
         glyph, word, ink = task_look(task)
         quiet = "quiet" if task.past else ""
-        pen = Pen(width).skip()
+        pen = Pen(width).write(*self.pointer(position))
         if task.past:
             pen.write("  ")
         else:
@@ -92,7 +92,7 @@ class TaskList(ListPane):
             pen.number(str(task.port) if living and task.port else "", 5, "quiet").skip(2)
         if width >= 110:
             pen.field(" ".join(task.path[-5:]), 9, "quiet").skip()
-        return pen.field(one_line(task.error), pen.room, "quiet" if task.past else "warn").line()
+        return pen.field(one_line(brief(task.error)), pen.room, "quiet" if task.past else "warn").line()
 
     def _name_width(self, width: int) -> int:
         longest = max([8, *(len(task.name) + 2 * task.past for task in self.tasks)])
@@ -110,6 +110,8 @@ def task_look(task: TaskRow) -> tuple[str, str, str]:
         return "✗", "lost", "down"
     state = task.state
     if state is TaskState.RUNNING:
+        if task.unheard:
+            return "?", "unheard", "unsure"
         return ("◐", "stopping", "quiet") if task.past else ("●", "running", "good")
     if state in (TaskState.FAILED, TaskState.REJECTED):
         return "✗", state.word.lower(), "bad"
@@ -117,4 +119,6 @@ def task_look(task: TaskRow) -> tuple[str, str, str]:
         return "?", "orphaned", "quiet"
     if state.is_terminal:
         return "○", state.word.lower(), "quiet"
+    if task.past and not task.is_leaving:
+        return "○", "withdrawn", "quiet"  # not wanted any more before it had a node
     return "◐", state.word.lower(), "warn"

@@ -111,6 +111,7 @@ class Rehearsal(Stage):
                     if name in self.actors:
                         self.bring_back(name)
             case "heal" | "undo":
+                self.counted_down.clear()
                 for actor in self.actors.values():
                     actor.side = 0
                     if not actor.lives:
@@ -144,13 +145,24 @@ class Rehearsal(Stage):
             self.elect([other for other in self.managers if other.lives and other.side == actor.side])
         if self.leader is not None and verb != "pause":
             self.now = began + MOVE_S
-            places = [other.name for other in self.actors.values() if other.lives and other.name not in self.drained]
-            for position, task in enumerate(self._abandon([name])):
-                self.place(
-                    task.service_name, task.slot, places[(position + 3) % len(places)], began + MOVE_S - 0.1 * position
-                )
-            self.say_records()
+            self._move([name])
         self.say_marks()
+
+    def count_down(self, *names: str) -> None:
+        """The managers have not heard of these nodes for too long: they count as down, and their tasks run elsewhere too."""
+        self.counted_down.update(names)
+        self._move(names)
+
+    def _move(self, nodes: Sequence[str]) -> None:
+        """Place anew what ran on these nodes."""
+        places = [
+            other.name
+            for other in self.actors.values()
+            if other.lives and other.name not in self.drained and other.name not in nodes
+        ]
+        for position, task in enumerate(self._abandon(nodes)):
+            self.place(task.service_name, task.slot, places[(position + 3) % len(places)], self.now - 0.1 * position)
+        self.say_records()
 
     def elect(self, side: Sequence[Actor]) -> None:
         """The first of this side leads a new term, if the side has a quorum."""
@@ -198,6 +210,7 @@ class Rehearsal(Stage):
         """Power and network again; it follows and catches up."""
         actor = self.actors[name]
         actor.power, actor.power_since = Power.RUNNING, self.now
+        self.counted_down.discard(name)
         self.faults = [fault for fault in self.faults if fault.nodes != (name,)]
         leader = self.leader
         if leader is not None and leader is not actor and actor.role is NodeRole.MANAGER:

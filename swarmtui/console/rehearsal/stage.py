@@ -19,7 +19,8 @@ from swarmtui.wire.node_calls import LinkFault, Mark, NodeReport, RecordsChanged
 
 
 class Stage:
-    """`now` is the stage's own clock; `silent` are nodes that live and do not answer."""
+    """`now` is the stage's own clock; `silent` are nodes that live and do not answer,
+    `counted_down` those that the managers count as down though they live."""
 
     def __init__(
         self, manifest: Manifest | None = None, *, terms: Sequence[tuple[int, int]] = ((5, 129), (6, 140), (7, 148))
@@ -37,6 +38,7 @@ class Stage:
         self.silent: set[str] = set()
         self.host_answers = True
         self.drained: set[str] = set()
+        self.counted_down: set[str] = set()
         self._sink: Sink | None = None
         self._seq = 0
         self._serial = 0
@@ -166,7 +168,9 @@ class Stage:
                     role=actor.role,
                     availability=Availability.DRAIN if actor.name in self.drained else Availability.ACTIVE,
                 ),
-                status=NodeStatus(NodeState.READY if actor.lives else NodeState.DOWN),
+                status=NodeStatus(
+                    NodeState.READY if actor.lives and actor.name not in self.counted_down else NodeState.DOWN
+                ),
                 role=actor.role,
             )
             for actor in self.actors.values()
