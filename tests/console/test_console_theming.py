@@ -55,6 +55,36 @@ def test_what_must_be_read_has_contrast(name: str) -> None:
     assert contrast(values["quiet"], theme.background) >= (7.0 if name == "paper" else 4.5), name
 
 
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_what_is_read_has_contrast_on_every_ground_that_it_stands_on(name: str) -> None:
+    """The row that keys act upon, the bars at top and bottom, the banner, and the filled cells of the log."""
+    theme = next(theme for theme in load_themes().themes if theme.name == name)
+    values = theme.variables
+    wanted = 7.0 if name in ("paper", "high-contrast") else 4.5
+    assert theme.background
+    assert theme.foreground
+    assert theme.surface
+    assert theme.panel
+    texts = {"primary": theme.primary, "success": theme.success, "warning": theme.warning, "error": theme.error}
+    texts |= {"foreground": theme.foreground, "quiet": values["quiet"], **{key: values[key] for key in READ_AT_ONCE}}
+    for ground in (theme.background, theme.surface, theme.panel, values["cursor"]):
+        for what, text in texts.items():
+            assert text is not None
+            assert contrast(text, ground) >= wanted, (what, ground)
+        for number in range(8):
+            assert contrast(values[f"service-{number}"], ground) >= 4.5, (number, ground)
+    for number in range(6):
+        cell = Color.parse(theme.background).blend(Color.parse(values[f"term-{number}"]), cell_strength()).hex
+        assert contrast(theme.foreground, cell) >= wanted, number
+        assert contrast(cell, theme.background) >= 1.4, number  # filled is told from bare
+
+
+def cell_strength() -> float:
+    """How much of a term's colour a committed cell of the log carries."""
+    sheet = (Path(__file__).parents[2] / "swarmtui/console/console.tcss").read_text()
+    return int(sheet.split(".ink--term-0-cell { background: $term-0 ")[1].split("%")[0]) / 100
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
