@@ -174,7 +174,7 @@ class InstallSnapshot:
 
 @attrs.define
 class Compact:
-    """Entries up to `index` are no longer needed on disk."""
+    """Entries up to `index` are no longer needed on disk, nor is any snapshot but the newest."""
 
     index: int
 

@@ -206,6 +206,17 @@ def test_compaction_keeps(make_cluster, options, down, base):
     assert [e.index for e in cluster.effects[leader] if isinstance(e, Compact)] == ([base] if base > 2 else [2])
 
 
+def test_every_snapshot_lets_the_disk_discard_what_is_older(make_cluster):
+    """As long as every entry was kept, each snapshot that was asked for stayed beside the others, however large."""
+    cluster = make_cluster(3, options=RaftOptions(keep_entries=500))
+    leader = cluster.elect()
+    for _ in range(3):
+        write(cluster, 1)
+        snapshot(cluster, leader)
+    assert cluster.cores[leader].log.base == 0
+    assert [e.index for e in cluster.effects[leader] if isinstance(e, Compact)] == [0, 0, 0]
+
+
 # ---- snapshots ----
 
 
