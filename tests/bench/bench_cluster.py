@@ -6,6 +6,7 @@ killed with SIGKILL, how soon its tasks run elsewhere, how many writes a second,
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import statistics
@@ -188,12 +189,14 @@ async def measure(directory: Path) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # or seven nodes would be left behind
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "cluster.toml").write_text(FILE)
         print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-        print(f"up -d, five managers and two workers, new: {command(directory, 'up', '-d'):.2f} s", flush=True)
         try:
+            print(f"up -d, five managers and two workers, new: {command(directory, 'up', '-d'):.2f} s", flush=True)
             trio.run(measure, directory)
             print(f"down: {command(directory, 'down'):.2f} s")
             print(f"up -d, resumed: {command(directory, 'up', '-d'):.2f} s")

@@ -1,6 +1,6 @@
 """What the console costs: first frame, processor time at 1,000 events a second, and how soon a key is answered.
 
-    python tests/bench/console_cost.py [events a second] [seconds]
+    python -m tests.bench.console_cost [events a second] [seconds]
 
 Runs the real application in a terminal of its own (a pty of 160x48), on a rehearsed cluster that is fed from within the same
 process, so its own cost of making events is counted too.
@@ -8,6 +8,7 @@ process, so its own cost of making events is counted too.
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import gc
 import json
@@ -117,8 +118,11 @@ class Terminal:
 
 
 def main() -> None:
-    rate = float(sys.argv[1]) if len(sys.argv) > 1 else 1000.0
-    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 10.0
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rate", type=float, nargs="?", default=1000.0, help="events a second (1000)")
+    parser.add_argument("seconds", type=float, nargs="?", default=10.0, help="for how long (10)")
+    arguments = parser.parse_args()
+    rate, seconds = arguments.rate, arguments.seconds
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         terminal = Terminal([str(rate), str(seconds), str(report)])
