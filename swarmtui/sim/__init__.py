@@ -7,7 +7,7 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     network      delay, loss, duplication, disorder, cuts (also one-way), clogs, broken connections, old messages again
     disk         one queue, syncs that take time, stall or hang; a crash loses what was not synced
     machine      the store as the state machine, or a mere checksum over all that was ever applied
-    node         a core, a disk, a clock; carries out effects as a shell would
+    node         a core, a disk, a clock of its own (clock); carries out effects as a shell would
     cluster      the queue of events, the network between nodes, the healing
     themes       runs that are about something: members, snapshots, coups
     trouble      load and faults, each at its rate: link_trouble of paths, power_trouble of machines and disks,

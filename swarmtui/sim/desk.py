@@ -93,7 +93,7 @@ class Desk:
         if not self.pending:
             return
         pending, self.pending = self.pending, {}
-        wall = self.node.clock * self.node.cluster.parameters.wall_speed
+        wall = self.node.clock.time * self.node.cluster.parameters.wall_speed
         for term, requests in pending.items():
             entries: list[tuple[Request, ...]] = []
             position = 0

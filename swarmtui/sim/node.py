@@ -34,6 +34,7 @@ from swarmtui.raft.inputs import Applied, Gap, Input, SnapshotInstalled, Snapsho
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.raft.text import effect_line, input_line
+from swarmtui.sim.clock import NodeClock
 from swarmtui.sim.desk import Desk
 from swarmtui.sim.disk import DropLog, Ruin, SaveSnapshot, SimulatedDisk, checksum
 from swarmtui.sim.files import StoredDisk
@@ -69,9 +70,7 @@ class SimulatedNode:
         self.to_apply: deque[Entry] = deque()
         self.held_back: list[Callable[[], None]] = []
         self.tick_at: float | None = None
-        self.rate = 1.0
-        self.offset = 0.0
-        self.clock_floor = 0.0  # rounding must not let an alarm ring before the deadline it was set to
+        self.clock = NodeClock(cluster)
         self.commit_seen = 0
         self.snapshot_due_after = 0
         self.saving = False
@@ -91,21 +90,12 @@ class SimulatedNode:
     def runs(self) -> bool:
         return self.core is not None and self.paused_until is None
 
-    @property
-    def clock(self) -> float:
-        """This node's own monotonic clock."""
-        time = self.offset + self.cluster.now * self.rate
-        return time if time > self.clock_floor else self.clock_floor
-
     def start(self) -> None:
         cluster = self.cluster
         self.life += 1
         if not self._open_disk():
             return
-        drift = cluster.parameters.clock_drift
-        self.rate = 2.0 ** cluster.rng.uniform(-drift, drift) if drift else 1.0
-        self.offset = cluster.rng.uniform(0, 1000)
-        self.clock_floor = 0.0
+        self.clock.begin()
         restored = self.disk.restore()
         self.machine = self._new_machine()
         if restored.snapshot is not None:
@@ -116,7 +106,7 @@ class SimulatedNode:
             options=cluster.parameters.options,
             restored=restored,
             draw=random.Random(f"core {cluster.seed} {self.id} {self.life}").random,
-            now=self.clock,
+            now=self.clock.time,
         )
         self.commit_seen = self.core.log.commit
         self.snapshot_due_after = self.machine.index + cluster.parameters.snapshot_entries
@@ -177,7 +167,7 @@ class SimulatedNode:
 
     def mend_clock(self) -> None:
         """From now on it runs as true time does."""
-        self.offset, self.rate = self.clock - self.cluster.now, 1.0
+        self.clock.mend()
         self.tick_at = None
         if self.core is not None:
             self.schedule_tick()
@@ -198,7 +188,7 @@ class SimulatedNode:
         """Feed, and leave what follows from it to the next drain."""
         assert self.core is not None
         self.cluster.note(self.id, "<", event)
-        self.core.feed(event, self.clock)
+        self.core.feed(event, self.clock.time)
 
     def when_awake(self, action: Callable[[], None]) -> None:
         """Now, or, while this node is paused, when it wakes."""
@@ -247,7 +237,7 @@ class SimulatedNode:
                     self._carry_out(effect)
             if not applied:
                 break
-            core.feed(Applied(applied), self.clock)
+            core.feed(Applied(applied), self.clock.time)
             cluster.note(self.id, "<", Applied(applied))
         self.schedule_tick()
         self._perhaps_snapshot()
@@ -321,7 +311,7 @@ class SimulatedNode:
         deadline = None if self.core is None else self.core.deadline
         if deadline is None:
             return  # or it has crashed meanwhile
-        at = (deadline - self.offset) / self.rate
+        at = self.clock.true_time(deadline)
         if self.tick_at is None or at < self.tick_at - 1e-9:
             late = self.cluster.parameters.tick_late_s
             at = max(at, self.cluster.now) + (self.cluster.rng.uniform(0, late) if late else 0.0)
@@ -336,8 +326,7 @@ class SimulatedNode:
             return
         assert self.core is not None
         deadline = self.core.deadline
-        if deadline is not None and deadline <= self.clock + 1e-9:
-            self.clock_floor = deadline
+        if deadline is not None and self.clock.has_come(deadline):
             self.feed(Tick())
         self.schedule_tick()
 

@@ -68,7 +68,7 @@ class Leading:
 
     @property
     def moment(self) -> Moment:
-        return Moment(self.node.clock, self.scheduling.wall)
+        return Moment(self.node.clock.time, self.scheduling.wall)
 
     @property
     def goes_on(self) -> bool:
@@ -110,7 +110,7 @@ class Leading:
         self.manager.says()
         deadlines = [when for when in (self.manager.deadline, self.manager.health.deadline) if when is not None]
         if deadlines and self.goes_on:
-            self._look_at(self.cluster.now + max(1e-3, (min(deadlines) - self.node.clock) / self.node.rate))
+            self._look_at(self.cluster.now + max(1e-3, self.node.clock.wait_for(min(deadlines))))
 
     def _decided(self, batch: Batch, told: Result | str) -> None:
         if isinstance(told, str):
