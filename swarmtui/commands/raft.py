@@ -51,7 +51,7 @@ LOG_COLUMNS = (
 )
 
 
-def parse_count(text: str) -> int:
+def parse_entry_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError(f"{text!r} is no number of entries; write a whole number of at least 1")
     return int(text)
@@ -205,7 +205,7 @@ COMMANDS: tuple[Command, ...] = (
         name=("raft", "log"),
         summary="Show the newest entries of a node's log (without NODE: the leader's)",
         parameters=(
-            option("-n --tail", "How many entries", metavar="N", default=ENTRIES_DEFAULT, reader=parse_count),
+            option("-n --tail", "How many entries", metavar="N", default=ENTRIES_DEFAULT, reader=parse_entry_count),
             flag("-a --all", "Every entry that the node still holds"),
             NODE,
         ),

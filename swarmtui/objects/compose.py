@@ -2,6 +2,9 @@
 
 The keys are those of the Compose specification that mean something for a local process. Keys that Compose knows and this
 project does not are refused as such, never ignored: a service that half obeys its file is worse than one that says no.
+
+Kept and shown, as Docker's objects have them, but without an effect yet: `resources.limits`, `rollback_config`, and of
+`update_config` what is to happen after a failure.
 """
 
 from __future__ import annotations
