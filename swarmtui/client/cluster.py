@@ -144,6 +144,7 @@ class Cluster:
         return link
 
     def find_link(self, node: str) -> Link | None:
+        """`link`, or None if there is no such node."""
         entry = self._roster.entry(node)
         return None if entry is None else self._roster.link(entry.id)
 

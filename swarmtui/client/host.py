@@ -57,6 +57,8 @@ class HostClient:
         return await self._order(PowerNode(node, action, for_s))
 
     async def partition(self, groups: Sequence[Sequence[str]], for_s: float | None = None) -> str:
+        """Nothing passes between these groups of node names; who is not named belongs to the last, and to one group the rest is
+        the other. `for_s`: heal by itself after so long."""
         return await self._order(CutLinks(tuple(tuple(group) for group in groups), for_s))
 
     async def link(
@@ -71,6 +73,7 @@ class HostClient:
         loss: float = 0.0,
         for_s: float | None = None,
     ) -> str:
+        """Cut, delay (milliseconds) or lose (a share from 0 to 1) what passes between two nodes, both ways unless `one_way`."""
         return await self._order(SetLink(source, target, one_way, cut, delay_ms, jitter_ms, loss, for_s))
 
     async def make(self, entry: NodeEntry) -> str:
@@ -86,9 +89,11 @@ class HostClient:
         return await self._order(MoveNode(node, address))
 
     async def heal(self, nodes: Sequence[str] = ()) -> str:
+        """End every fault, or those of these nodes: links, pauses, kills."""
         return await self._order(Heal(tuple(nodes)))
 
     async def undo(self) -> str:
+        """End the last fault."""
         return await self._order(Undo())
 
     async def shut_down(self) -> str:

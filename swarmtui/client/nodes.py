@@ -60,6 +60,7 @@ class Nodes:
         self._cluster = cluster
 
     async def list(self) -> list[Node]:
+        """All nodes, by name."""
         records = (await self._cluster.records(Node.TABLE)).records
         return sorted((one for one in records if isinstance(one, Node)), key=lambda node: node.name)
 

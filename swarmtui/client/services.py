@@ -44,6 +44,7 @@ class Services:
         return id
 
     async def list(self) -> list[Service]:
+        """All services, by name."""
         records = (await self._cluster.records(Service.TABLE)).records
         return sorted((one for one in records if isinstance(one, Service)), key=lambda service: service.name)
 

@@ -40,6 +40,8 @@ _POWERED_OFF = {
 
 @attrs.frozen
 class Quorum:
+    """`reachable` of `voters` answer and `needed` decide; `held`: a leader hears that many, so writes are taken."""
+
     voters: int
     needed: int
     reachable: int
@@ -68,6 +70,8 @@ class NodeStatus:
 
 @attrs.frozen
 class ServiceStatus:
+    """How many tasks of a service run, and how many are wanted."""
+
     name: str
     running: int
     wanted: int

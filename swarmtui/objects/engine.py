@@ -69,6 +69,7 @@ def engine_time(seconds: float) -> str:
 
 
 def service_spec_to_engine(spec: ServiceSpec) -> dict[str, Any]:
+    """The API's ServiceSpec."""
     return {
         "Name": spec.name,
         "Labels": dict(spec.labels),
@@ -81,6 +82,7 @@ def service_spec_to_engine(spec: ServiceSpec) -> dict[str, Any]:
 
 
 def task_spec_to_engine(spec: TaskSpec) -> dict[str, Any]:
+    """The API's TaskSpec. A task here has the shape of a container's."""
     restart: dict[str, Any] = {"Condition": spec.restart_policy.condition.value}
     if spec.restart_policy.delay_ns is not None:  # absent: the cluster's default
         restart["Delay"] = spec.restart_policy.delay_ns
@@ -104,6 +106,7 @@ def task_spec_to_engine(spec: TaskSpec) -> dict[str, Any]:
 
 
 def node_spec_to_engine(spec: NodeSpec) -> dict[str, Any]:
+    """The API's NodeSpec."""
     return {
         "Name": spec.name,
         "Labels": dict(spec.labels),

@@ -76,6 +76,8 @@ def node_record(entry: NodeEntry) -> Node:
 
 @attrs.frozen(kw_only=True)
 class Manifest:
+    """One cluster. Durations in seconds; paths relative, so that the directory can be moved."""
+
     id: str  # the cluster's
     name: str
     profile: str

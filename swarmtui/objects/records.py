@@ -44,6 +44,8 @@ class NodeDescription:
 
 @attrs.frozen
 class NodeStatus:
+    """What the managers believe of a node, and why (`message`)."""
+
     state: NodeState = NodeState.UNKNOWN
     message: str = ""
     address: str = ""  # where the node listens for its peers, "127.0.0.1:7101"
@@ -51,6 +53,8 @@ class NodeStatus:
 
 @attrs.frozen(kw_only=True)
 class Node(Record):
+    """A node: what is wanted of it (`spec`), what it says of itself, what is believed of it."""
+
     TABLE: ClassVar[str] = "node"
 
     spec: NodeSpec
@@ -83,6 +87,8 @@ class UpdateStatus:
 
 @attrs.frozen(kw_only=True)
 class Service(Record):
+    """A service. `previous_spec` is what a rollback goes back to."""
+
     TABLE: ClassVar[str] = "service"
 
     spec: ServiceSpec
@@ -141,6 +147,8 @@ class Task(Record):
 
 @attrs.frozen(kw_only=True)
 class Secret(Record):
+    """Bytes that only tasks may see; there are no commands for them yet."""
+
     TABLE: ClassVar[str] = "secret"
     name: str
     labels: Mapping[str, str] = {}
@@ -149,6 +157,8 @@ class Secret(Record):
 
 @attrs.frozen(kw_only=True)
 class Config(Record):
+    """Bytes for tasks that anybody may see; there are no commands for them yet."""
+
     TABLE: ClassVar[str] = "config"
     name: str
     labels: Mapping[str, str] = {}

@@ -34,12 +34,16 @@ class ContainerSpec:
 
 @attrs.frozen
 class Resources:
+    """Amounts; 0 is none, or no limit."""
+
     nano_cpus: int = 0
     memory_bytes: int = 0
 
 
 @attrs.frozen
 class ResourceRequirements:
+    """`reservations` are set aside on the node of a task; `limits` are kept and shown, and nothing is held to them yet."""
+
     limits: Resources = Resources()
     reservations: Resources = Resources()
 
@@ -78,6 +82,8 @@ class TaskSpec:
 
 @attrs.frozen
 class ReplicatedMode:
+    """So many tasks, on whatever nodes."""
+
     replicas: int = 1
 
 
@@ -113,11 +119,15 @@ class PortConfig:
 
 @attrs.frozen
 class EndpointSpec:
+    """The ports that a service publishes."""
+
     ports: tuple[PortConfig, ...] = ()
 
 
 @attrs.frozen
 class ServiceSpec:
+    """What a user asks for: the tasks, how many, how they are replaced, and how they are reached."""
+
     name: str
     labels: Mapping[str, str] = {}
     task_template: TaskSpec = TaskSpec()
@@ -129,6 +139,8 @@ class ServiceSpec:
 
 @attrs.frozen
 class NodeSpec:
+    """What an operator wants of a node."""
+
     name: str = ""
     labels: Mapping[str, str] = {}
     role: NodeRole = NodeRole.WORKER

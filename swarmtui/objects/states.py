@@ -60,22 +60,30 @@ class Availability(enum.StrEnum):
 
 
 class NodeRole(enum.StrEnum):
+    """Whether a node is a member of the consensus."""
+
     MANAGER = "manager"
     WORKER = "worker"
 
 
 class RestartCondition(enum.StrEnum):
+    """After which ends a task is replaced."""
+
     NONE = "none"
     ON_FAILURE = "on-failure"
     ANY = "any"
 
 
 class UpdateOrder(enum.StrEnum):
+    """Whether the old task of a slot stops before the new one starts."""
+
     STOP_FIRST = "stop-first"
     START_FIRST = "start-first"
 
 
 class FailureAction(enum.StrEnum):
+    """What an update does when its tasks fail."""
+
     PAUSE = "pause"
     CONTINUE = "continue"
     ROLLBACK = "rollback"

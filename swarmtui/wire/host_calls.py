@@ -19,6 +19,8 @@ class GetHost:
 
 
 class Power(enum.StrEnum):
+    """What the host knows of a node's process."""
+
     RUNNING = "running"
     PAUSED = "paused"
     KILLED = "killed"
@@ -29,6 +31,8 @@ class Power(enum.StrEnum):
 
 @attrs.frozen
 class NodePower:
+    """The power of one node. `pid` is 0 while it has no process; `since` in seconds since the epoch."""
+
     node_id: str
     name: str
     role: str
@@ -53,6 +57,8 @@ class FaultReport:
 
 @attrs.frozen
 class HostReport:
+    """Answer to GetHost: what is powered here, and what was broken here on purpose."""
+
     name: str
     cluster_id: str
     pid: int

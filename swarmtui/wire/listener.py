@@ -28,6 +28,8 @@ Handler = Callable[[Connection], Awaitable[None]]
 
 @attrs.frozen(kw_only=True)
 class ListenerLimits:
+    """How many may stand at the door, and inside."""
+
     handshakes_max: int = 64  # under way at once
     handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S
     connections_max: int = 1024  # admitted, managers not counted

@@ -36,6 +36,8 @@ class GetStatus:
 
 @attrs.frozen
 class PeerReport:
+    """One other member of the consensus, as this node sees it; most of it is known to a leader only."""
+
     node_id: str
     name: str
     state: str  # probe | replicate | snapshot; "" unless this node leads
@@ -115,10 +117,14 @@ class Outcome:
 
 @attrs.define
 class Proposed:
+    """Answer to Propose: what became of each transaction, in their order."""
+
     outcomes: tuple[Outcome, ...]
 
 
 class Consistency(enum.StrEnum):
+    """How sure a read must be that nothing newer was acknowledged before it was asked for."""
+
     LINEARIZABLE = "linearizable"  # ReadIndex, or refused
     VIEW = "view"  # ReadIndex for one election timeout, else local and marked stale
     STALE = "stale"  # local at once
@@ -150,6 +156,8 @@ class Records:
 
 @attrs.frozen
 class GetKey:
+    """One key. Answered by Records, with one record or none."""
+
     key: str
     consistency: Consistency = Consistency.LINEARIZABLE
     timeout_s: float = 5.0
@@ -199,6 +207,8 @@ class LogLine:
 
 @attrs.frozen
 class LogLines:
+    """Answer to LogRange. `last` and `commit` are the ends of the whole log here, whatever was asked for."""
+
     lines: tuple[LogLine, ...]
     first: int  # the first index that this node still holds
     last: int
@@ -247,6 +257,8 @@ class WatchRecords:
 
 @attrs.frozen
 class RecordsChanged:
+    """One step of WatchRecords: as of `index`. `reset`: everything there is, to take the place of what was told before."""
+
     index: int
     reset: bool
     records: tuple[AnyRecord, ...]
@@ -265,6 +277,8 @@ class TaskOutput:
 
 @attrs.frozen
 class OutputLine:
+    """One line that a task wrote. `time` in seconds since the epoch, as its launcher read it."""
+
     time: float
     stream: str  # stdout | stderr
     text: str
@@ -272,6 +286,8 @@ class OutputLine:
 
 @attrs.frozen
 class OutputLines:
+    """One step of TaskOutput."""
+
     task_id: str
     lines: tuple[OutputLine, ...]
     missing: str = ""  # a sentence, if there is nothing (left) to show
