@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from swarmtui.console.cluster_screen import OUTPUT, WIDE, ClusterScreen
 from swarmtui.console.details import detail_lines
 from swarmtui.console.encoding import needs_ascii
 from swarmtui.console.feed import Buffer
+from swarmtui.console.hangup import hang_up_with_the_terminal, leave_on_signals
 from swarmtui.console.held import Held
 from swarmtui.console.help_text import help_lines
 from swarmtui.console.keys import KEYS
@@ -96,6 +96,7 @@ class ConsoleApp(App[int]):
         self._echo: tuple[str, str, float] = ("", "echo", 0.0)
         self._tick = 0
         self._under_way: set[Order] = set()
+        self._forget_signals: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------------------------------------------ coming, going
 
@@ -108,27 +109,20 @@ class ConsoleApp(App[int]):
     def on_mount(self) -> None:
         self.wardrobe.open()
         self.set_class(self.speaks_ascii, "-ascii")
-        self._restore_terminal_on_signals()
+        loop = asyncio.get_running_loop()
+        self._forget_signals = leave_on_signals(lambda number: loop.call_soon_threadsafe(self._leave_on_signal, number))
         self.backend.start(self.observe)
         self.call_after_refresh(self.paint)
         self.set_timer(FIRST_FRAME_S, first_frame_shown)
         if self._paint_interval_s is not None:
             self.set_interval(self._paint_interval_s, self.paint)
 
-    def _restore_terminal_on_signals(self) -> None:
-        """Textual leaves the alternate screen on when it is killed politely; we leave in order instead."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            try:
-                loop.add_signal_handler(number, self._leave_on_signal, number)
-            except (NotImplementedError, RuntimeError, ValueError):  # not the main thread, as in some tests
-                return
-
     def _leave_on_signal(self, number: int) -> None:
         self.exit(return_code=128 + number)
 
     async def on_unmount(self) -> None:
         await self.backend.stop()
+        self._forget_signals()
 
     # ----------------------------------------------------------------------------------------------------- painting
 
@@ -157,8 +151,8 @@ class ConsoleApp(App[int]):
         now = self.now()
         held = self._held
         echo, ink, since = self._echo
-        if now - since > ECHO_SECONDS:
-            echo = ""
+        if now - since > ECHO_SECONDS:  # an order that still runs, as one that a stopped host is to carry out, stays
+            echo = f"{echo} …" if echo and self._under_way else ""
         if held is not None:
             picture, log, events, output = held.picture, held.log, held.events, held.output
             behind, held_at = self.model.events.count - held.count, held.picture.now
@@ -393,6 +387,7 @@ def run_console(directory: Path, watch: bool = False) -> int:
         sys.stderr.write(f"swarmtui: {error}\n")
         return error.exit_code
     app = ConsoleApp(manifest, ClusterLink(directory, role="observer" if watch else "admin"), watch=watch)
+    hang_up_with_the_terminal()
     app.run()
     code = app.return_code or 0
     if code == 0:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from swarmtui.console.backend import Answer
 from swarmtui.console.modals.text import TextPage
 from swarmtui.console.model.picture import FaultRow
 from swarmtui.console.panes.status_line import together
@@ -128,3 +131,36 @@ def test_the_key_for_details_stands_beside_the_keys_that_change(ui) -> None:
         assert "enter detail" in shown(app)
 
     ui(scene, size=(80, 24))
+
+
+def test_every_change_key_is_whole_on_the_narrowest_screen(ui) -> None:
+    async def scene(app, play, pilot):
+        bar = "".join(text for text, _ in app.cluster.key_bar._lines[0])
+        assert bar.strip() == "n1 ▸ K kill S stop P pause R restart X partition D drain"
+        tabs = "".join(text for text, _ in app.cluster.tabs._lines[0])
+        assert "2 Services" in tabs  # that the newest is first is worth no name of a pane
+
+    ui(scene, size=(60, 20))
+
+
+def test_an_order_that_nobody_carries_out_yet_stays_on_the_screen(ui) -> None:
+    async def scene(app, play, pilot):
+        waiting = asyncio.Event()
+
+        async def run(words):
+            await waiting.wait()
+            return Answer(0)
+
+        play.run = run  # the host is stopped
+        await pilot.press("down", "down", "down", "K")
+        await until(app, pilot, lambda: "$ swarmtui kill n4" in shown(app))
+        play.step(30.0)
+        app.paint()
+        assert "$ swarmtui kill n4 …" in shown(app)
+        waiting.set()
+        await settle(app, pilot)
+        play.step(30.0)
+        app.paint()
+        assert "$ swarmtui kill n4" not in shown(app)
+
+    ui(scene)

@@ -200,6 +200,7 @@ class Terminal:
             stderr=side,
             cwd=live.directory,
             env=environment,
+            start_new_session=True,
         )
         os.close(side)
         self.main = main
@@ -242,6 +243,14 @@ def test_a_signal_leaves_the_terminal_clean(live: RealCluster, number: signal.Si
     terminal.until(LEFT)
     assert terminal.ends() == 128 + number
     assert b"Traceback" not in terminal.output
+
+
+def test_a_terminal_that_is_closed_leaves_no_console_behind(live: RealCluster) -> None:
+    """No signal tells it: it is in a session of its own, as behind `nohup`. It finds out by what it writes."""
+    terminal = Terminal(live)
+    terminal.until(b"HEALTHY")
+    os.close(terminal.main)
+    terminal.process.wait(PATIENCE_S)
 
 
 def test_no_cluster_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

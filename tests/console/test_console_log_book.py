@@ -119,6 +119,15 @@ def test_a_copy_stands_still() -> None:
     assert copy.nodes["n1"].lines[9][0] == 5
 
 
+def test_a_lane_has_no_hole_where_the_console_came() -> None:
+    lane = Lane()
+    lane.note(1030.0, Standing.ASKING, 0)
+    lane.recall(1001.0, Standing.FOLLOWER, 7)
+    lane.note(1033.0, Standing.FOLLOWER, 7)
+    cells = lane_cells(lane.changes, 1060.0, 60)
+    assert {cell.standing for cell in cells[2:]} == {Standing.FOLLOWER}
+
+
 def test_a_candidacy_of_80_ms_is_seen_in_a_lane_of_whole_seconds() -> None:
     lane = Lane()
     lane.note(1000.0, Standing.FOLLOWER, 7)

@@ -236,3 +236,12 @@ def test_a_task_that_was_given_up_before_it_had_a_node_keeps_no_service_from_bei
 )
 def test_the_reason_of_an_exit_comes_before_the_words_around_it(error: str, short: str) -> None:
     assert brief(error) == short
+
+
+def test_when_all_nodes_go_the_last_to_go_is_not_the_story(stage) -> None:
+    stage.model.fold(HostSeen(None, "gone"), stage.now)
+    for name in stage.play.actors:
+        stage.play.now += 0.5  # later than what counts as one step
+        stage.model.fold(NodeLost(name, "connection refused", refused=True), stage.now)
+        stage.picture()
+    assert stage.picture().banner.parts[0].startswith("all nodes ended → ")

@@ -247,9 +247,12 @@ class Model:
         situation = self.situation(now)
         tasks = self._rows(situation)[0]
         slots = incident.lost_slots(tasks, nodes) if loses_tasks else {}
+        if len(situation.dead) == len(self.nodes):
+            subject = "all nodes"  # the last to go is not the story
         if isinstance(current, Incident) and current.verb == verb and abs(began - current.began) < incident.SAME_STEP_S:
             current.nodes = tuple(dict.fromkeys((*current.nodes, *nodes)))
             current.slots.update(slots)
+            current.subject = subject
             return
         leading = self.reigns.before(began)
         self.incident = Incident(

@@ -85,6 +85,9 @@ def lane_cells(changes: Changes, now: float, width: int) -> list[LaneCell]:
         shown_weight = -1
         while position < len(changes) and changes[position][0] < end:
             moment, standing, term = changes[position]
+            if standing is Standing.ASKING and current.standing is not None:
+                position += 1  # asking changes nothing about what a node is
+                continue
             began_here = moment >= bucket * step
             current = LaneCell(standing, term, began_here)
             weight = _WEIGHT.get(standing, 0)

@@ -10,6 +10,7 @@ from swarmtui.console.panes.line_widget import LineWidget
 from swarmtui.console.view import View
 from swarmtui.objects.states import Availability
 
+ROOMY_WIDTH_MIN = 66  # below it a second cell between the keys would push the last one out
 THEME_KEY_WIDTH_MIN = 72  # below it the way out is worth more than the colours
 
 DETAIL = next(key for key in QUIET_KEYS if key.id == "view.detail")
@@ -35,8 +36,8 @@ class KeyBar(LineWidget):
         )
         for key in CHANGE_KEYS:
             word = key_word(key.id, key.bar, self.target, view)
-            if word:
-                pen.write(f" {key.shown} ", "key").write(word).skip()
+            if word and len(key.shown) + len(word) + 2 <= pen.room:  # a whole word or none
+                pen.write(f" {key.shown} ", "key").write(word).skip(0 if width < ROOMY_WIDTH_MIN else 1)
         if self.target and len(DETAIL.shown) + len(DETAIL.bar) + 2 <= pen.room:
             pen.write(f" {DETAIL.shown} ", "key").write(DETAIL.bar, "quiet").skip()
         if self.shows_echo and view.echo:

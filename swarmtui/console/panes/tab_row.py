@@ -36,7 +36,10 @@ class TabRow(LineWidget):
         needed = sum(cell_len(text) for text, _ in right)
         room = width - sum(len(name) + TAB_EDGES for name in TABS) - 1
         self._names = TABS
-        if room < min(needed, DETAIL_WIDTH_MIN):  # a filter that hides rows is worth more than the other panes' names
+        is_filler = all(ink == "quiet" for _, ink in right)
+        if not is_filler and room < min(
+            needed, DETAIL_WIDTH_MIN
+        ):  # a filter that hides rows is worth more than the other panes' names
             self._names = tuple(name if number == self.active else "" for number, name in enumerate(TABS, 1))
         pen = Pen(width)
         for number, name in enumerate(self._names, 1):
