@@ -33,7 +33,7 @@ from swarmtui.console.view import View
 
 WIDE = 150
 SERVICES_SHOWN_MAX = 10  # rows, on a wide screen
-MOVES = frozenset(("move", "page", "home", "end", "next_pane", "previous_pane"))
+MOVES = frozenset(("move", "page", "across", "home", "end", "next_pane", "previous_pane"))
 RAFT, SERVICES, TASKS, OUTPUT, EVENTS = 1, 2, 3, 4, 5
 
 
@@ -192,6 +192,10 @@ class ClusterScreen(Screen[None]):
 
     def action_page(self, pages: int) -> None:
         self.moved.action_page(pages)
+
+    def action_across(self, steps: int) -> None:
+        self.active_pane.action_across(steps)
+        self.show_again()  # how far is told beside the tabs
 
     def action_home(self) -> None:
         self.moved.action_home()

@@ -81,6 +81,8 @@ QUIET_KEYS: tuple[Key, ...] = (
 MOVE_KEYS = (  # as Textual writes them, with the action
     ("up,k", "move(-1)"),
     ("down,j", "move(1)"),
+    ("left", "across(-1)"),
+    ("right", "across(1)"),
     ("pageup", "page(-1)"),
     ("pagedown", "page(1)"),
     ("home,g", "home"),
@@ -88,5 +90,10 @@ MOVE_KEYS = (  # as Textual writes them, with the action
     ("tab", "next_pane"),
     ("shift+tab", "previous_pane"),
 )
-MOVES = (("↑ ↓  j k", "move"), ("pgup pgdn", "by pages"), ("home end", "to the ends; the newest is followed again"))
+MOVES = (
+    ("↑ ↓  j k", "move"),
+    ("← →", "the rest of rows that are too long, and back"),
+    ("pgup pgdn", "by pages"),
+    ("home end", "to the ends; the newest is followed again"),
+)
 KEYS: tuple[Key, ...] = CHANGE_KEYS + HEAL_KEYS + LOOK_KEYS + QUIET_KEYS

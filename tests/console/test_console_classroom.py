@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import attrs
+import pytest
+from rich.cells import cell_len
+
 from swarmtui.console.backend import Answer
 from swarmtui.console.modals.text import TextPage
 from swarmtui.console.model.picture import FaultRow
+from swarmtui.console.panes.ink import fit_name, one_line
+from swarmtui.console.panes.log_grid import ENTRY_WIDTH_FAIR, LogGrid
 from swarmtui.console.panes.status_line import together
 from tests.console.test_console_keys import asked, settle, shown, until
 
@@ -164,3 +170,78 @@ def test_an_order_that_nobody_carries_out_yet_stays_on_the_screen(ui) -> None:
         assert "$ swarmtui kill n4" not in shown(app)
 
     ui(scene)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 48)])
+def test_a_long_name_of_a_cluster_leaves_room_for_health_and_for_whether_this_is_live(ui, size) -> None:
+    async def scene(app, play, pilot):
+        app.model.manifest = attrs.evolve(app.model.manifest, name="a-name-of-forty-letters-that-goes-on-and")
+        for key, said in (("", "LIVE"), ("space", "HELD")):
+            if key:
+                await pilot.press(key)
+                for _ in range(1500):
+                    play.event("n1", "task", "web.1 running", term=7)
+            await settle(app, pilot)
+            line = "".join(text for text, _ in app.cluster.status._lines[0])
+            assert said in line, line
+            assert "HEALTHY" in line
+            assert len(line) <= size[0]
+
+    ui(scene, size=size)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown_as"),
+    [
+        ("\x1b[31mred\x1b[0m and \x1b[1;38;5;9mbold\x1b[m", "red and bold"),
+        ("\x1b]0;a title\x07text", "text"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b[2J\x1b[Hcleared", "cleared"),
+        ("\x1b(B\x1b=text\x1b", "text "),
+        ("a\tb\rc\x00\u202ed", "a    b c  d"),
+        ("[/] [bold]x[/bold]", "[/] [bold]x[/bold]"),
+        ("日本語 ünï", "日本語 ünï"),
+    ],
+)
+def test_what_a_task_wrote_for_a_terminal_is_read_as_text(written: str, shown_as: str) -> None:
+    assert one_line(written) == shown_as
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "fitted"),
+    [
+        ("web.1", 8, "web.1   "),
+        ("a-service-with-a-long-name.12", 16, "a-service-wi….12"),
+        ("a-service-with-a-long-name.1@n3", 20, "a-service-with….1@n3"),
+        ("日本語のサービス.3", 10, "日本語 ….3"),
+        ("agent.a-node-of-a-very-long-name", 12, "agent.a-nod…"),
+    ],
+)
+def test_a_long_name_of_a_task_keeps_its_slot(name: str, width: int, fitted: str) -> None:
+    assert fit_name(name, width).strip() == fitted.strip()
+    assert cell_len(fit_name(name, width)) <= width
+
+
+def test_the_rest_of_a_long_row_is_a_key_away(ui) -> None:
+    async def scene(app, play, pilot):
+        play.event("n1", "refused", "n1 refused n4: " + "why " * 30 + "that is the end")
+        await pilot.press("5")
+        await settle(app, pilot)
+        assert "that is the end" not in shown(app)
+        await pilot.press(*["right"] * 6)
+        await settle(app, pilot)
+        assert "that is the end" in shown(app)
+        assert "←96" in "".join(text for text, _ in app.cluster.tabs._lines[0])
+        await pilot.press(*["left"] * 9)
+        await settle(app, pilot)
+        assert "n4: why why" in shown(app)
+
+    ui(scene)
+
+
+def test_nine_managers_leave_room_to_read_an_entry() -> None:
+    grid = LogGrid()
+    grid._managers = tuple(f"n{number}" for number in range(1, 10))
+    assert grid._fields_for(80).entry >= ENTRY_WIDTH_FAIR
+    grid._fields = None
+    assert grid._fields_for(200).gap == 1

@@ -66,4 +66,4 @@ class EventStream(ListPane):
         pen.field(event.node or "–", 5, "strong").skip().field(event.kind, 8, KIND_INKS.get(event.kind, "")).skip()
         # Node and kind stand in columns of their own already.
         text = event.text.removeprefix(f"{event.node} ").removeprefix(f"{event.kind} ")
-        return pen.field(one_line(brief(text)), pen.room).line()
+        return pen.field(self.shifted(one_line(brief(text))), pen.room).line()

@@ -6,6 +6,7 @@ theme's variables through the component class `ink--NAME`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from rich.cells import cell_len, set_cell_size
@@ -76,10 +77,27 @@ def fit(text: str, width: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text from outside, made safe for one line of the screen: no control characters, no tabs."""
+    """Text from outside, made safe for one line of the screen: no escape sequences, no control characters, no tabs."""
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else " " for letter in text.replace("\t", "    "))
+    plain = ESCAPES.sub("", text).replace("\t", "    ")
+    return "".join(letter if letter.isprintable() else " " for letter in plain)
+
+
+ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, and whatever moves the cursor or clears
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles and links, up to their end or that of the text
+    r"|\x1b[ -/]*[0-~]"
+)
+"""The escape sequences of a terminal, whole: what is left of one would read as text."""
+
+
+def fit_name(name: str, width: int) -> str:
+    """A task's name in exactly `width` cells. A long one loses the middle: its slot and node are what tells it apart."""
+    service, dot, rest = name.rpartition(".")
+    if not dot or cell_len(name) <= width or cell_len(rest) + 4 > width:
+        return fit(name, width)
+    return fit(service, width - cell_len(rest) - 1).rstrip() + dot + rest
 
 
 class Pen:

@@ -11,6 +11,7 @@ from swarmtui.console.panes.line_widget import LineWidget
 from swarmtui.console.view import View
 
 WHEEL_ROWS = 3
+SHIFT_LETTERS = 16
 
 
 class ListPane(LineWidget, can_focus=True):
@@ -34,6 +35,7 @@ class ListPane(LineWidget, can_focus=True):
         self.titled = False  # stands alone under its own title, as side by side on a wide screen
         self.count = 0
         self.window = 0  # rows in sight
+        self.shift = 0  # letters that the last field of each row has moved to the left, to show the rest of long ones
 
     # ------------------------------------------------------------------------------------ what a pane must answer
 
@@ -61,6 +63,8 @@ class ListPane(LineWidget, can_focus=True):
         elif not self.following and self.count > self.window:
             spans.append((f" {self.top + 1:,}–{min(self.count, self.top + self.window):,} of {self.count:,} ", "quiet"))
             spans += [("G" if self.NEWEST_LAST else "g", "key"), (" newest ", "quiet")]
+        if self.shift:
+            spans.append((f" ←{self.shift} ", "warn"))
         return spans
 
     # ---------------------------------------------------------------------------------------------------- drawing
@@ -124,6 +128,15 @@ class ListPane(LineWidget, can_focus=True):
 
     def action_page(self, pages: int) -> None:
         self.action_move(pages * max(1, self.window - 1))
+
+    def action_across(self, steps: int) -> None:
+        """Show what of long rows lies further to the right, or back."""
+        self.shift = max(0, self.shift + steps * SHIFT_LETTERS)
+        self.redraw()
+
+    def shifted(self, text: str) -> str:
+        """What is shown of the last field of a row."""
+        return text[self.shift :]
 
     def action_home(self) -> None:
         self.action_move(-self.count)

@@ -16,6 +16,7 @@ from swarmtui.console.panes.list_pane import ListPane, matches
 from swarmtui.console.view import View
 
 ENTRY_WIDTH_MIN, ENTRY_WIDTH_MAX = 14, 90
+ENTRY_WIDTH_FAIR = 20  # with less, the cells of the nodes move together first
 _INDEX, _STATE = 7, 13
 FOLLOWED_MARGIN = 60  # entries asked for beyond the window, so that answers of several nodes overlap
 FILTER_DEPTH = 1000  # rows that a filter looks through
@@ -118,7 +119,7 @@ class LogGrid(ListPane):
             cell, gap, entry = max(2, digits), 0, ENTRY_WIDTH_MIN
             for cell, gap in ((wish, 1), (max(3, digits), 1), (max(3, digits), 0), (max(2, digits), 0)):
                 entry = width - _INDEX - term - _STATE - 4 - count * (cell + gap)
-                if entry >= ENTRY_WIDTH_MIN:
+                if entry >= ENTRY_WIDTH_FAIR:
                     break
             self._fields = Fields(width, term, min(ENTRY_WIDTH_MAX, max(ENTRY_WIDTH_MIN, entry)), cell, gap)
         return self._fields
@@ -141,18 +142,18 @@ class LogGrid(ListPane):
             if found is None:
                 return ()
             row = found
-        return log_line(row, self._fields_for(width))
+        return log_line(row, self._fields_for(width), self.shift)
 
 
-def log_line(row: LogRow, fields: Fields) -> Line:
-    """One index across all nodes."""
+def log_line(row: LogRow, fields: Fields, shift: int = 0) -> Line:
+    """One index across all nodes; `shift`: letters of the entry left out at its beginning."""
     pen = Pen(fields.width).number(str(row.index), _INDEX, "" if row.committed else "quiet").skip()
     if row.term is None:
         pen.field("", fields.term)
     else:
         pen.field(f"t{row.term}", fields.term, term_ink(row.term))
     text = one_line(row.text) if row.text else "…" if row.term is None else row.kind
-    pen.skip().field(text, fields.entry, "" if row.committed else "quiet").skip()
+    pen.skip().field(text[shift:], fields.entry, "" if row.committed else "quiet").skip()
     for place in row.cells:
         pen.spans([cell_span(place, fields.cell), (" " * fields.gap, "")])
     pen.skip()

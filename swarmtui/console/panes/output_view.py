@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from swarmtui.console.model.durations import clock_text
 from swarmtui.console.model.output_book import OutputRow
-from swarmtui.console.panes.ink import Line, Pen, Span, one_line, service_ink
+from swarmtui.console.panes.ink import Line, Pen, Span, fit_name, one_line, service_ink
 from swarmtui.console.panes.list_pane import ListPane, matches
 from swarmtui.console.view import View
 
@@ -47,7 +47,7 @@ class OutputView(ListPane):
         if self._missing:
             return one_line(self._missing[0])
         return (
-            f"{self._target} has printed nothing yet"
+            f"nothing from {self._target} yet"
             if self._target
             else "press l on a node, service or task to see what it prints"
         )
@@ -56,5 +56,5 @@ class OutputView(ListPane):
         row = self.rows[position]
         labels = min(LABEL_WIDTH_MAX, max(len(other.label) for other in self.rows[-200:]))
         pen = Pen(width).skip().write(clock_text(row.time, utc=self._utc), "quiet").skip()
-        pen.field(row.label, labels, service_ink(row.ink)).skip().write("!" if row.error else " ", "error")
-        return pen.write(one_line(row.text), "error" if row.error else "").line()
+        pen.write(fit_name(row.label, labels), service_ink(row.ink)).skip().write("!" if row.error else " ", "error")
+        return pen.write(self.shifted(one_line(row.text)), "error" if row.error else "").line()

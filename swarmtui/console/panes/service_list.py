@@ -63,7 +63,7 @@ class ServiceList(ListPane):
         pen.number(str(service.running), 4, "bad" if service.is_short else "").field(f" / {service.wanted}", 6).skip()
         if width >= 70:
             pen.field(service.mode, 10, "quiet").skip().field(service.ports, 7, "quiet").skip()
-        return pen.write(f"{glyph} ", ink).field(one_line(service.text), pen.room, ink).line()
+        return pen.write(f"{glyph} ", ink).field(self.shifted(one_line(service.text)), pen.room, ink).line()
 
 
 def _name_width(width: int, services: list[ServiceRow]) -> int:

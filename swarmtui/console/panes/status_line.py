@@ -9,7 +9,7 @@ import attrs
 from swarmtui.console.model.durations import clock_text, elapsed
 from swarmtui.console.model.picture import FaultRow, Picture, Sight
 from swarmtui.console.model.quorum import Health
-from swarmtui.console.panes.ink import Line, Pen, Span, one_line, term_ink
+from swarmtui.console.panes.ink import Line, Pen, Span, fit, one_line, term_ink
 from swarmtui.console.panes.line_widget import LineWidget
 from swarmtui.console.view import View
 
@@ -29,6 +29,7 @@ SIGHT_INKS = {
 }
 
 
+NAME_SHARE = 6  # of the line goes to the cluster's name at most: health and whether this is live must be read
 FAULT_EXTRA = 18  # cells that one takes beside its text: glyph, age, and its key
 
 
@@ -65,13 +66,16 @@ def health_line(view: View, width: int) -> Line:
     """Name, health with its arithmetic, and how the screen relates to the cluster."""
     picture = view.picture
     quorum = picture.quorum
-    pen = Pen(width).write(f" {picture.name} ", "name").skip()
+    name = picture.name if len(picture.name) <= width // NAME_SHARE else fit(picture.name, width // NAME_SHARE)
+    pen = Pen(width).write(f" {name} ", "name").skip()
     pen.write(f" {quorum.glyph} {quorum.word} ", HEALTH_INKS[quorum.health]).skip()
     chip = sight_span(view)
     sentence = "asking every node" if picture.sight is Sight.CONNECTING else quorum.sentence
     if len(sentence) + len(chip[0]) + 1 > pen.room:  # the arithmetic yields to the chip only as far as it must
         sentence = sentence.partition(":")[0]
-    pen.write(sentence, "strong")
+    pen.write(
+        sentence if len(sentence) < pen.room - len(chip[0]) else fit(sentence, pen.room - len(chip[0]) - 1), "strong"
+    )
     return pen.right([chip]).line()
 
 

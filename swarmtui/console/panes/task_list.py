@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from swarmtui.console.model.durations import elapsed
 from swarmtui.console.model.services import TaskRow, brief
-from swarmtui.console.panes.ink import Line, Pen, Span, one_line, service_ink
+from swarmtui.console.panes.ink import Line, Pen, Span, fit_name, one_line, service_ink
 from swarmtui.console.panes.list_pane import ListPane, matches
 from swarmtui.console.view import View
 from swarmtui.objects.states import TaskState
@@ -83,7 +83,9 @@ class TaskList(ListPane):
         else:
             pen.write(task.letter, service_ink(task.ink, fill=task.is_running)).skip()
         name = f"└ {task.name}" if task.past else task.name
-        pen.field(name, self._name_width(width), quiet or "strong").skip().field(task.node or "–", 6, quiet).skip()
+        pen.write(fit_name(name, self._name_width(width)), quiet or "strong").skip().field(
+            task.node or "–", 6, quiet
+        ).skip()
         pen.field(f"{glyph} {word}", 12, ink).skip()
         pen.number(elapsed(self._now - task.since) if task.since else "", 6, quiet).skip(2)
         living = task.is_running and task.pid
@@ -92,7 +94,7 @@ class TaskList(ListPane):
             pen.number(str(task.port) if living and task.port else "", 5, "quiet").skip(2)
         if width >= 110:
             pen.field(" ".join(task.path[-5:]), 9, "quiet").skip()
-        return pen.field(one_line(brief(task.error)), pen.room, "quiet" if task.past else "warn").line()
+        return pen.field(self.shifted(one_line(brief(task.error))), pen.room, "quiet" if task.past else "warn").line()
 
     def _name_width(self, width: int) -> int:
         longest = max([8, *(len(task.name) + 2 * task.past for task in self.tasks)])
