@@ -62,19 +62,25 @@ class OutputReader:
         return self._path.exists()
 
     def tail(self, count: int) -> list[OutputLine]:
-        """The last lines of all files there are; the place is their end."""
-        lines: deque[OutputLine] = deque(maxlen=count)
-        for number in range(OUTPUT_FILES_MAX - 1, -1, -1):
+        """The last lines of all files there are; the place is their end. No more is read than holds them."""
+        wanted, newest_first = count, list[BinaryIO]()
+        for number in range(OUTPUT_FILES_MAX):
             file = self._open(number)
             if file is None:
                 continue
+            if newest_first and os.path.sameopenfile(file.fileno(), newest_first[-1].fileno()):
+                file.close()  # rotated between the two looks: the same file under its next number
+                continue
+            newest_first.append(file)
+            wanted -= _seek_back(file, wanted)
+            if not wanted:
+                break
+        lines: deque[OutputLine] = deque(maxlen=count)
+        for file in reversed(newest_first):
             self.close()
             self._file = file
-            if number or count:
-                while batch := self._read():
-                    lines.extend(batch)
-            else:
-                file.seek(0, os.SEEK_END)
+            while batch := self._read():
+                lines.extend(batch)
         return list(lines)
 
     def more(self) -> tuple[list[OutputLine], str]:
@@ -132,6 +138,25 @@ class OutputReader:
             *whole, self._rest = (self._rest + data).split(b"\n")
             lines = [line for line in map(_parse, whole) if line is not None]
         return lines
+
+
+def _seek_back(file: BinaryIO, count: int) -> int:
+    """Go to where the last `count` whole lines begin, or to the beginning; how many lines lie from there to the end."""
+    position, found = file.seek(0, os.SEEK_END), 0
+    while position and count:
+        start = max(0, position - READ_BYTES)
+        file.seek(start)
+        block = file.read(position - start)
+        ends = block.count(b"\n")
+        if found + ends > count:  # in here is the end of the line before them
+            place = len(block)
+            for _ in range(count - found + 1):
+                place = block.rindex(b"\n", 0, place)
+            file.seek(start + place + 1)
+            return count
+        position, found = start, found + ends
+        file.seek(0)
+    return found
 
 
 def _parse(data: bytes) -> OutputLine | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from swarmtui.agent import output
 from swarmtui.agent.launcher_output import LAST_LINE_CHARACTERS_MAX, LINE_BYTES_MAX, OUTPUT_BYTES_PER_S, Recorder
 from swarmtui.agent.output import OutputReader, read_output
 
@@ -115,6 +116,41 @@ def test_the_tail_reaches_over_rotated_files(tmp_path: Path, pipes: Pipes) -> No
     assert reader.more() == ([], "")
     pipes.write(b"next\n")
     assert [line.text for line in reader.more()[0]] == ["next"]
+    reader.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 19, 20, 21, 59, 60, 61, 1000])
+def test_a_tail_is_the_end_of_all_that_is_kept(tmp_path: Path, pipes: Pipes, count: int) -> None:
+    for number in range(60):
+        pipes.write(f"line {number}\n".encode())
+    files = [tmp_path / f"output.jsonl{suffix}" for suffix in (".2", ".1", "")]
+    kept = [text for file in files if file.exists() for text in texts(file)]
+    reader = OutputReader(tmp_path / "output.jsonl")
+    assert [line.text for line in reader.tail(count)] == (kept[-count:] if count else [])
+    pipes.write(b"next\n")
+    assert [line.text for line in reader.more()[0]] == ["next"]
+    reader.close()
+
+
+def test_the_tail_of_a_long_output_costs_what_it_holds_and_not_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line that is parsed is time in which the node answers nobody: 200,000 of them were eight seconds."""
+    line = b'{"time": 1.5, "stream": "stdout", "text": "0123456789"}\n'
+    (tmp_path / "output.jsonl").write_bytes(line * 50_000)
+    (tmp_path / "output.jsonl.1").write_bytes(line * 50_000)
+    parsed = 0
+    parse = output._parse
+
+    def counting(data: bytes) -> object:
+        nonlocal parsed
+        parsed += 1
+        return parse(data)
+
+    monkeypatch.setattr(output, "_parse", counting)
+    reader = OutputReader(tmp_path / "output.jsonl")
+    assert len(reader.tail(200)) == 200
+    assert parsed == 200
     reader.close()
 
 
