@@ -293,9 +293,10 @@ class Nodes:
         return power is not None and power.power not in (Power.RUNNING, Power.PAUSED)
 
     async def move(self, node: str, address: str = "") -> str:
-        """Another address, from its next start on; "" is a free port. The node must not run. Returns the address."""
-        found = await self._find(node)
-        return await self._cluster.host.move(found.id if found is not None else node, address)
+        """Another address, from its next start on; "" is a free port. The node must not run. Returns the address. Needs
+        no quorum, and no manager."""
+        here = self._cluster.manifest.node(node)
+        return await self._cluster.host.move(here.id if here is not None else node, address)
 
 
 def _no_leader(status: ClusterStatus) -> str:

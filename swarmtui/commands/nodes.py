@@ -77,17 +77,28 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
 
 
 async def run_update(context: Context, arguments: Arguments) -> None:
-    tables = await fetch(context, "node")
-    node = find_node(arguments.text("node"), tables.nodes)
+    word = arguments.text("node")
     if arguments.get("address") is not None:
-        address = await context.cluster.nodes.move(node.id, arguments.text("address"))
-        context.out.show(Note(f"{node.name} listens on {address} once it is started: swarmtui start {node.name}"))
+        await _move(context, word, arguments.text("address"))
+        if not any(arguments.get(key) for key in ("availability", "label_add", "label_rm", "role")):
+            context.out.show(Line(word))
+            return
+    tables = await fetch(context, "node")
+    node = find_node(word, tables.nodes)
     if (role := arguments.get("role")) is not None:
         change = context.cluster.nodes.promote if role is NodeRole.MANAGER else context.cluster.nodes.demote
         await change(node.id, say=notes(context))
         node = await context.cluster.nodes.inspect(node.id)
     await change_node(context, node, _updated_spec(node.spec, arguments))
-    context.out.show(Line(arguments.text("node")))
+    context.out.show(Line(word))
+
+
+async def _move(context: Context, word: str, address: str) -> None:
+    """The host alone does it, so that managers whose ports are taken can be moved while there is no quorum."""
+    here = context.cluster.manifest.node(word)
+    name = here.name if here is not None else find_node(word, (await fetch(context, "node")).nodes).name
+    moved = await context.cluster.nodes.move(name, address)
+    context.out.show(Note(f"{name} listens on {moved} once it is started: swarmtui start {name}"))
 
 
 def _updated_spec(spec: NodeSpec, arguments: Arguments) -> NodeSpec:

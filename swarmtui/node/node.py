@@ -50,7 +50,8 @@ class CannotListen(Exception):
     def __init__(self, entry: NodeEntry, error: OSError) -> None:
         reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         super().__init__(
-            f"{entry.name} cannot listen on {entry.address}: {reason}; stop that, then swarmtui start {entry.name}"
+            f"{entry.name} cannot listen on {entry.address}: {reason}; stop that, or swarmtui node update --address auto "
+            f"{entry.name}, then swarmtui start {entry.name}"
         )
 
 

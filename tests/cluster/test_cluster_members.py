@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -244,6 +245,22 @@ def test_managers_move_to_other_addresses_and_the_cluster_heals(cluster: RealClu
     addresses = {node["address"] for node in cluster.status()["nodes"] if node["role"] == "manager"}
     assert address not in addresses
     wait_for("every seat moved", lambda: set(_member_addresses(cluster)) == addresses)
+
+
+def test_a_manager_whose_port_is_taken_finds_another_without_a_quorum(cluster: RealCluster):
+    """The way out that `up` names must not need the very quorum that the taken port keeps away."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        taken = f"127.0.0.1:{other.getsockname()[1]}"
+        file = f'[cluster]\nname = "taken"\nmanagers = 1\n[nodes.n1]\naddress = "{taken}"\n'
+        (cluster.directory / "cluster.toml").write_text(file)
+        refused = cluster.run("up", "-d", expect=1).stderr
+        assert f"n1 cannot listen on {taken}: another program listens there" in refused
+        assert "swarmtui node update --address auto n1" in refused
+        cluster.run("node", "update", "--address", "auto", "n1")
+        cluster.run("start", "n1")
+        assert cluster.leader() == "n1"
 
 
 def _member_addresses(real: RealCluster) -> list[str]:

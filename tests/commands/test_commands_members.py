@@ -9,7 +9,7 @@ from swarmtui.commands.errors import CommandFailed, FailedWith, SomeFailed
 from swarmtui.commands.output import Failure, Line, Note
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability, NodeRole
-from tests.commands.fakes import FakeCluster, FakeRefused
+from tests.commands.fakes import FakeCluster, FakeNoQuorum, FakeRefused
 
 ARITHMETIC = "after this change 2 voters decide, 2 of them are needed, and n1 hears 1 (n1; not n2)"
 
@@ -204,6 +204,15 @@ async def test_an_address_changes_while_the_node_is_stopped(order, kept):
     await order("node update --address 127.0.0.1:7555 n2")
     assert kept.manifest.node("n2").address == "127.0.0.1:7555"
     await order("node update --address auto n2")
+    assert kept.manifest.node("n2").address == "127.0.0.1:7198"
+
+
+async def test_an_address_changes_though_no_manager_answers(order, kept, monkeypatch):
+    async def nobody(*tables, **how):
+        raise FakeNoQuorum("no quorum: 0 of 3 managers answer, 2 are needed")
+
+    monkeypatch.setattr(kept, "records", nobody)
+    assert lines(await order("node update --address auto n2")) == ["n2"]
     assert kept.manifest.node("n2").address == "127.0.0.1:7198"
 
 
