@@ -76,7 +76,8 @@ async def connect(directory: Path | str | None = None, *, role: str = "") -> Asy
     try:
         credentials = load_credentials(path / f"{role}.pem", path / "ca" / "ca.pem")
     except (OSError, NotCertified) as error:
-        raise NoCluster(f"{path} has no certificate for {role}: {error}") from None
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise NoCluster(f"{path} has no certificate for {role} that can be read: {reason}") from None
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         try:

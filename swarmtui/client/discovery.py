@@ -97,14 +97,23 @@ def _nearest(start: Path) -> Path | None:
 
 
 def holds_cluster(directory: Path) -> bool:
-    """It is some cluster's `.swarmtui/`."""
-    return Layout(directory).manifest.is_file()
+    """It is some cluster's `.swarmtui/`. Raises NoCluster for one of ours that may not be looked into; what is not ours is
+    none."""
+    try:
+        return Layout(directory).manifest.is_file()
+    except PermissionError:
+        if directory.name == DIRECTORY_NAME and _is_ours_alone(directory):
+            raise NoCluster(f"{directory} cannot be read: Permission denied; swarmtui made it with chmod 700") from None
+        return False
 
 
 def is_own_cluster(directory: Path) -> bool:
-    """It is the `.swarmtui/` of a cluster of ours that nobody else may write to: what lies around is not to be believed."""
-    if not holds_cluster(directory):
-        return False
+    """It is the `.swarmtui/` of a cluster of ours that nobody else may write to: what lies around is not to be believed.
+    Raises NoCluster for one that may not be looked into."""
+    return holds_cluster(directory) and _is_ours_alone(directory)
+
+
+def _is_ours_alone(directory: Path) -> bool:
     found = directory.stat()
     return found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -132,10 +141,10 @@ def list_clusters() -> list[FoundCluster]:
         except (OSError, ValueError, KeyError, TypeError):
             note.unlink(missing_ok=True)
             continue
-        if not holds_cluster(directory):
-            note.unlink(missing_ok=True)
-            continue
         try:
+            if not holds_cluster(directory):
+                note.unlink(missing_ok=True)
+                continue
             manifest = read_manifest(directory)
         except NoCluster:
             continue  # a newer version's, say, which finds it by this note

@@ -76,28 +76,39 @@ def create_cluster(
             layout = Layout(base / DIRECTORY_NAME)
             if layout.directory.exists():
                 raise ClusterExists(f"{layout.directory} exists already")
+            manifest = _manifest(cluster_file, "" if file is None else os.path.relpath(file, base))
             new = Layout(base / NEW_DIRECTORY_NAME)
             if new.directory.exists():
                 shutil.rmtree(new.directory)
-            manifest = _manifest(cluster_file, "" if file is None else os.path.relpath(file, base))
-            _write(new, manifest, step)
-            if plant is not None:
-                for node in manifest.managers:
-                    step(f"state of {node.name}")
-                    plant(new.node(node.name), node, manifest)
-            step("sync")
-            sync_directories(new.directory)
+            try:
+                _fill(new, manifest, plant, step)
+            except (OSError, DiskFailure):
+                shutil.rmtree(new.directory, ignore_errors=True)  # a full disk has its space back
+                raise
             step("rename")
             new.directory.rename(layout.directory)
             step("sync the name")
             sync_directory(base)
             return manifest
     except PermissionError as error:
-        raise CreationFailed(f"{error.filename or base} is not writable; choose another directory") from None
+        where = error.filename or base
+        where = base if Path(where).name == NEW_DIRECTORY_NAME else where
+        raise CreationFailed(f"{where} is not writable; choose another directory") from None
     except DiskFailure as error:
         raise CreationFailed(f"cannot create the cluster in {base}: {os.strerror(error.errno or 0)}") from None
     except OSError as error:
         raise CreationFailed(f"cannot create the cluster in {base}: {error.strerror or error}") from None
+
+
+def _fill(layout: Layout, manifest: Manifest, plant: Plant | None, step: Step) -> None:
+    """All of it, on the disk for good."""
+    _write(layout, manifest, step)
+    if plant is not None:
+        for node in manifest.managers:
+            step(f"state of {node.name}")
+            plant(layout.node(node.name), node, manifest)
+    step("sync")
+    sync_directories(layout.directory)
 
 
 def _write(layout: Layout, manifest: Manifest, step: Step) -> None:

@@ -27,7 +27,8 @@ def read_manifest(directory: Path) -> Manifest:
             f"{directory} holds no cluster: it has no {path.name}; create one with swarmtui up"
         ) from None
     except (OSError, MalformedObject) as error:
-        raise UnreadableCluster(f"{path} cannot be read: {error}") from None
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        raise UnreadableCluster(f"{path} cannot be read: {reason}") from None
     if manifest.format > MANIFEST_FORMAT:
         raise UnreadableCluster(
             f"{path} has format {manifest.format}, this version reads {MANIFEST_FORMAT}; use the newer swarmtui"

@@ -1,5 +1,6 @@
 """Which cluster is meant, and that nobody else can choose it for us."""
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_what_is_said_comes_before_the_variable_and_that_before_what_is_near(tmp
     assert find_cluster(said, tmp_path) == said
     monkeypatch.setenv("SWARMTUI_CLUSTER", "")
     assert find_cluster(None, tmp_path) == near
+
+
+@pytest.mark.parametrize("selector", [None, "dev"])
+def test_a_directory_of_ours_that_may_not_be_looked_into_is_said(tmp_path, monkeypatch, selector):
+    """It was an internal error. Nothing is closed to root, so the system's answer is played."""
+    closed = make(tmp_path / "dev", "dev")
+    is_file = Path.is_file
+
+    def asked(path: Path) -> bool:
+        if path.parent == closed:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", asked)
+    with pytest.raises(NoCluster) as refused:
+        find_cluster(selector, tmp_path if selector else tmp_path / "dev")
+    assert str(refused.value) == f"{closed} cannot be read: Permission denied; swarmtui made it with chmod 700"
+    if selector is None:
+        monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+        with pytest.raises(NoCluster, match="no cluster here"):  # somebody else's is none of ours
+            find_cluster(None, tmp_path / "dev")
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])

@@ -130,6 +130,16 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(CreationFailed, match=r"^cannot create the cluster in .*: No space left on device$"):
         create_cluster(small_file(), tmp_path, plant=plant_on_a_full_disk)
+    assert list(tmp_path.iterdir()) == [], "what was begun takes no space"
+
+
+def test_what_is_not_writable_is_named_as_a_person_knows_it(tmp_path: Path) -> None:
+    def deny(name: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path / ".swarmtui.new"))
+
+    with pytest.raises(CreationFailed) as failed:
+        create_cluster(small_file(), tmp_path, step=deny)
+    assert str(failed.value) == f"{tmp_path} is not writable; choose another directory"
 
 
 def test_no_directory(tmp_path: Path) -> None:
@@ -143,6 +153,16 @@ def test_unreadable_clusters_are_named(tmp_path: Path) -> None:
     (tmp_path / "cluster.json").write_text('{"id": 7}')
     with pytest.raises(UnreadableCluster, match="cannot be read"):
         read_manifest(tmp_path)
+
+
+def test_a_manifest_that_may_not_be_read_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deny(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", deny)
+    with pytest.raises(UnreadableCluster) as unreadable:
+        read_manifest(tmp_path)
+    assert str(unreadable.value) == f"{tmp_path / 'cluster.json'} cannot be read: Permission denied"
 
 
 # ---------------------------------------------------------------------------------------------------------- before a start
