@@ -161,6 +161,8 @@ def _parsed(command: Command, words: list[str], cluster: str | None, form: str |
             return Parsed(command, help=command_help(command))
     try:
         context = _click_command(command).make_context(command.words, list(words))
+    except click.NoSuchOption as error:
+        raise UsageProblem(_no_such_option(command, error), command.name) from None
     except click.UsageError as error:
         text = _lower(error.format_message())
         if rest_parameter is not None and not after and text.startswith("got unexpected"):
@@ -173,6 +175,13 @@ def _parsed(command: Command, words: list[str], cluster: str | None, form: str |
     form = values.pop("format", None) or form
     values.pop("help", None)
     return Parsed(command, Arguments(values), cluster, _format(form, command.name))
+
+
+def _no_such_option(command: Command, error: click.NoSuchOption) -> str:
+    reason = command.foreign.get(error.option_name)
+    if reason is None:
+        return _lower(error.format_message())
+    return f"docker's {error.option_name} is not supported here: {reason}"
 
 
 def _format(text: str | None, help_words: Sequence[str]) -> Format:

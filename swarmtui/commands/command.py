@@ -206,6 +206,7 @@ class Command:
     needs: Needs = Needs.CLUSTER
     in_console: bool = True  # offered after `:` and in the palette
     examples: tuple[str, ...] = ()
+    foreign: Mapping[str, str] = {}  # docker's options that it refuses, and why
 
     @property
     def words(self) -> str:

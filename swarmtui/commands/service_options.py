@@ -14,11 +14,13 @@ import attrs
 
 from swarmtui.commands.command import Arguments, Parameter, flag, option
 from swarmtui.commands.errors import CommandFailed, WrongUsage
+from swarmtui.objects.compose import Surroundings
 from swarmtui.objects.notations import (
     check_constraint,
     check_name,
     check_signal,
     merge_env,
+    parse_env_file,
     parse_port,
     parse_port_number,
     parse_preference,
@@ -99,7 +101,10 @@ COMMON: tuple[Parameter, ...] = (
 CREATE: tuple[Parameter, ...] = (
     option("--name", "Service name", metavar="NAME", reader=lambda text: check_name(text, "a service's name")),
     option("--mode", "replicated or global", metavar="MODE", reader=lambda text: _mode_word(text)),
-    option("-e --env", "Set a variable", metavar="KEY=VALUE", repeated=True, reader=parse_env),
+    option(
+        "-e --env", "Set a variable; KEY alone: as it is here", metavar="KEY=VALUE", repeated=True, reader=parse_env
+    ),
+    option("--env-file", "Set the variables of a file", metavar="FILE", repeated=True),
     option("-l --label", "Service label", metavar="KEY=VALUE", repeated=True, reader=parse_label),
     option("--container-label", "Label of its tasks", metavar="KEY=VALUE", repeated=True, reader=parse_label),
     option("--constraint", "Placement constraint", metavar="EXPR", repeated=True, reader=check_constraint),
@@ -128,8 +133,11 @@ UPDATE: tuple[Parameter, ...] = (
 )
 
 
-def created_spec(arguments: Arguments, name: str) -> Spec:
-    """The spec that `service create` asks for. Raises WrongUsage."""
+NOWHERE = Surroundings({})
+
+
+def created_spec(arguments: Arguments, name: str, surroundings: Surroundings = NOWHERE) -> Spec:
+    """The spec that `service create` asks for. Raises WrongUsage, CommandFailed."""
     args = arguments.texts("command")
     if not args:
         raise WrongUsage(
@@ -146,7 +154,10 @@ def created_spec(arguments: Arguments, name: str) -> Spec:
             container_spec=ContainerSpec(
                 image=arguments.text("image"),
                 args=args,
-                env=merge_env(arguments.texts("env")),
+                env=merge_env(
+                    _env_of_files(arguments.texts("env_file"), surroundings),
+                    _env_of_words(arguments.texts("env"), surroundings),
+                ),
                 labels=dict(arguments.texts("container_label")),  # type: ignore[arg-type]
             )
         ),
@@ -163,7 +174,7 @@ def created_spec(arguments: Arguments, name: str) -> Spec:
     return attrs.evolve(spec, task_template=with_image_label(template))
 
 
-def updated_spec(spec: Spec, arguments: Arguments) -> Spec:
+def updated_spec(spec: Spec, arguments: Arguments, surroundings: Surroundings = NOWHERE) -> Spec:
     """`spec` with what was written changed. Raises WrongUsage."""
     container = spec.task_template.container_spec
     args = arguments.texts("command") or tuple(arguments.values.get("args") or ())
@@ -172,7 +183,9 @@ def updated_spec(spec: Spec, arguments: Arguments) -> Spec:
         container,
         args=args or container.args,
         image=arguments.text("image") or container.image,
-        env=_without_keys(merge_env(container.env, arguments.texts("env_add")), arguments.texts("env_rm")),
+        env=_without_keys(
+            merge_env(container.env, _env_of_words(arguments.texts("env_add"), surroundings)), arguments.texts("env_rm")
+        ),
         labels=_labels(container.labels, arguments, "container_label"),
     )
     placement = spec.task_template.placement
@@ -278,6 +291,28 @@ def _labels(labels: Mapping[str, str], arguments: Arguments, name: str) -> dict[
             raise CommandFailed(f"there is no label {key!r} to remove")
     kept = {key: value for key, value in labels.items() if key not in removed}
     return kept | dict(arguments.values.get(f"{name}_add") or ())
+
+
+def _env_of_words(entries: Iterable[str], surroundings: Surroundings) -> tuple[str, ...]:
+    """As docker: KEY alone is the variable of whoever orders, and left out where there is none."""
+    here = surroundings.environment
+    written = (
+        entry if "=" in entry else f"{entry}={here[entry]}" for entry in entries if "=" in entry or entry in here
+    )
+    return tuple(written)
+
+
+def _env_of_files(names: Iterable[str], surroundings: Surroundings) -> tuple[str, ...]:
+    entries: list[str] = []
+    for name in names:
+        try:
+            text = surroundings.read_file(name) if surroundings.read_file else ""
+            entries += [parse_env(f"{key}={value}") for key, value in parse_env_file(text).items()]
+        except OSError as error:
+            raise CommandFailed(f"--env-file {name} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise WrongUsage(f"--env-file {name}: {error}") from None
+    return tuple(entries)
 
 
 def _without_keys(env: Iterable[str], keys: Sequence[str]) -> tuple[str, ...]:

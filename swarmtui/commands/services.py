@@ -11,6 +11,7 @@ from swarmtui.commands.common import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, Q
 from swarmtui.commands.convergence import wait_for_services
 from swarmtui.commands.each import for_each
 from swarmtui.commands.filters import SERVICE_FILTERS, filtered
+from swarmtui.commands.foreign_options import FOREIGN
 from swarmtui.commands.listings import STALE, service_listing
 from swarmtui.commands.output import Inspection, Line
 from swarmtui.commands.pretty import pretty_service
@@ -18,6 +19,7 @@ from swarmtui.commands.service_options import CREATE, UPDATE, created_spec, scal
 from swarmtui.commands.targets import find_service
 from swarmtui.commands.task_output import LOG_OPTIONS, show_logs
 from swarmtui.commands.views import fetch, show_tables
+from swarmtui.objects.compose import Surroundings
 from swarmtui.objects.engine import to_engine
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.notations import parse_replicas
@@ -67,16 +69,23 @@ async def run_logs(context: Context, arguments: Arguments) -> None:
 
 async def run_create(context: Context, arguments: Arguments) -> None:
     name = arguments.text("name") or random_name()
-    service = Service(id=new_id(), spec=created_spec(arguments, name))
+    service = Service(id=new_id(), spec=created_spec(arguments, name, _surroundings(context)))
     await context.cluster.transact(Transaction((Create(service),)))
     context.out.show(Line(service.id, "ID"))
     if not arguments.flag("detach"):
         await wait_for_services(context, [service.id], quiet=arguments.flag("quiet"))
 
 
+def _surroundings(context: Context) -> Surroundings:
+    def read_file(name: str) -> str:
+        return (context.place.start / name).read_text(encoding="utf-8", errors="replace")
+
+    return Surroundings(context.place.environment, read_file)
+
+
 async def run_update(context: Context, arguments: Arguments) -> None:
     word = arguments.text("service")
-    service = await change_spec(context, word, lambda spec: updated_spec(spec, arguments))
+    service = await change_spec(context, word, lambda spec: updated_spec(spec, arguments, _surroundings(context)))
     context.out.show(Line(word))
     if not arguments.flag("detach"):
         await wait_for_services(context, [service.id], quiet=arguments.flag("quiet"))
@@ -148,6 +157,7 @@ COMMANDS: tuple[Command, ...] = (
             Parameter(name="command", rest=True, metavar="COMMAND [ARG...]", help="The program of each task"),
         ),
         run=run_create,
+        foreign=FOREIGN,
         risk=Risk.CHANGE,
         undo="service rm SERVICE",
         interrupted=GOES_ON,
@@ -186,6 +196,7 @@ COMMANDS: tuple[Command, ...] = (
             Parameter(name="command", rest=True, required=False, metavar="COMMAND [ARG...]", help="A new program"),
         ),
         run=run_update,
+        foreign=FOREIGN,
         risk=Risk.CHANGE,
         undo="service update with the values before",
         interrupted=GOES_ON,

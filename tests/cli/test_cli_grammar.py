@@ -92,6 +92,27 @@ def test_lines_become_orders(line, name, values):
         ("status --format {{range}}", "{{range}} is not known"),
         ("status --format tabel", "is none of table, json, plain"),
         ("status --format {{.A", "lacks a closing"),
+        (
+            "service create --mount type=bind,src=/,dst=/x -- x",
+            "docker's --mount is not supported here: tasks are plain processes of this machine. See",
+        ),
+        (
+            "service create --no-resolve-image -- x",
+            "docker's --no-resolve-image is not supported here: IMAGE is a version",
+        ),
+        (
+            "service create -td -- x",
+            "docker's -t is not supported here: tasks are plain processes of this machine. See",
+        ),
+        (
+            "service update --secret-add x web",
+            "docker's --secret-add is not supported here: there are no secrets yet. See",
+        ),
+        (
+            "service update --update-order x web",
+            "docker's --update-order is not supported here: write deploy.update_config",
+        ),
+        ("service update --nonsense web", "no such option '--nonsense'"),
         ("--claster x status", "no such option: --claster; did you mean '--cluster'?"),
         ("--cluster", "--cluster needs a value"),
         ("kv put 'a b", "cannot be split into words"),

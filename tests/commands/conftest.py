@@ -35,7 +35,7 @@ def order(machine: FakeMachine, tmp_path: Path) -> Callable[..., Awaitable[Recor
         parsed = parse_line(line)
         assert parsed.command is not None
         out = give.out = Recorder()  # type: ignore[attr-defined] # what was shown before an error
-        place = Place(parsed.cluster, tmp_path, {}, is_terminal=changes.get("is_terminal", False))
+        place = Place(parsed.cluster, tmp_path, give.environment, is_terminal=changes.get("is_terminal", False))
         context = Context(
             out=out,
             place=place,
@@ -47,4 +47,5 @@ def order(machine: FakeMachine, tmp_path: Path) -> Callable[..., Awaitable[Recor
         await parsed.command.run(context, parsed.arguments)
         return out
 
+    give.environment = {}  # type: ignore[attr-defined] # the shell's
     return give

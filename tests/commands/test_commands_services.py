@@ -98,6 +98,22 @@ async def test_create_of_what_has_done_its_work_is_done(order, cluster, autojump
     assert progress[-1].text == "1 of 1 tasks ended and are not restarted"
 
 
+async def test_variables_come_from_files_and_from_whoever_orders_as_in_docker(order, cluster, tmp_path):
+    (tmp_path / "some.env").write_text("# theirs\nCOLOR=green\nexport SIZE='2 m'\n")
+    order.environment["FOO"] = "from the shell"
+    await order("service create -d --name web --env-file some.env -e FOO -e ABSENT -e COLOR=blue -- sleep 100")
+    env = the_service(cluster).spec.task_template.container_spec.env
+    assert env == ("COLOR=blue", "SIZE=2 m", "FOO=from the shell")
+    order.environment["FOO"] = "later"
+    await order("service update -d --env-add FOO --env-add ABSENT web")
+    assert the_service(cluster).spec.task_template.container_spec.env[-1] == "FOO=later"
+    with pytest.raises(CommandFailed, match=r"^--env-file none.env cannot be read: No such file or directory$"):
+        await order("service create -d --name b --env-file none.env -- sleep 100")
+    (tmp_path / "some.env").write_text("A={{.Nosuch}}")
+    with pytest.raises(WrongUsage, match=r"^--env-file some.env: template {{.Nosuch}} is not known"):
+        await order("service create -d --name b --env-file some.env -- sleep 100")
+
+
 async def test_create_without_a_command_says_where_it_goes(order):
     with pytest.raises(WrongUsage, match="write it after --"):
         await order("service create --name web")
