@@ -29,12 +29,17 @@ async def save_backup(cluster: Cluster, path: Path, *, node: str = "", replace: 
             return await _save_from(cluster, name, path, replace)
         except BackupRefused as error:
             raise Refused("file", str(error)) from None
-        except ClientError as error:
-            failure = error  # the next one may do
-    if isinstance(failure, Refused) and failure.rule == NO_QUORUM:
+        except ClientError as error:  # the next one may do
+            failure = failure if _is_no_quorum(failure) else error
+    if _is_no_quorum(failure):
         quorum = (await cluster.status()).quorum
         raise NoQuorum(quorum.reachable, quorum.needed, quorum.voters)
     raise failure or cluster.nobody(len(names))
+
+
+def _is_no_quorum(failure: ClientError | None) -> bool:
+    """It says more than that another one does not answer."""
+    return isinstance(failure, Refused) and failure.rule == NO_QUORUM
 
 
 async def _save_from(cluster: Cluster, name: str, path: Path, replace: bool) -> Saved:

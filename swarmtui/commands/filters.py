@@ -8,7 +8,16 @@ from typing import TypeVar
 from swarmtui.commands.errors import WrongUsage
 from swarmtui.commands.words import mode_word
 from swarmtui.objects.records import Node, Service, Task
+from swarmtui.objects.states import NodeRole
 from swarmtui.objects.tables import nearest
+
+VALUES: Mapping[str, tuple[str, ...]] = {
+    "role": tuple(NodeRole),
+    "membership": ("accepted", "pending"),
+    "mode": ("replicated", "global", "replicated-job", "global-job"),
+    "desired-state": ("running", "shutdown", "accepted", "ready", "complete", "remove"),
+}
+"""What these keys can be: anything else would match nothing, and look like an answer."""
 
 T = TypeVar("T")
 Match = Callable[[T, str], bool]
@@ -23,11 +32,14 @@ def parse_filter(text: str) -> tuple[str, str]:
 
 
 def filtered(objects: Iterable[T], wanted: Iterable[tuple[str, str]], matches: Mapping[str, Match[T]]) -> list[T]:
-    """The objects that match. A key that is not in `matches` is WrongUsage."""
+    """The objects that match. A key that is not in `matches` is WrongUsage, and a value that no object can have."""
     alternatives: dict[str, list[str]] = {}
     for key, value in wanted:
         if key not in matches:
             raise WrongUsage(f"invalid filter {key!r}; {nearest(key, sorted(matches))}")
+        value = value.lower() if key in VALUES else value
+        if value not in VALUES.get(key, (value,)):
+            raise WrongUsage(f"invalid filter '{key}={value}'; {nearest(value, VALUES[key])}")
         alternatives.setdefault(key, []).append(value)
     return [
         item
@@ -55,7 +67,7 @@ SERVICE_FILTERS: Mapping[str, Match[Service]] = {
     "id": lambda service, value: service.id.startswith(value),
     "name": lambda service, value: service.name.startswith(value),
     "label": lambda service, value: label_matches(service.spec.labels, value),
-    "mode": lambda service, value: mode_word(service.mode) == value,
+    "mode": lambda service, value: value == mode_word(service.mode),
 }
 
 
@@ -69,16 +81,9 @@ def task_filters(names: Mapping[str, str], node_names: Mapping[str, str]) -> Map
         "id": lambda task, value: task.id.startswith(value),
         "name": lambda task, value: names[task.id].startswith(value),
         "node": on_node,
-        "desired-state": _desired_matches,
+        "desired-state": lambda task, value: task.desired_state.name.lower() == value,
         "label": lambda task, value: label_matches(task.spec.container_spec.labels, value),
     }
-
-
-def _desired_matches(task: Task, value: str) -> bool:
-    valid = ("running", "shutdown", "accepted", "ready", "complete", "remove")
-    if value.lower() not in valid:
-        raise WrongUsage(f"invalid filter 'desired-state={value}'; {nearest(value, valid)}")
-    return task.desired_state.name.lower() == value.lower()
 
 
 def any_of(filters: Sequence[tuple[str, str]], key: str) -> bool:

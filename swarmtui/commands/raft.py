@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from swarmtui.commands.effects import View
 
 ENTRIES_DEFAULT = 20
+NEXT_LEADER_S = 1.0  # for whoever took over to say so
+LOOK_S = 0.05
 
 STATE_COLUMNS = (
     Column("NODE", "node"),
@@ -147,7 +149,7 @@ def _asked_node(word: str, view: View) -> str:
     if word:
         return resolve_node(word, view).name
     if view.status.leader is None:
-        raise TryLater("no node leads now; name the node whose log to show")
+        raise TryLater("no node leads now; name the node that is meant")
     return view.status.leader
 
 
@@ -163,7 +165,19 @@ async def run_transfer(context: Context, arguments: Arguments) -> None:
     answer = await context.cluster.ask(view.status.leader, call)
     if answer.refused:
         raise CommandFailed(_with_names(answer.refused, view))
-    context.out.show(Line(answer.text or (target.name if target is not None else "transferred"), "Text"))
+    heir = target.name if target is not None else await _who_leads_after(context, view.status.leader)
+    context.out.show(Line(answer.text or heir or "transferred", "Text"))
+
+
+async def _who_leads_after(context: Context, before: str) -> str:
+    """The name of the next leader, once it says so; "" if it takes long."""
+    with trio.move_on_after(NEXT_LEADER_S):
+        while True:
+            leader = (await context.cluster.status()).leader
+            if leader not in (None, before):
+                return str(leader)
+            await trio.sleep(LOOK_S)
+    return ""
 
 
 def _with_names(text: str, view: View) -> str:

@@ -141,3 +141,14 @@ async def test_transfer_of_leadership(order, cluster):
     cluster.leader = None
     with pytest.raises(TryLater, match="no node leads now"):
         await order("raft transfer n2")
+
+
+async def test_a_transfer_to_whoever_is_best_says_who_leads_now(order, cluster, autojump_clock, monkeypatch):
+    ask = cluster.ask
+
+    async def hand_over(node, call):
+        cluster.leader = "n3"
+        return await ask(node, call)
+
+    monkeypatch.setattr(cluster, "ask", hand_over)
+    assert (await order("raft transfer")).items == [Line("n3", "Text")]

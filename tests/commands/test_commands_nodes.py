@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from swarmtui.commands.errors import CommandFailed, SomeFailed
+from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage
 from swarmtui.commands.output import Document, Inspection, Line, Listing
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability
@@ -52,6 +52,21 @@ async def test_the_manager_that_answered_is_dockers_self(order, cluster):
     await order("service create -d --name web --replicas 4 -- sleep 1")
     (listing,) = (await order("node ps self")).items
     assert [row.values["Name"] for row in listing.rows] == ["web.2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("node ls --filter role=maneger", "invalid filter 'role=maneger'; did you mean manager?"),
+        ("node ls --filter membership=x", "invalid filter 'membership=x'; valid: accepted, pending"),
+        ("service ls --filter mode=globl", "invalid filter 'mode=globl'; did you mean global?"),
+        ("ps --filter desired-state=x", "invalid filter 'desired-state=x'; valid: running, shutdown"),
+    ],
+)
+async def test_a_filter_that_can_match_nothing_is_refused(order, words, sentence):
+    with pytest.raises(WrongUsage) as wrong:
+        await order(words)
+    assert str(wrong.value).startswith(sentence)
 
 
 async def test_ls_filters(order):
