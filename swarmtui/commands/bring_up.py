@@ -9,6 +9,7 @@ somebody else created meanwhile is found.
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Awaitable, Callable
 
@@ -33,6 +34,7 @@ from swarmtui.wire.host_calls import HostReport, NodePower, Power
 
 POLL_S = 0.1
 AGAIN_S = 1.0  # before output that could not be followed is followed again
+CONSOLE_PATIENCE_S = 5.0  # for all to be well before the console opens: what is not well is seen best there
 
 _OFF = (Power.KILLED, Power.STOPPED, Power.EXITED)
 
@@ -51,9 +53,11 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
         await _stay(context, plan, manifest, limit_s)
         return
     await context.machine.ensure_host(plan.directory)
+    to_console = context.place.is_terminal and not arguments.flag("detach")
+    patience_s = CONSOLE_PATIENCE_S if to_console else math.inf
     async with context.machine.connect(plan.directory) as cluster:
-        refused = await _apply_and_wait(attrs.evolve(context, found=cluster), plan, manifest, limit_s)
-    if context.place.is_terminal and not arguments.flag("detach"):
+        refused = await _apply_and_wait(attrs.evolve(context, found=cluster), plan, manifest, limit_s, patience_s)
+    if to_console:
         context.follow_up = OpenConsole(plan.directory)
     elif refused:
         raise SomeFailed(1)
@@ -81,14 +85,17 @@ def _manifest(context: Context, plan: Plan) -> Manifest:
 # -------------------------------------------------------------------------------------------------------------- healthy
 
 
-async def _apply_and_wait(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> int:
-    """Applies the file once there is a leader and waits until all is well. Returns how many parts were refused."""
+async def _apply_and_wait(
+    context: Context, plan: Plan, manifest: Manifest, limit_s: float, patience_s: float = math.inf
+) -> int:
+    """Applies the file once there is a leader and waits until all is well, but no longer than `patience_s` once it is
+    applied. Returns how many parts were refused."""
     deadline = trio.current_time() + limit_s
     missing: list[str] = ["no answer from any node"]
+    applied, refused = False, 0
     with trio.move_on_at(deadline):
         await _start_all(context)
         await _wait_for_leader(context, missing)
-        refused = 0
         file = plan.file_to_apply
         if file is not None:
             nodes = (await fetch(context, "node")).nodes
@@ -96,10 +103,15 @@ async def _apply_and_wait(context: Context, plan: Plan, manifest: Manifest, limi
             for line in lines:
                 context.out.show(Failure(line))
             refused = len(lines) + await apply_services(context, file.services)
-        for text in await _wait_until_healthy(context, missing):
-            context.out.show(Failure(text))
-            refused += 1
-        context.out.show(Line(await _summary(context)))
+        applied = True
+        with trio.move_on_after(patience_s):
+            for text in await _wait_until_healthy(context, missing):
+                context.out.show(Failure(text))
+                refused += 1
+            context.out.show(Line(await _summary(context)))
+            return refused
+    if applied and patience_s < math.inf:
+        context.out.show(Note(f"not healthy yet: {'; '.join(missing)}"))
         return refused
     raise CommandFailed(
         f"not healthy after {limit_s:g} s: {'; '.join(missing)}. It goes on; look with: swarmtui status"

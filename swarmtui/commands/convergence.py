@@ -34,7 +34,7 @@ _PAUSED = ("paused", "rollback_paused")
 @attrs.frozen
 class Convergence:
     """Where a service stands. `stuck` are the reasons of the `unplaceable` slots, which no node fits; `failures` those of
-    the `ended` slots, whose task ended and is not restarted, if it failed."""
+    the `ended` slots, whose task ended and is not restarted, if it failed. `outdated` slots run what was wanted before."""
 
     service: str
     slots: tuple[SlotProgress, ...]
@@ -45,6 +45,7 @@ class Convergence:
     stuck: tuple[str, ...] = ()
     ended: int = 0
     failures: tuple[str, ...] = ()
+    outdated: int = 0
 
     @property
     def is_reached(self) -> bool:
@@ -57,8 +58,9 @@ class Convergence:
 
     @property
     def is_settled(self) -> bool:
-        """Reached, or as far as it can come: whatever is missing has no node that fits, or has ended for good."""
-        accounted = self.running + self.unplaceable + self.ended
+        """Reached, or as far as it can come: whatever is missing has no node that fits, has ended for good, or is updated
+        only after a slot that no node fits."""
+        accounted = self.running + self.unplaceable + self.ended + (self.outdated if self.unplaceable else 0)
         return self.is_reached or (not self.surplus and accounted >= self.wanted)
 
     @property
@@ -84,7 +86,7 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
     for task in own:
         by_slot.setdefault(str(task.slot or node_names.get(task.node_id) or task.node_id), []).append(task)
     progress: list[SlotProgress] = []
-    running, surplus, stuck = 0, 0, []
+    running, outdated, surplus, stuck = 0, 0, 0, []
     ended: list[Task] = []
     for name in sorted(by_slot, key=natural):
         wanted_here = [task for task in by_slot[name] if task.desired_state <= TaskState.RUNNING]
@@ -100,6 +102,7 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
         slot = _slot_progress(name, service, wanted_here)
         progress.append(slot)
         running += slot.mark is SlotMark.RUNNING
+        outdated += slot.mark is SlotMark.MOVING and any(_runs(task) for task in wanted_here)
         if slot.mark is SlotMark.FAILED:
             stuck.append(slot.text)
     wanted = service.mode.replicas if isinstance(service.mode, ReplicatedMode) else len(progress)
@@ -113,7 +116,12 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
         tuple(dict.fromkeys(stuck)),
         len(ended),
         tuple(task.status.error or task.status.state.word for task in ended if _has_failed(task)),
+        outdated,
     )
+
+
+def _runs(task: Task) -> bool:
+    return task.status.state is TaskState.RUNNING and task.desired_state is TaskState.RUNNING
 
 
 def _is_over(task: Task, service: Service) -> bool:
@@ -147,7 +155,7 @@ def _slot_progress(name: str, service: Service, tasks: Sequence[Task]) -> SlotPr
     current = [task for task in tasks if is_current(task, service)] or list(tasks)
     task = max(current, key=lambda task: (task.desired_state, task.status.state <= TaskState.RUNNING, task.created_at))
     state = task.status.state
-    if state is TaskState.RUNNING and is_current(task, service) and task.desired_state is TaskState.RUNNING:
+    if _runs(task) and is_current(task, service):
         return SlotProgress(name, SlotMark.RUNNING, "running")
     if state <= TaskState.PENDING and task.status.error:
         return SlotProgress(name, SlotMark.FAILED, task.status.error, trouble=True)

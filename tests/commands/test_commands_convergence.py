@@ -72,6 +72,17 @@ def test_what_no_node_fits_is_settled_and_says_why():
     assert standing.slots[1].mark is SlotMark.FAILED
 
 
+def test_what_is_updated_only_after_a_slot_that_no_node_fits_is_settled():
+    """up waited for it until its time was over."""
+    old = attrs.evolve(TEMPLATE, container_spec=ContainerSpec(args=("old",)))
+    pending = task(1, TaskState.PENDING, node="", status=TaskStatus(TaskState.PENDING, error="no suitable node (x)"))
+    behind = task(2, TaskState.RUNNING, spec=old)
+    standing = convergence_of(WEB, [pending, behind], NODES)
+    assert (standing.running, standing.unplaceable, standing.outdated) == (0, 1, 1)
+    assert standing.is_settled
+    assert not convergence_of(WEB, [task(1, TaskState.PREPARING), behind], NODES).is_settled
+
+
 def test_slots_on_their_way():
     tasks = [
         task(1, TaskState.NEW, node=""),

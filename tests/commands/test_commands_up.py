@@ -9,7 +9,8 @@ import attrs
 import pytest
 import trio
 
-from swarmtui.commands.command import OpenConsole
+from swarmtui.cli.grammar import parse_line
+from swarmtui.commands.command import Context, OpenConsole, Place
 from swarmtui.commands.errors import CommandFailed, SomeFailed, TryLater, WrongUsage
 from swarmtui.commands.output import Failure, Line, Note, Progress, Recorder
 from swarmtui.objects.operations import Create, Update
@@ -263,20 +264,15 @@ async def test_a_service_that_ran_once_does_not_hold_up(order, empty, tmp_path, 
     write(tmp_path)
 
     error = "task: non-zero exit (3)" if state is TaskState.FAILED else ""
-
-    def run_once(cluster) -> None:
-        cluster.run_services_once(state, error)
-
-    empty.after_connect = lambda cluster: setattr(cluster, "play", run_once)
+    empty.after_connect = lambda cluster: setattr(
+        cluster, "play", lambda cluster: cluster.run_services_once(state, error)
+    )
     out = await order("up -d")
     assert texts(out)[-1 - len(said) : -1] == said
     assert texts(out)[-1].startswith("dev is up")
 
 
 async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
-    from swarmtui.cli.grammar import parse_line
-    from swarmtui.commands.command import Context, Place
-
     machine.cluster = None
     write(tmp_path)
     for line, opens in (("up", True), ("up -d", False), ("console", True), ("console --watch", True)):
@@ -286,6 +282,21 @@ async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
         await parsed.command.run(context, parsed.arguments)
         expected = OpenConsole(tmp_path / ".swarmtui", watch="--watch" in line)
         assert context.follow_up == (expected if opens else None), line
+
+
+@pytest.mark.parametrize("line", ["up", "up --wait-timeout 2s"])
+async def test_a_terminal_gets_the_console_though_a_service_does_not_come_up(machine, tmp_path, autojump_clock, line):
+    machine.cluster = None
+    machine.after_connect = lambda cluster: setattr(cluster, "play", lambda cluster: None)
+    write(tmp_path)
+    parsed = parse_line(line)
+    context = Context(out=Recorder(), place=Place(None, tmp_path, {}, is_terminal=True), machine=machine)
+    began = trio.current_time()
+    assert parsed.command is not None
+    await parsed.command.run(context, parsed.arguments)
+    assert context.follow_up == OpenConsole(tmp_path / ".swarmtui", watch=False)
+    assert trio.current_time() - began < 10
+    assert texts(context.out)[-1] == "not healthy yet: web has 0 of 2 tasks running"
 
 
 async def test_console_needs_a_terminal_and_a_running_cluster(order, machine):
