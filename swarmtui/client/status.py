@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
 STATUS_TIMEOUT_S = 0.3  # everybody, side by side
-SECOND_LOOK_S = 2.0  # where nobody answered in that time and not all refused: the machine may be busy, or we are
+SECOND_LOOK_S = 1.0  # if nobody at all has answered by then: on a busy machine our own handshakes may take that long
 OBJECTS_TIMEOUT_S = 2.0  # of a manager that has just answered; there may be many
 
 _POWERED_OFF = {
@@ -40,8 +40,6 @@ _POWERED_OFF = {
 
 @attrs.frozen
 class Quorum:
-    """`reachable` of `voters` answer and `needed` decide; `held`: a leader hears that many, so writes are taken."""
-
     voters: int
     needed: int
     reachable: int
@@ -70,8 +68,6 @@ class NodeStatus:
 
 @attrs.frozen
 class ServiceStatus:
-    """How many tasks of a service run, and how many are wanted."""
-
     name: str
     running: int
     wanted: int
@@ -95,37 +91,10 @@ class ClusterStatus:
 
 async def gather_status(cluster: Cluster) -> ClusterStatus:
     """Raises NoHost if neither the host nor any node answers."""
-    nodes = cluster.manifest.nodes
-    reports: dict[str, NodeReport] = {}
-    gone: set[str] = set()
-    host: list[HostReport] = []
-
-    async def ask_node(name: str, timeout_s: float) -> None:
-        try:
-            answer = await cluster.ask(name, GetStatus(), timeout_s)
-        except ClientError as error:
-            if isinstance(error, NotReached) and error.refused:
-                gone.add(name)
-        else:
-            if isinstance(answer, NodeReport):
-                reports[name] = answer
-
-    async def ask_host(timeout_s: float) -> None:
-        with trio.move_on_after(timeout_s):
-            try:
-                host.append(await cluster.host.report())
-            except ClientError:
-                return  # without the host the nodes speak for themselves
-
-    async def ask_everybody(timeout_s: float) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ask_host, timeout_s)
-            for node in nodes:
-                nursery.start_soon(ask_node, node.name, timeout_s)
-
-    await ask_everybody(STATUS_TIMEOUT_S)
-    if not reports and not host and len(gone) < len(nodes):
-        await ask_everybody(SECOND_LOOK_S)
+    heard = await _ask_everybody(cluster, STATUS_TIMEOUT_S)
+    if not heard.reports and not heard.gone:
+        heard = await _ask_everybody(cluster, SECOND_LOOK_S)
+    reports, gone, host = heard.reports, heard.gone, heard.host
     if not reports and not host:
         raise cluster.nobody(len(cluster.manifest.managers))
     holder = max((r for r in reports.values() if r.holds_quorum), key=lambda r: r.term, default=None)
@@ -134,6 +103,42 @@ async def gather_status(cluster: Cluster) -> ClusterStatus:
     if host:
         gone.clear()  # it knows better: a node that is starting refuses, too
     return _fold(cluster, reports, gone, host[0] if host else None, objects, holder)
+
+
+@attrs.define
+class _Heard:
+    """Who answered in time, by name, whose address refused a dial, and the host if it did."""
+
+    reports: dict[str, NodeReport] = attrs.field(factory=dict)
+    gone: set[str] = attrs.field(factory=set)
+    host: list[HostReport] = attrs.field(factory=list)
+
+
+async def _ask_everybody(cluster: Cluster, timeout_s: float) -> _Heard:
+    heard = _Heard()
+
+    async def ask_node(name: str) -> None:
+        try:
+            answer = await cluster.ask(name, GetStatus(), timeout_s)
+        except ClientError as error:
+            if isinstance(error, NotReached) and error.refused:
+                heard.gone.add(name)
+        else:
+            if isinstance(answer, NodeReport):
+                heard.reports[name] = answer
+
+    async def ask_host() -> None:
+        with trio.move_on_after(timeout_s):
+            try:
+                heard.host.append(await cluster.host.report())
+            except ClientError:
+                return  # without the host the nodes speak for themselves
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_host)
+        for node in cluster.manifest.nodes:
+            nursery.start_soon(ask_node, node.name)
+    return heard
 
 
 async def _objects(cluster: Cluster, name: str, *, fresh: bool) -> Records | None:
