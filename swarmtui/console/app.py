@@ -36,6 +36,8 @@ from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine, Words
+from swarmtui.console.panes.list_pane import ListPane
+from swarmtui.console.panes.node_strip import NodeStrip
 from swarmtui.console.start import first_frame_shown
 from swarmtui.console.targets import target_named
 from swarmtui.console.theming import VARIABLE_DEFAULTS
@@ -96,6 +98,7 @@ class ConsoleApp(App[int]):
         self._echo: tuple[str, str, float] = ("", "echo", 0.0)
         self._tick = 0
         self._under_way: set[Order] = set()
+        self._typed_from: ListPane | NodeStrip = self.cluster.nodes
         self._forget_signals: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------------------------------------------ coming, going
@@ -308,6 +311,7 @@ class ConsoleApp(App[int]):
     # -------------------------------------------------------------------------------------------------------- typing
 
     def action_command(self) -> None:
+        self._typed_from = self.cluster.moved
         picture = self.live_picture()
         names = [*(node.name for node in picture.nodes), *(service.name for service in picture.services)]
         names += [task.name for task in picture.tasks if not task.past] + ["leader", "follower", "worker"]
@@ -322,8 +326,8 @@ class ConsoleApp(App[int]):
     def on_command_line_left(self, message: CommandLine.Left) -> None:
         if message.sign == "/":
             self.cluster.set_focus(self.cluster.panes[self.cluster.active])
-        else:
-            self.cluster.set_focus(self.cluster.nodes)
+        elif not isinstance(self.cluster.focused, ListPane):  # unless the command led to a pane, back to where one was
+            self.cluster.set_focus(self._typed_from)
         self.paint()
 
     def on_command_line_entered(self, message: CommandLine.Entered) -> None:

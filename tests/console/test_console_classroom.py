@@ -245,3 +245,30 @@ def test_nine_managers_leave_room_to_read_an_entry() -> None:
     assert grid._fields_for(80).entry >= ENTRY_WIDTH_FAIR
     grid._fields = None
     assert grid._fields_for(200).gap == 1
+
+
+def test_after_a_typed_command_keys_go_on_where_one_was_or_where_it_led(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("3", "down", "colon", *"status", "enter")
+        await settle(app, pilot)
+        assert app.cluster.focused is app.cluster.task_list
+        await pilot.press("0", "colon", *"logs web", "enter")
+        await settle(app, pilot)
+        assert app.cluster.focused is app.cluster.output_view
+        await pilot.press("0", "colon", "escape")
+        await settle(app, pilot)
+        assert app.cluster.focused is app.cluster.nodes
+
+    ui(scene)
+
+
+def test_the_next_command_is_typed_over_the_page_of_the_one_before(ui) -> None:
+    async def scene(app, play, pilot):
+        play.answers["ps"] = Answer(0, ("one", "two", "three"))
+        await pilot.press("colon", *"ps", "enter")
+        await asked(app, pilot, TextPage)
+        await pilot.press("colon", *"service rm X", "enter")
+        await settle(app, pilot)
+        assert play.ran[-1] == ("service", "rm", "X")  # and X cut no network
+
+    ui(scene)

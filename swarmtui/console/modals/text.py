@@ -23,6 +23,7 @@ class TextPage(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,space,question_mark", "leave", "leave", show=False),
+        Binding("colon", "command", "the next command", show=False),
         Binding("down,j", "scroll(1)", "down", show=False),
         Binding("up,k", "scroll(-1)", "up", show=False),
         Binding("right,l", "across(8)", "right", show=False),
@@ -80,6 +81,11 @@ class TextPage(ModalScreen[None]):
 
     def action_across(self, columns: int) -> None:
         self.query_one("#page", VerticalScroll).scroll_relative(x=columns, animate=False)
+
+    async def action_command(self) -> None:
+        """The next command is typed without putting this page away first; else its letters would be taken for keys."""
+        self.dismiss(None)
+        await self.app.run_action("app.command")
 
     def action_leave(self) -> None:
         self.dismiss(None)
