@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import attrs
+import trio
 
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Risk, flag, option, positional
 from swarmtui.commands.each import for_each
@@ -33,10 +34,13 @@ from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.objects.tables import nearest
-from swarmtui.wire.host_calls import DELAY_MS_MAX
+from swarmtui.wire.host_calls import DELAY_MS_MAX, Power
 from swarmtui.wire.node_calls import SignalTask
 
 LINK_WORDS = ("delay", "jitter", "loss")
+BEGIN_WAIT_S = 5.0  # for a node that was started to answer or to end
+BEGIN_POLL_S = 0.05
+_BEGIN = ("start", "restart")
 SIDES = "/"  # between the groups of a partition
 
 
@@ -65,12 +69,26 @@ async def _switch(context: Context, arguments: Arguments, action: str) -> None:
         target = NodeTarget(known[word], word) if view is None else resolve(word, view)
         if isinstance(target, NodeTarget):
             await context.cluster.host.power(target.name, action, for_s=arguments.get("for_s"))
+            if action in _BEGIN:
+                await _see_it_begin(context, target.name)
         else:
             _refuse_limit(arguments, target)
             await _signal(context, view, target, action)
         context.out.show(Line(target.name))
 
     await for_each(context, words, act)
+
+
+async def _see_it_begin(context: Context, name: str) -> None:
+    """A node that cannot use its directory ends in its first moments: whoever started it is told so, and what to do. One
+    that has a long log to read is not waited for to its end."""
+    with trio.move_on_after(BEGIN_WAIT_S):
+        while await context.cluster.report(name, BEGIN_POLL_S) is None:
+            report = await context.cluster.host.report()
+            node = next((node for node in report.nodes if node.name == name), None)
+            if node is None or node.power in (Power.REFUSED, Power.EXITED):
+                raise CommandFailed(f"{name} is {node.power.value}: {node.text}" if node else f"{name} is gone")
+            await trio.sleep(BEGIN_POLL_S)
 
 
 def _refuse_limit(arguments: Arguments, target: Target) -> None:

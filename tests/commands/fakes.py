@@ -153,6 +153,7 @@ class FakeHost:
         self.orders: list[str] = []
         self.refuses: dict[str, str] = {}
         self.powers: dict[str, tuple[Power, str]] = {}
+        self.ends: dict[str, tuple[Power, str]] = {}  # what becomes of those that are started
         self.published: dict[str, str] = {}
 
     async def report(self) -> HostReport:
@@ -169,7 +170,7 @@ class FakeHost:
         self._note(f"{action} {node}", for_s)
         if node in self.refuses:
             raise FakeRefused(self.refuses[node])
-        self.powers[node] = (Power.RUNNING, "")
+        self.powers[node] = self.ends.get(node, (Power.RUNNING, ""))
         return ""
 
     async def partition(self, groups: Sequence[Sequence[str]], for_s: float | None = None) -> str:
@@ -442,6 +443,10 @@ class FakeCluster:
             case SignalTask() | TransferLeadership() | TakeSnapshot():
                 return Done()
         raise AssertionError(f"nobody answers {call}")
+
+    async def report(self, node: str, timeout_s: float = 0.3) -> NodeReport | None:
+        power, _ = self.host.powers.get(node, (Power.RUNNING, ""))
+        return self._report(node) if power is Power.RUNNING else None
 
     def _report(self, name: str) -> NodeReport:
         node = self.manifest.node(name)

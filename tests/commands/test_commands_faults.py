@@ -9,6 +9,7 @@ from swarmtui.commands.errors import CommandFailed, SomeFailed, TryLater, WrongU
 from swarmtui.commands.output import Line
 from swarmtui.objects.records import Service, Task
 from swarmtui.objects.states import TaskState
+from swarmtui.wire.host_calls import Power
 from swarmtui.wire.node_calls import Done, SignalTask, TransferLeadership
 from tests.commands.fakes import FakeCluster
 
@@ -50,6 +51,19 @@ async def test_several_go_on_after_a_failure(order, cluster):
     assert cluster.host.orders == ["start n2", "start n3"]
     with pytest.raises(CommandFailed, match="n2 is refused"):
         await order("start n2")
+
+
+@pytest.mark.parametrize("action", ["start", "restart"])
+async def test_a_node_that_ends_in_its_first_moments_was_not_started(order, cluster, action):
+    """Its name was printed as that of any other, and why it ended stood in the host's log."""
+    cluster.host.ends = {"n2": (Power.REFUSED, "its log is damaged; join anew")}
+    with pytest.raises(CommandFailed, match=r"^n2 is refused: its log is damaged; join anew$"):
+        await order(f"{action} n2")
+
+
+async def test_a_node_that_reads_a_long_log_is_not_waited_for_to_its_end(order, cluster, autojump_clock):
+    cluster.host.ends = {"n2": (Power.PAUSED, "")}  # as silent as one that reads
+    assert (await order("start n2")).items == [Line("n2")]
 
 
 async def test_tasks_and_services_are_signalled_where_they_run(order, cluster, web):

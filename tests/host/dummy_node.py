@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     node = DummyNode(directory)
     if node.behave == "refuse":
         print("some words before")
-        print("damaged log: segment 3 at byte 17")
+        print("damaged log: segment 3 at byte 17; " + "what is to be done about it, in many words; " * 10 + "do it")
         return 3
     if node.behave == "crash":
         print("out of order", file=sys.stderr)
