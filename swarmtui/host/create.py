@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from swarmtui.agent.ports import is_free
 from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
 from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
-from swarmtui.objects.codec import encode_json
+from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
@@ -181,6 +181,8 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
     """What is wrong with the node's directory, as one sentence; "" if it can be started. A worker's that is gone is made
     again, atomically."""
     own = layout.node(node.name)
+    if why := _strange(own, node, manifest):
+        return why
     if own.birth.exists() and (node.role is NodeRole.WORKER or own.raft_of(node).is_dir()):
         return ""
     if node.role is NodeRole.MANAGER:
@@ -203,6 +205,27 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
     new.directory.rename(own.directory)
     sync_directory(layout.nodes)
     return ""
+
+
+def _strange(own: NodeLayout, node: NodeEntry, manifest: Manifest) -> str:
+    """Another node's directory under this one's name, of whatever cluster: it would run as that one, under this one's
+    switches. "" if it is none, or cannot be read, which the node's start will say."""
+    try:
+        birth = decode_json(own.birth.read_bytes(), NodeBirth)
+    except (OSError, MalformedObject):
+        return ""
+    if (birth.manifest.id, birth.node_id) == (manifest.id, node.id):
+        return ""
+    found = birth.manifest.node(birth.node_id)
+    whose = found.name if found is not None else birth.node_id
+    if birth.manifest.id != manifest.id:
+        whose += f" of another cluster, {birth.manifest.name}"
+    elif whose == node.name:
+        whose = f"an earlier {whose}"
+    else_do = f"or else {anew(node.name)}"
+    if node.role is NodeRole.WORKER:
+        else_do = "or move this one away, and swarmtui up makes a new one"
+    return f"its directory {own.directory} is that of {whose}; put its own back, {else_do}"
 
 
 def anew(name: str) -> str:

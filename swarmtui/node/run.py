@@ -59,7 +59,8 @@ def run(directory: Path, launcher: LauncherLink) -> None:
         if isinstance(cause, UNUSABLE):
             raise CannotStart(str(cause)) from None
         if isinstance(cause, OSError):
-            raise CannotStart(f"{cause.filename or directory}: {cause.strerror or cause}") from None
+            reason = f"{cause.filename or directory}: {cause.strerror or cause}"
+            raise CannotStart(f"{reason}; mend that and start it again: swarmtui start {directory.name}") from None
         raise
 
 

@@ -18,6 +18,10 @@ from swarmtui.storage.errors import DirectoryInUse, DirectoryMissing, ForeignDir
 
 BIRTH_FILE = "node.json"
 LOCK_FILE = "node.lock"
+PUT_BACK = (
+    "put its own file back, or a new node in its place: swarmtui node rm --force {name} && swarmtui swarm join --role ROLE "
+    "--name {name}"
+)
 
 
 @attrs.define(eq=False)
@@ -100,9 +104,10 @@ def _read_birth(path: Path) -> NodeBirth:
     try:
         birth = decode_json(text, NodeBirth)
     except MalformedObject as error:
-        raise ForeignDirectory(path.parent, f"{path.name}: {error}") from None
+        raise ForeignDirectory(path.parent, f"{path.name}: {error}; {PUT_BACK.format(name=path.parent.name)}") from None
     if birth.manifest.node(birth.node_id) is None:
-        raise ForeignDirectory(path.parent, f"{path.name} names no node {birth.node_id}")
+        reason = f"{path.name} names no node {birth.node_id}; {PUT_BACK.format(name=path.parent.name)}"
+        raise ForeignDirectory(path.parent, reason)
     return birth
 
 

@@ -210,11 +210,13 @@ class Credentials:
 
 def load_credentials(certificate: Path, authority: Path) -> Credentials:
     """From `node.pem` (certificate and key) and `ca.pem`. Raises NotCertified, OSError."""
+    authority.read_bytes()  # here, for OpenSSL does not say which file cannot be read
+    identity = certificate.read_bytes()
     try:
         server, client = server_context(certificate, authority), client_context(certificate, authority)
     except ssl.SSLError as error:
         raise NotCertified(f"{certificate} or {authority} is no certificate with its key: {error.reason}") from None
-    return Credentials(identity_of_pem(certificate.read_bytes()), server, client)
+    return Credentials(identity_of_pem(identity), server, client)
 
 
 def server_context(certificate: Path, authority: Path) -> ssl.SSLContext:

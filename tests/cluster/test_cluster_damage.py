@@ -28,3 +28,17 @@ def test_a_flipped_bit_refuses_the_manager_to_whoever_starts_it_and_a_new_one_ta
     cluster.run("swarm", "join", "--role", "manager", "--name", "n2")
     wait_for("it to be whole again", lambda: cluster.node("n2")["state"] == "follower")
     assert "Traceback" not in (cluster.data / "nodes" / "n2" / "node.log").read_text()
+
+
+def test_a_file_that_is_missing_is_named_with_what_to_do(cluster: RealCluster):
+    cluster.up(managers=3)
+    cluster.run("stop", "n2")
+    missing = cluster.data / "nodes" / "n2" / "ca.pem"
+    kept = missing.rename(cluster.directory / "ca.pem")
+    said = cluster.run("start", "n2", expect=1).stderr.strip()
+    assert said == (
+        f"swarmtui: n2 is refused: {missing}: No such file or directory; mend that and start it again: swarmtui start n2"
+    )
+    kept.rename(missing)
+    cluster.run("start", "n2")
+    wait_for("it to follow", lambda: cluster.node("n2")["state"] == "follower")

@@ -185,6 +185,29 @@ def test_a_manager_that_lost_its_log_is_not_started(tmp_path: Path) -> None:
     assert "has lost its log" in repair_node(layout, manifest.nodes[0], manifest)
 
 
+def test_another_nodes_directory_is_not_run_under_this_ones_name(tmp_path: Path) -> None:
+    """Two directories that had changed places ran, and `kill n1` killed n2; one of another cluster ran as its node there."""
+    manifest = create_cluster(small_file(3, 1), tmp_path)
+    layout = Layout(tmp_path / ".swarmtui")
+    (tmp_path / "other").mkdir()
+    create_cluster(small_file(3, 1), tmp_path / "other")
+    n1, n2, n4 = (layout.node(name).directory for name in ("n1", "n2", "n4"))
+    shutil.rmtree(n1)
+    shutil.copytree(n2, n1)
+    assert repair_node(layout, manifest.nodes[0], manifest) == (
+        f"its directory {n1} is that of n2; put its own back, or else swarmtui node rm --force n1 && swarmtui swarm join "
+        "--role manager --name n1"
+    )
+    for here in (n2, n4):
+        shutil.rmtree(here)
+        shutil.copytree(tmp_path / "other" / ".swarmtui" / "nodes" / here.name, here)
+    assert "is that of n2 of another cluster, test; " in repair_node(layout, manifest.nodes[1], manifest)
+    assert repair_node(layout, manifest.nodes[3], manifest).endswith(
+        "put its own back, or move this one away, and swarmtui up makes a new one"
+    )
+    assert repair_node(layout, manifest.nodes[2], manifest) == ""
+
+
 def test_a_workers_directory_is_made_again_with_the_same_id(tmp_path: Path) -> None:
     manifest = create_cluster(small_file(3, 1), tmp_path)
     layout = Layout(tmp_path / ".swarmtui")

@@ -80,7 +80,7 @@ def test_what_was_not_made_for_a_node_is_refused(path: Path, change: dict[str, o
 
 def test_rubbish_is_refused(path: Path) -> None:
     (path / "node.json").write_bytes(b"\xff{")
-    with pytest.raises(ForeignDirectory):
+    with pytest.raises(ForeignDirectory, match=f"or a new node in its place: swarmtui node rm --force {path.name} && "):
         open_node_directory(path)
 
 
