@@ -16,6 +16,7 @@ from swarmtui.agent.executor import Exit, TaskAction, TaskFailed, TaskRejected
 from swarmtui.agent.launcher import Child, LauncherLost, LauncherRefused
 from swarmtui.agent.ports import Ports
 from swarmtui.agent.task_directory import TaskDirectory
+from swarmtui.objects.notations import check_signal
 from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Task
 
@@ -49,7 +50,7 @@ class ProcessExecutor:
             directory = TaskDirectory(self._tasks, task.id)
             directory.make()
             make_doorway(self._around, directory.private)
-            stop_signal = parse_signal(task.spec.container_spec.stop_signal)
+            stop_signal = signals.Signals[check_signal(task.spec.container_spec.stop_signal)]
         except ValueError as error:
             raise TaskRejected(str(error)) from None
         except OSError as error:
@@ -86,17 +87,6 @@ class StopOrder:
 
     signal: int
     grace_s: float
-
-
-def parse_signal(text: str) -> int:
-    """`SIGTERM`, `TERM` and `15` are the same."""
-    try:
-        if text.isdigit():
-            return signals.Signals(int(text)).value
-        name = text.upper()
-        return signals.Signals[name if name.startswith("SIG") else f"SIG{name}"].value
-    except (KeyError, ValueError):
-        raise ValueError(f"stop signal {text!r} is not known here") from None
 
 
 class ProcessWorkload:

@@ -34,8 +34,8 @@ from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.objects.tables import nearest
-from swarmtui.wire.host_calls import DELAY_MS_MAX, Power
-from swarmtui.wire.node_calls import SignalTask
+from swarmtui.wire.host_calls import Power
+from swarmtui.wire.node_calls import DELAY_MS_MAX, SignalTask
 
 LINK_WORDS = ("delay", "jitter", "loss")
 BEGIN_WAIT_S = 5.0  # for a node that was started to answer or to end

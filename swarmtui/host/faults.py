@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from swarmtui.wire.host_calls import DELAY_MS_MAX, FaultReport
-from swarmtui.wire.node_calls import LinkFault
+from swarmtui.wire.host_calls import FaultReport
+from swarmtui.wire.node_calls import DELAY_MS_MAX, LinkFault
 
-FAULTS_MAX = 1000
+FAULTS_MAX = 1000  # in force at once, of all kinds
 
 
 class InvalidFault(Exception):
@@ -256,7 +256,7 @@ class FaultTable:
             enforced[ids[source]].append(total)
         return {id: tuple(faults) for id, faults in enforced.items()}
 
-    # ------------------------------------------------------------------------------------------------------ checking
+    # ------------------------------------------------------------------------------------------- making and checking
 
     def _with(
         self,

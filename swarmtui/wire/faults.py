@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterable
 import trio
 
 from swarmtui.wire.certificates import Identity
-from swarmtui.wire.node_calls import LinkFault
+from swarmtui.wire.node_calls import DELAY_MS_MAX, LinkFault
 
 FAULTS_MAX = 1000  # links of one node
-DELAY_MAX_S = 60.0
 
 
 class LinkFaults:
@@ -95,11 +94,10 @@ class LinkFaults:
 
 
 def _checked(fault: LinkFault) -> LinkFault:
-    longest_ms = DELAY_MAX_S * 1000
     if not (0 <= fault.loss <= 1):
         raise ValueError(f"loss {fault.loss:g} is not between 0 and 1")
-    if not (0 <= fault.delay_ms <= longest_ms and 0 <= fault.jitter_ms <= longest_ms):
+    if not (0 <= fault.delay_ms <= DELAY_MS_MAX and 0 <= fault.jitter_ms <= DELAY_MS_MAX):
         raise ValueError(
-            f"delay {fault.delay_ms:g} ms with jitter {fault.jitter_ms:g} ms: at most {longest_ms:g} ms each"
+            f"delay {fault.delay_ms:g} ms with jitter {fault.jitter_ms:g} ms: at most {DELAY_MS_MAX:g} ms each"
         )
     return fault

@@ -10,8 +10,6 @@ import attrs
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.node_calls import LinkFault
 
-DELAY_MS_MAX = 60_000.0  # of a link, and of its jitter
-
 
 @attrs.frozen
 class GetHost:

@@ -18,6 +18,7 @@ KEYS_TOGETHER_MAX = 256  # that one GetKeys asks for
 KEYS_BYTES_MAX = 4 * 1024 * 1024  # of values in one answer to it
 LOG_RANGE_MAX = 500  # entries a LogRange answer holds
 OUTPUT_TAIL_MAX = 10_000  # lines
+DELAY_MS_MAX = 60_000.0  # of a link fault, and of its jitter
 
 
 class Fate(enum.StrEnum):

@@ -13,7 +13,6 @@ import pytest
 from swarmtui.agent.environment import Program, Surroundings, make_program, names_port
 from swarmtui.agent.executor import TaskRejected
 from swarmtui.agent.ports import Ports, is_free
-from swarmtui.agent.process_executor import parse_signal
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ContainerSpec, PortConfig, TaskSpec
@@ -161,14 +160,3 @@ def test_the_slots_last_port_is_taken_again_if_it_is_free() -> None:
         assert ports.take("t2", 0) == busy + 1
     first = Ports(20_000, 29_999).take("t1", 0)
     assert Ports(20_000, 29_999).take("t2", first) == first
-
-
-@pytest.mark.parametrize("text", ["SIGINT", "int", "2"])
-def test_stop_signals(text: str) -> None:
-    assert parse_signal(text) == 2
-
-
-@pytest.mark.parametrize("text", ["SIGNOTHING", "", "999"])
-def test_unknown_stop_signals(text: str) -> None:
-    with pytest.raises(ValueError, match="not known"):
-        parse_signal(text)

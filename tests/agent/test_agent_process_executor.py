@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -64,6 +65,14 @@ async def test_a_task_runs_in_its_place_with_a_private_directory(tmp_path: Path)
         assert int((private / "port").read_text()) == workload.port
         await runner.remove("t1")
         assert not private.parent.exists()
+
+
+async def test_a_stop_signal_that_this_machine_does_not_know_rejects_the_task(tmp_path: Path) -> None:
+    task = shell("true")
+    container = attrs.evolve(task.spec.container_spec, stop_signal="SIGNOTHING")
+    async with executor(tmp_path) as runner:
+        with pytest.raises(TaskRejected, match="'SIGNOTHING' is no signal"):
+            await runner.prepare(attrs.evolve(task, spec=attrs.evolve(task.spec, container_spec=container)), {})
 
 
 async def test_stop_is_the_stop_signal_and_then_after_the_grace_a_kill(tmp_path: Path, herd: Herd) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmtui.objects.interpolation import InvalidInterpolation, interpolate
-from swarmtui.objects.notations import merge_env, with_image_label
+from swarmtui.objects.notations import check_signal, merge_env, with_image_label
 from swarmtui.objects.quantities import format_duration_ns, parse_duration_ns, parse_nano_cpus, parse_size_bytes
 from swarmtui.objects.specs import ContainerSpec, TaskSpec
 from swarmtui.objects.templates import TEMPLATE_FIELDS, check_template, fill_template
@@ -141,3 +141,14 @@ def test_a_named_image_is_kept_and_a_default_one_renewed():
     assert with_image_label(changed, before=before).container_spec.image != before.container_spec.image
     named = TaskSpec(ContainerSpec(image="v1", args=("sleep", "2")))
     assert with_image_label(named, before=before) == named
+
+
+@pytest.mark.parametrize("text", ["SIGINT", "int", "2"])
+def test_stop_signals(text: str) -> None:
+    assert check_signal(text) == "SIGINT"
+
+
+@pytest.mark.parametrize("text", ["SIGNOTHING", "", "999"])
+def test_unknown_stop_signals(text: str) -> None:
+    with pytest.raises(ValueError, match="is no signal"):
+        check_signal(text)
