@@ -59,6 +59,7 @@ class ConsoleApp(App[int]):
     TITLE = "swarmtui"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (WIDE, "-wide")]  # noqa: RUF012  (typed so by Textual)
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (22, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         # With priority a key is acted upon before the next one is looked at. Without, keys that come fast all wait at the
         # widget that has the focus now: what is typed behind a colon would be taken for orders.
@@ -363,21 +364,10 @@ class ConsoleApp(App[int]):
 
 _CLUSTER_ACTIONS = frozenset(
     {
-        "order",
-        "partition",
-        "pane",
-        "detail",
-        "hold",
-        "output",
-        "past",
-        "filter",
-        "command",
-        "step_back",
-        "help",
-        "leave",
-        "theme",
+        "order", "partition", "pane", "detail", "hold", "output", "past", "filter", "command", "step_back",
+        "help", "leave", "theme",
     }
-)
+)  # fmt: skip
 
 
 def run_console(directory: Path, watch: bool = False) -> int:

@@ -18,6 +18,7 @@ from swarmtui.console.model.standing import LOOKS, Standing
 from swarmtui.objects.states import Availability
 
 PARTITION_SEPARATOR = "/"
+LAST_REPLICAS_TOLD_MAX = 4  # services named in a question; the question itself must stay in sight
 
 
 @attrs.frozen
@@ -156,7 +157,9 @@ def question_for(order: Order, loss: Loss | None, picture: Picture) -> Question 
     if verb == "partition":
         sides = sides_of(parse_sides(order.words[1:]), [node.name for node in picture.nodes])
         lines.extend(side_sentence(side, picture) for side in sides)
-    lines.extend(f"{text}." for text in loss.last_replicas)
+    lines.extend(f"{text}." for text in loss.last_replicas[:LAST_REPLICAS_TOLD_MAX])
+    if (more := len(loss.last_replicas) - LAST_REPLICAS_TOLD_MAX) > 0:
+        lines.append(f"{more} more {'service loses its' if more == 1 else 'services lose their'} last replica too.")
     if loss.last_replicas and not loss.loses_quorum:
         lines.append(
             "They come back as soon as the cluster places them again."

@@ -9,8 +9,11 @@ import pytest
 from rich.cells import cell_len
 
 from swarmtui.console.backend import Answer
+from swarmtui.console.modals.confirm import Confirm
 from swarmtui.console.modals.text import TextPage
 from swarmtui.console.model.picture import FaultRow
+from swarmtui.console.model.quorum import Loss, Quorum
+from swarmtui.console.orders import Order, question_for
 from swarmtui.console.panes.ink import fit_name, one_line
 from swarmtui.console.panes.log_grid import ENTRY_WIDTH_FAIR, LogGrid
 from swarmtui.console.panes.status_line import together
@@ -260,6 +263,24 @@ def test_after_a_typed_command_keys_go_on_where_one_was_or_where_it_led(ui) -> N
         assert app.cluster.focused is app.cluster.nodes
 
     ui(scene)
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+def test_a_question_about_many_services_keeps_its_answers_in_sight(ui, size) -> None:
+    async def scene(app, play, pilot):
+        picture = app.live_picture()
+        lost = tuple(f"service-{number}: 1 of 1 running becomes 0" for number in range(12))
+        loss = Loss(Quorum(5, 3, True), Quorum(5, 2, False), lost)
+        question = question_for(Order(("kill", "n1")), loss, picture)
+        assert "8 more services lose their last replica too." in question.lines
+        app.push_screen(Confirm(question))
+        await asked(app, pilot, Confirm)
+        await until(app, pilot, lambda: app.screen.query_one("#no").region.height)
+        text = shown(app)
+        assert "Yes, kill (y)" in text
+        assert "Managers up: 3 of 5 becomes 2 of 5" in text
+
+    ui(scene, size=size)
 
 
 def test_the_next_command_is_typed_over_the_page_of_the_one_before(ui) -> None:
