@@ -69,7 +69,7 @@ def run(parsed: Parsed, terminal: Terminal, machine: Machine | None = None) -> i
     )
     command, arguments = parsed.command, parsed.arguments
     if command is None:
-        if not place.is_terminal:
+        if not place.has_screen:
             terminal.out.write(group_help() + "\n")
             return DONE
         from swarmtui.commands.registry import REGISTRY

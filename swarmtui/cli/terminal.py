@@ -17,6 +17,7 @@ from typing import IO, Any
 import attrs
 
 from swarmtui.cli.formats import Format, Style, fill, listing_lines, table_lines, to_json
+from swarmtui.commands.command import DUMB_TERMINALS
 from swarmtui.commands.convergence import SLOTS_SHOWN_MAX
 from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.output import (
@@ -219,7 +220,7 @@ def shell_terminal(form: Format, *, quiet: bool, environment: Mapping[str, str])
         if reconfigure is not None:
             reconfigure(errors="replace")
     says_everything = codecs.lookup(sys.stdout.encoding or "ascii").name == "utf-8"
-    error_is_terminal = sys.stderr.isatty() and environment.get("TERM") != "dumb"
+    error_is_terminal = sys.stderr.isatty() and environment.get("TERM", "").lower() not in DUMB_TERMINALS
     return Terminal(
         sys.stdout,
         sys.stderr,

@@ -53,7 +53,7 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
         await _stay(context, plan, manifest, limit_s)
         return
     await context.machine.ensure_host(plan.directory)
-    to_console = context.place.is_terminal and not arguments.flag("detach")
+    to_console = context.place.has_screen and not arguments.flag("detach")
     patience_s = CONSOLE_PATIENCE_S if to_console else math.inf
     async with context.machine.connect(plan.directory) as cluster:
         refused = await _apply_and_wait(attrs.evolve(context, found=cluster), plan, manifest, limit_s, patience_s)

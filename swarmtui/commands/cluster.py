@@ -83,6 +83,9 @@ async def run_console(context: Context, arguments: Arguments) -> None:
     directory = context.machine.find(context.place.selector, context.place.start)
     if not context.place.is_terminal:
         raise CommandFailed("the console needs a terminal; for a script use: swarmtui status")
+    if not context.place.has_screen:
+        term = context.place.environment.get("TERM", "")
+        raise CommandFailed(f"the console cannot draw on this terminal, TERM is {term!r}; use: swarmtui status")
     if not context.machine.is_running(directory):
         name = context.machine.manifest(directory).name
         raise TryLater(f"{name} is not running; start it with: swarmtui up")

@@ -145,6 +145,9 @@ class Arguments:
         return None if value == () else value
 
 
+DUMB_TERMINALS = ("dumb", "unknown")  # what TERM is called where no cursor can be moved
+
+
 @attrs.frozen
 class Place:
     """Where an order was given: which cluster was named, from which directory, with which variables."""
@@ -153,6 +156,11 @@ class Place:
     start: Path
     environment: Mapping[str, str]
     is_terminal: bool = False
+
+    @property
+    def has_screen(self) -> bool:
+        """Whether the console can draw there: a shell inside an editor is a terminal, and a dumb one."""
+        return self.is_terminal and self.environment.get("TERM", "").lower() not in DUMB_TERMINALS
 
 
 @attrs.frozen

@@ -9,9 +9,7 @@ import attrs
 import pytest
 import trio
 
-from swarmtui.cli.grammar import parse_line
-from swarmtui.commands.command import Context, OpenConsole, Place
-from swarmtui.commands.errors import CommandFailed, SomeFailed, TryLater, WrongUsage
+from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage
 from swarmtui.commands.output import Failure, Line, Note, Progress, Recorder
 from swarmtui.objects.operations import Create, Update
 from swarmtui.objects.records import Node, NodeStatus, Service
@@ -270,41 +268,6 @@ async def test_a_service_that_ran_once_does_not_hold_up(order, empty, tmp_path, 
     out = await order("up -d")
     assert texts(out)[-1 - len(said) : -1] == said
     assert texts(out)[-1].startswith("dev is up")
-
-
-async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
-    machine.cluster = None
-    write(tmp_path)
-    for line, opens in (("up", True), ("up -d", False), ("console", True), ("console --watch", True)):
-        parsed = parse_line(line)
-        context = Context(out=Recorder(), place=Place(None, tmp_path, {}, is_terminal=True), machine=machine)
-        assert parsed.command is not None
-        await parsed.command.run(context, parsed.arguments)
-        expected = OpenConsole(tmp_path / ".swarmtui", watch="--watch" in line)
-        assert context.follow_up == (expected if opens else None), line
-
-
-@pytest.mark.parametrize("line", ["up", "up --wait-timeout 2s"])
-async def test_a_terminal_gets_the_console_though_a_service_does_not_come_up(machine, tmp_path, autojump_clock, line):
-    machine.cluster = None
-    machine.after_connect = lambda cluster: setattr(cluster, "play", lambda cluster: None)
-    write(tmp_path)
-    parsed = parse_line(line)
-    context = Context(out=Recorder(), place=Place(None, tmp_path, {}, is_terminal=True), machine=machine)
-    began = trio.current_time()
-    assert parsed.command is not None
-    await parsed.command.run(context, parsed.arguments)
-    assert context.follow_up == OpenConsole(tmp_path / ".swarmtui", watch=False)
-    assert trio.current_time() - began < 10
-    assert texts(context.out)[-1] == "not healthy yet: web has 0 of 2 tasks running"
-
-
-async def test_console_needs_a_terminal_and_a_running_cluster(order, machine):
-    with pytest.raises(CommandFailed, match="the console needs a terminal"):
-        await order("console")
-    machine.cluster.running = False
-    with pytest.raises(TryLater, match="start it with: swarmtui up"):
-        await order("console", is_terminal=True)
 
 
 async def test_down_stops_and_is_idempotent(order, cluster, machine):
