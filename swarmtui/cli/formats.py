@@ -107,7 +107,8 @@ def _field(path: tuple[str, ...], value: Mapping[str, Any]) -> str:
     for position, name in enumerate(path):
         if not isinstance(found, Mapping) or name not in found:
             where = "." + ".".join(path[: position + 1])
-            known = ", ".join(found) if isinstance(found, Mapping) else "none, it is a plain value"
+            plain = "none, it is a list" if isinstance(found, (list, tuple)) else "none, it is a plain value"
+            known = ", ".join(found) if isinstance(found, Mapping) else plain
             raise WrongUsage(f"--format: there is no field {where}; there are {known}")
         found = found[name]
     if found is None:

@@ -16,7 +16,7 @@ from swarmtui.commands.listings import STALE, service_listing
 from swarmtui.commands.output import Inspection, Line
 from swarmtui.commands.pretty import pretty_service
 from swarmtui.commands.service_options import CREATE, UPDATE, created_spec, scaled_spec, updated_spec
-from swarmtui.commands.targets import find_service
+from swarmtui.commands.targets import Kind, find_service
 from swarmtui.commands.task_output import LOG_OPTIONS, show_logs
 from swarmtui.commands.views import fetch, show_tables
 from swarmtui.objects.compose import Surroundings
@@ -61,7 +61,7 @@ async def run_inspect(context: Context, arguments: Arguments) -> None:
 
 
 async def run_logs(context: Context, arguments: Arguments) -> None:
-    await show_logs(context, arguments, (arguments.text("service"),))
+    await show_logs(context, arguments, (arguments.text("service"),), (Kind.TASK, Kind.SERVICE))
 
 
 # -------------------------------------------------------------------------------------------------------------- changing

@@ -66,6 +66,7 @@ class ServiceTarget:
 
 Target = NodeTarget | TaskTarget | ServiceTarget
 EVERY_KIND: tuple[Kind, ...] = tuple(Kind)
+KNOWN_MAX = 20  # names that a refusal lists
 
 
 class UnknownTarget(CommandFailed):
@@ -181,8 +182,10 @@ def _unknown(word: str, candidates: Sequence[Target], kinds: Collection[Kind]) -
     kind_words = " or ".join(filter(None, (", ".join(wanted[:-1]), wanted[-1])))
     names = [target.name for target in candidates] + ([*ROLES] if Kind.NODE in kinds else [])
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    known = sorted({target.name for target in candidates if target.kind is Kind.NODE}) if Kind.NODE in kinds else []
-    hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}" if known else ""
+    known = sorted({target.name for target in candidates if target.kind is not Kind.TASK})
+    more = " …" if len(known) > KNOWN_MAX else ""
+    there = f"; there are {', '.join(known[:KNOWN_MAX])}{more}" if known else ""
+    hint = f"; did you mean {close[0]}?" if close else there
     return f"no such {kind_words}: {word or repr(word)}{hint}"
 
 

@@ -6,7 +6,7 @@ times; with it they are shown as they come, and tasks that replace others are fo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 import attrs
@@ -17,7 +17,7 @@ from swarmtui.commands.effects import View
 from swarmtui.commands.errors import CommandFailed, exit_code_of
 from swarmtui.commands.listings import shown_name
 from swarmtui.commands.output import Document, Note
-from swarmtui.commands.targets import NodeTarget, ServiceTarget, resolve
+from swarmtui.commands.targets import EVERY_KIND, Kind, NodeTarget, ServiceTarget, resolve
 from swarmtui.commands.views import fetch, fetch_view
 from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Task
@@ -85,11 +85,11 @@ class Source:
         return f"{self.name}@{self.node_name}"
 
 
-def sources_of(words: Sequence[str], view: View) -> list[Source]:
+def sources_of(words: Sequence[str], view: View, kinds: Collection[Kind] = EVERY_KIND) -> list[Source]:
     """The tasks that ran or run and are meant by these words (all tasks without a word), oldest first."""
     wanted: list[Task] = list(view.tasks) if not words else []
     for word in words:
-        target = resolve(word, view)
+        target = resolve(word, view, kinds)
         if isinstance(target, ServiceTarget):
             wanted += [task for task in view.tasks if task.service_id == target.id]
         elif isinstance(target, NodeTarget):
@@ -108,10 +108,12 @@ def _as_sources(tasks: Iterable[Task], view: View) -> list[Source]:
     ]
 
 
-async def show_logs(context: Context, arguments: Arguments, words: Sequence[str]) -> None:
+async def show_logs(
+    context: Context, arguments: Arguments, words: Sequence[str], kinds: Collection[Kind] = EVERY_KIND
+) -> None:
     """Shows the output of these targets, once or following it."""
     view = await fetch_view(context, "node", "service", "task")
-    sources = sources_of(words, view)
+    sources = sources_of(words, view, kinds)
     if arguments.flag("follow"):
         await _follow(context, arguments, words, view, sources)
         return

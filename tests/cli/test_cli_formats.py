@@ -102,6 +102,8 @@ def test_nested_fields_and_values_of_every_kind():
         assert listing_lines(listing, parse_format(template), quiet=False, width=None) == [text]
     with pytest.raises(WrongUsage, match=r"no field \.N\.x; there are none, it is a plain value"):
         listing_lines(listing, parse_format("{{.N.x}}"), quiet=False, width=None)
+    with pytest.raises(WrongUsage, match=r"no field \.L\.x; there are none, it is a list"):
+        listing_lines(listing, parse_format("{{.L.x}}"), quiet=False, width=None)
 
 
 def test_a_narrow_terminal_cuts_only_what_may_be_cut():

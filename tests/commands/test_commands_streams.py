@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from swarmtui.commands.command import Arguments, Context, Place
-from swarmtui.commands.errors import TryLater, WrongUsage
+from swarmtui.commands.errors import CommandFailed, TryLater, WrongUsage
 from swarmtui.commands.output import Document, Note, Recorder
 from swarmtui.commands.task_output import show_logs
 from swarmtui.objects.events import Event
@@ -44,6 +44,13 @@ async def test_logs_are_merged_by_time_with_the_task_in_front(order, talking):
     assert isinstance(first, Document)
     assert first.value["task"] == "web.1"
     assert first.value["stream"] == "stdout"
+
+
+async def test_service_logs_are_of_services_and_tasks_alone(order, talking):
+    await order("service logs web")
+    await order("service logs web.1")
+    with pytest.raises(CommandFailed, match=r"^no such task or service: n1"):
+        await order("service logs n1")
 
 
 async def test_logs_of_a_task_a_node_and_everything(order, talking):

@@ -88,6 +88,8 @@ async def test_what_is_unknown_is_refused_with_the_nearest(busy):
         resolve("wbe", view)
     with pytest.raises(UnknownTarget, match=r"no such node: zzz; there are n1, n2, n3, n4"):
         resolve("zzz", view, (Kind.NODE,))
+    with pytest.raises(UnknownTarget, match=r"no such node, task or service: zzz; there are .*n1, n2, n3, n4, .*web"):
+        resolve("zzz", view)
     with pytest.raises(UnknownTarget):
         resolve("", view)
 
