@@ -194,6 +194,8 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
     if behind and not waiting:  # as long as nodes are missing it is no use to ask which tasks fit nowhere
         behind = await _unconverged(context)
     waiting += behind
+    if waiting:  # nothing is written where the leader's disk is full: no node becomes ready, no task runs
+        waiting += [node.disk for node in status.nodes if node.disk]
     waiting += [f"port {port} does not listen yet" for port in ports_not_yet(report)]
     if not waiting:
         for text in ports_in_trouble(report):

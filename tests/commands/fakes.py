@@ -250,6 +250,7 @@ class FakeCluster:
         self.log: list[LogLine] = []
         self.recent: list[Event] = []
         self.transactions: list[Transaction] = []
+        self.disks: dict[str, str] = {}  # why a node's disk refuses writes
         self.play: Callable[[FakeCluster], None] = lambda cluster: None
         self._create_nodes()
 
@@ -369,6 +370,7 @@ class FakeCluster:
                     412,
                     stored.spec.availability.value,
                     stored.status.state.value,
+                    self.disks.get(node.name, ""),
                 )
             )
         voters = len(self.manifest.managers)

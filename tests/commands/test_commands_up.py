@@ -170,14 +170,15 @@ async def test_what_is_missing_is_listed_after_the_limit(order, empty, tmp_path,
         node = next(node for node in cluster.store.all(Node) if node.name == "n4")
         cluster.write(Update(attrs.evolve(node, status=NodeStatus(NodeState.DOWN)), version=node.version))
         cluster.states = {"n4": "paused"}
+        cluster.disks = {"n1": "n1's disk has 5 bytes free, 67108864 are kept in reserve; free some space"}
         cluster.play = lambda cluster: None
 
     empty.after_connect = break_it
     with pytest.raises(CommandFailed) as failed:
         await order("up -d --wait-timeout 2s")
     assert str(failed.value) == (
-        "not healthy after 2 s: n4 is paused, not ready; web has 0 of 2 tasks running. "
-        "It goes on; look with: swarmtui status"
+        "not healthy after 2 s: n4 is paused, not ready; web has 0 of 2 tasks running; n1's disk has 5 bytes free, "
+        "67108864 are kept in reserve; free some space. It goes on; look with: swarmtui status"
     )
 
 
