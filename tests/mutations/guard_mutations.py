@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 GUARDS = ("tests/raft/test_raft_guards.py",)
+SCENARIOS = ("tests/raft/test_raft_scenarios.py",)
 
 MUTATIONS = (
     Mutation(
@@ -109,6 +110,46 @@ MUTATIONS = (
         file="swarmtui/raft/candidate.py",
         old="        if message.pre != self.pre or not self.asked:",
         new="        if not self.asked:",
+        tests=GUARDS,
+    ),
+    Mutation(
+        name="match-falls",
+        rule="what a peer has acknowledged is never taken back by a late answer",
+        file="swarmtui/raft/progress.py",
+        old="        if match <= self.match:\n            return False\n",
+        new="",
+        tests=GUARDS,
+    ),
+    Mutation(
+        name="search-from-before-what-matches",
+        rule="a search never begins before what is known to match",
+        file="swarmtui/raft/progress.py",
+        old="        self.state = ProgressState.REPLICATE\n        self.next = max(next_index, self.match + 1)",
+        new="        self.state = ProgressState.REPLICATE\n        self.next = next_index",
+        tests=GUARDS,
+    ),
+    Mutation(
+        name="answers-of-before-a-loss-count",
+        rule="a peer that lost what it had acknowledged is filled in a session of its own",
+        file="swarmtui/raft/replication.py",
+        old="        self._session += 1\n        self.progress[peer] = Progress(\n",
+        new="        self.progress[peer] = Progress(\n",
+        tests=SCENARIOS,
+    ),
+    Mutation(
+        name="two-leaders-of-a-term-followed",
+        rule="a follower stops rather than follow two leaders of one term",
+        file="swarmtui/raft/follower.py",
+        old='            require(not self.leader, "one leader in a term", term=core.term, leader=self.leader, other=leader)\n',
+        new="",
+        tests=GUARDS,
+    ),
+    Mutation(
+        name="two-votes-in-a-term",
+        rule="a node stops rather than vote twice in a term",
+        file="swarmtui/raft/core.py",
+        old='        require(term > self.term or (term == self.term and not self.vote), "one vote in a term", term=term, vote=vote)\n',
+        new="",
         tests=GUARDS,
     ),
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import zlib
 
+import attrs
+import pytest
+
 from swarmtui.raft.changes import Remove
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import HardState, InstallSnapshot, Narrate, ReadRefused, Refused, Send, Write, WriteChunk
@@ -17,11 +20,14 @@ from swarmtui.raft.inputs import (
     SnapshotInstalled,
     SnapshotTaken,
     Tick,
+    Unreachable,
     Written,
 )
+from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import (
     Append,
+    AppendReply,
     SnapshotChunk,
     SnapshotMark,
     SnapshotReply,
@@ -274,3 +280,91 @@ def test_a_read_of_a_follower_is_refused_when_its_leader_changes(trio):
     core.feed(append(term=3), 0.0)
     refused = [(effect.ticket, effect.why.rule) for effect in core.drain() if isinstance(effect, ReadRefused)]
     assert refused == [(7, "leader-changed")]
+
+
+# ---- what only rises ----
+
+
+def led_with_three_entries(cluster):
+    """The core that leads, one of its peers, and that peer's acknowledgement of everything."""
+    leader = cluster.cores[cluster.elect()]
+    cluster.run(0.2)
+    for ticket in range(3):
+        cluster.feed(leader.node_id, Proposed(ticket, leader.term, (b"x",)))
+    peer, progress = next(iter(leader.progress.items()))
+    assert progress.match == leader.log.last == 5
+    answer = AppendReply(
+        cluster="c", source=peer, target=leader.node_id, term=leader.term, session=progress.session, accepted=True,
+        match=5, previous_index=5,
+    )  # fmt: skip
+    return leader, progress, answer
+
+
+def test_a_late_acknowledgement_takes_nothing_back(trio):
+    """The answers of one peer may overtake each other (raft.tla#18, PySyncObj#166)."""
+    leader, progress, answer = led_with_three_entries(trio)
+    trio.feed(leader.node_id, Received(attrs.evolve(answer, match=2, previous_index=2)))
+    assert (progress.match, progress.next) == (5, 6)
+
+
+def test_a_late_acknowledgement_takes_no_search_back(trio):
+    """Neither where a new connection made the leader look again how far the logs agree."""
+    leader, progress, answer = led_with_three_entries(trio)
+    leader.feed(Unreachable(answer.source), trio.now)
+    assert progress.state is ProgressState.PROBE
+    leader.feed(Received(attrs.evolve(answer, match=2, previous_index=2)), trio.now)
+    assert (progress.match, progress.next) == (5, 6)
+    leader.drain()
+
+
+# ---- what stops the node ----
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "rule"),
+    [
+        ("applied", 9, "applied <= handed <= commit <= last"),
+        ("handed", 9, "applied <= handed <= commit <= last"),
+        ("log.commit", 9, "applied <= handed <= commit <= last"),
+        ("log.durable", 1, "handed <= durable <= last"),
+        ("log.durable", 9, "handed <= durable <= last"),
+        ("snapshot", SnapshotMark(4, 2, THREE, 10, ""), "base <= snapshot <= applied"),
+    ],
+)
+def test_markers_out_of_order_stop_the_node(make_cluster, attribute, value, rule):
+    """Whatever bug may have put them so: nothing that follows from it leaves this node."""
+    cluster = make_cluster(1)
+    cluster.elect()
+    core = cluster.cores["n1"]
+    assert (core.applied, core.handed, core.log.commit, core.log.durable, core.log.last) == (2, 2, 2, 2, 2)
+    owner, _, name = attribute.rpartition(".")
+    setattr(core.log if owner else core, name, value)
+    with pytest.raises(InvariantViolation, match=rule):
+        core.drain()
+
+
+def test_a_peer_that_is_to_get_what_there_is_not_stops_its_leader(trio):
+    leader, progress, _ = led_with_three_entries(trio)
+    progress.next = 9
+    with pytest.raises(InvariantViolation, match="match < next <= last"):
+        leader.drain()
+
+
+def test_a_second_leader_of_a_term_stops_its_follower(trio):
+    core = trio.cores["n1"]
+    core.feed(append(), 0.0)
+    with pytest.raises(InvariantViolation, match="one leader in a term: term=2 leader=n2 other=n3"):
+        core.feed(Received(attrs.evolve(append().message, source="n3")), 0.0)
+
+
+def test_a_second_vote_in_a_term_stops_the_node(trio):
+    core = trio.cores["n1"]
+    reply = VoteReply(cluster="c", source="n1", target="n2", term=1, granted=True)
+    core.vote_for("n2", reply)
+    with pytest.raises(InvariantViolation, match="one vote in a term"):
+        core.vote_for("n3", attrs.evolve(reply, target="n3"))
+
+
+def test_a_snapshot_of_what_is_not_applied_stops_the_node(trio):
+    with pytest.raises(InvariantViolation, match="a snapshot holds what is applied: mark=7"):
+        trio.cores["n1"].feed(SnapshotTaken(SnapshotMark(7, 2, THREE, 10, "")), 0.0)

@@ -381,6 +381,7 @@ def test_S57_voter_that_lost_what_it_acknowledged_is_told_of_and_filled_again(tr
     last = trio.cores[leader].log.last
     assert trio.cores[victim].log.durable == last
     trio.down.add(victim)
+    sessions = {progress.session for progress in trio.cores[leader].progress.values()}
     trio.feed(leader, Unreachable(victim))
     trio.cores[victim] = trio.make(victim, old)
     trio.down.clear()
@@ -388,6 +389,7 @@ def test_S57_voter_that_lost_what_it_acknowledged_is_told_of_and_filled_again(tr
     trio.run(1)
     assert trio.leader == leader
     assert trio.cores[victim].log.durable == last
+    assert trio.cores[leader].progress[victim].session not in sessions, "a late answer of before would count"
     (told,) = [effect for effect in trio.told(leader, Narrate) if effect.what == "acknowledged entries are gone"]
     assert (told.operands["of"], told.why.rule) == (victim, "entries-gone")
     assert told.why.operands == {"acknowledged": last, "kept": last - 2}
