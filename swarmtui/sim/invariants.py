@@ -131,6 +131,10 @@ class Observer:
                     self.configuration = decode_configuration(entry.data)
                     self.removed |= self.configuration.gone
         self.on_quorum = max(self.on_quorum, commit)
+        known = core.members.at(commit)
+        if known.removed:
+            barred = core.belonging.barred
+            require(barred == known.gone, "barred is who was removed, from the commit on", node=node.id, commit=commit)
 
     # ---- members ----
 

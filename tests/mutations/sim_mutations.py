@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import attrs
 
-from tests.mutations import manager_mutations, storage_mutations
+from tests.mutations import manager_mutations, membership_mutations, storage_mutations
 from tests.mutations.mutation import Mutation
 
 SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
 
 SCHEDULING = ("two-undecided-about-one-key", "refused-is-taken-for-done", "old-task-goes-on-being-wanted")
 """Bugs of the manager's table that the simulator finds too."""
+
+MEMBERSHIP = ("removal-waits-for-the-change-behind-it",)
+"""Bugs of the members' table that the simulator finds too."""
 
 STORAGE = ("S57-noted-commit-forgotten", "S57-start-counted-outside-first", "S57-note-in-place-of-the-count")
 EPOCHS = ("epoch-repeats-versions", "epoch-lets-old-members-speak", "epoch-puts-the-log-away-first")
@@ -35,6 +38,11 @@ MUTATIONS = (
         attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
         for mutation in manager_mutations.MUTATIONS
         if mutation.name in SCHEDULING
+    ),
+    *(
+        attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
+        for mutation in membership_mutations.MUTATIONS
+        if mutation.name in MEMBERSHIP
     ),
     Mutation(
         name="simulated-only-voter-waits",
