@@ -289,7 +289,7 @@ class Host:
         self.events.emit("host", "every node has stopped")
         self._is_down.set()
 
-    async def _all_at_once(self, orders: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    async def _all_at_once(self, orders: Iterable[Callable[[], Awaitable[object]]]) -> None:
         async with trio.open_nursery() as nursery:
             for order in orders:
                 nursery.start_soon(order)

@@ -8,7 +8,7 @@ again whenever that changes, until it has confirmed it. Nothing here is ever tol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import time as wall_time
 from typing import Protocol
 
@@ -173,16 +173,14 @@ class PowerSupply:
         healed = self._table.heal(order.nodes and names)
         changed = {fault.id for fault in self._table.changed(healed)}
         partly = [f"{' '.join(names)} of {fault.text}" for fault in self._table.faults if fault.id in changed]
-        ended = [*await self._end(healed), *partly]
+        ended, refused = await self._end(healed)
         outside = [name for name in names if self.supplies[name].power in FROM_OUTSIDE]
-        await self._power_on(outside)
-        said = [*ended, *(f"start {name}" for name in outside)]
-        return "healed: " + ", ".join(said) if said else "nothing is broken"
+        refused += await self._power_on(outside)
+        return _told("healed", [*ended, *partly, *(f"start {name}" for name in outside)], refused)
 
     async def undo(self) -> str:
         """The last fault."""
-        ended = await self._end(self._table.undo())
-        return "undone: " + ", ".join(ended) if ended else "nothing is broken"
+        return _told("undone", *await self._end(self._table.undo()))
 
     def forget_faults(self) -> None:
         """`down` is a clean end: the next `up` finds every link whole."""
@@ -260,22 +258,31 @@ class PowerSupply:
         await self._told_to_all()
         return table.faults[-1].text
 
-    async def _end(self, table: FaultTable) -> list[str]:
-        """Ends the faults that are in ours and not in that table."""
+    async def _end(self, table: FaultTable) -> tuple[list[str], list[str]]:
+        """Ends the faults that are in ours and not in that table; what they are, and which nodes are refused all the same."""
         ended = self._set(table)
-        await self._restore(ended)
-        return [fault.text for fault in ended]
+        refused = await self._restore(ended)
+        return [fault.text for fault in ended], refused
 
-    async def _restore(self, ended: list[Fault]) -> None:
-        """What follows from the end of these faults: power comes back, links are told."""
+    async def _restore(self, ended: list[Fault]) -> list[str]:
+        """What follows from the end of these faults: power comes back, links are told. Who is refused, and why."""
         powered = {name for fault in ended if fault.kind.is_power for name in fault.nodes}
-        await self._power_on(name for name in self.supplies if name in powered)
+        refused = await self._power_on(name for name in self.supplies if name in powered)
         await self._told_to_all()
+        return refused
 
-    async def _power_on(self, names: Iterable[str]) -> None:
+    async def _power_on(self, names: Iterable[str]) -> list[str]:
+        """All at once. Who is refused, and why."""
+        refused: list[str] = []
+
+        async def start(name: str) -> None:
+            if why := await self.supplies[name].try_start():
+                refused.append(why)
+
         async with trio.open_nursery() as nursery:
             for name in names:
-                nursery.start_soon(self.supplies[name].try_start)
+                nursery.start_soon(start, name)
+        return refused
 
     async def _told_to_all(self) -> None:
         """Until every node that runs enforces what it has to, or PUSH_LIMIT_S is over (a node may be mute)."""
@@ -293,3 +300,10 @@ class PowerSupply:
         if supply is None:
             raise InvalidFault(f"there is no node {name}; the nodes are {' '.join(self.supplies)}")
         return supply
+
+
+def _told(what: str, ended: Sequence[str], refused: Sequence[str]) -> str:
+    """The line for whoever gave the order: what is over, and whom that did not bring back."""
+    if not ended:
+        return "nothing is broken"
+    return "; ".join([f"{what}: {', '.join(ended)}", *sorted(refused)])

@@ -13,7 +13,6 @@ Orders to one node are obeyed one after another; a kill does not wait for its tu
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -158,10 +157,13 @@ class NodeSupply:
                 await run.ended.wait()  # a kill that is not over yet
             await self._start()
 
-    async def try_start(self) -> None:
-        """`start` where nobody waits for an answer: a refusal shows in the report and is an event."""
-        with contextlib.suppress(PowerRefused):
+    async def try_start(self) -> str:
+        """`start` of one among others: why it is refused, "" if it is not. A refusal is an event, too."""
+        try:
             await self.start()
+        except PowerRefused as error:
+            return str(error)
+        return ""
 
     async def stop(self, grace_s: float) -> None:
         """In order: the node hands over what it leads, stops its tasks and ends. After `grace_s` it is killed."""

@@ -64,6 +64,21 @@ async def test_healing_one_node_of_a_partition_says_so(shared: Machine) -> None:
     assert await shared.order(Heal()) == "healed: partition n1 / n2 / n3, healed: n2"
 
 
+@pytest.mark.parametrize(("order", "word"), [(Heal(), "healed"), (Undo(), "undone")])
+async def test_a_node_that_does_not_come_back_is_told_of(shared: Machine, order: Heal | Undo, word: str) -> None:
+    """Its fault is over, and its directory was lost meanwhile."""
+    await shared.whole()
+    await shared.order(PowerNode("n2", "kill"))
+    directory = shared.layout.node("n2").directory
+    beside = directory.with_name("n2.lost")
+    directory.rename(beside)
+    said = await shared.order(order)
+    beside.rename(directory)
+    assert said.startswith(f"{word}: kill n2; n2 is refused: its directory {directory} is gone; ")
+    assert "swarmtui node rm --force n2" in said
+    await shared.order(PowerNode("n2", "start"))
+
+
 async def test_a_time_limit_heals_by_itself(shared: Machine) -> None:
     await shared.whole()
     await shared.order(PowerNode("n1", "kill", for_s=0.3))
