@@ -9,7 +9,7 @@ import trio
 
 from swarmtui.client.errors import NoHost, NotReached, Refused, Unknown
 from swarmtui.client.links import Link
-from swarmtui.host.info import running_host
+from swarmtui.host.info import HostInfo, running_host
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.certificates import HOST_ID, Credentials
@@ -29,6 +29,7 @@ from swarmtui.wire.host_calls import (
 from swarmtui.wire.node_calls import Done, Observe
 
 REPORT_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 5.0  # however long the order itself may take: a host that was stopped accepts nothing
 ORDER_TIMEOUT_S = 60.0  # a stop waits for the grace of the tasks
 DOWN_TIMEOUT_S = 600.0
 
@@ -41,10 +42,13 @@ class HostClient:
         self._link = Link("the host", HOST_ID, self._address, credentials, nursery)
 
     def _address(self) -> str:
+        return self._info().address
+
+    def _info(self) -> HostInfo:
         info = running_host(self._directory)
         if info is None:
             raise NoHost(f"nothing of the cluster in {self._directory.parent} runs here; start it with swarmtui up")
-        return info.address
+        return info
 
     async def report(self, timeout_s: float = REPORT_TIMEOUT_S) -> HostReport:
         """What the host powers. Raises NoHost, NotReached."""
@@ -119,7 +123,8 @@ class HostClient:
     async def ask(self, call: Call, timeout_s: float) -> Answer:
         """One call, one answer. Raises ClientError."""
         try:
+            await self._link.caller(min(timeout_s, CONNECT_TIMEOUT_S))
             return await self._link.ask(call, timeout_s)
-        except NotReached:
-            self._address()  # raises NoHost if that is why
-            raise
+        except NotReached as error:
+            info = self._info()  # raises NoHost if that is why
+            raise NotReached(error.node, f"{error.reason} (its pid is {info.pid})", refused=error.refused) from None

@@ -1,13 +1,18 @@
 """Services, nodes and the host: what one asks most, as methods; and the package's own face."""
 
+import json
+import os
+import socket
 import subprocess
 import sys
 
 import attrs
 import pytest
+import trio
 
 import swarmtui
-from swarmtui.client import Conflict, NoHost, Refused
+from swarmtui.client import Conflict, NoHost, NotReached, Refused
+from swarmtui.host.identity import ProcessName
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Create, Transaction
 from swarmtui.objects.records import Task
@@ -115,6 +120,23 @@ async def test_tasks_are_found_by_name_and_heard_where_they_run(world, cluster):
         await cluster.tasks.signal("t1", "kill")
     with pytest.raises(Refused, match="there is no task nope"):
         await cluster.tasks.inspect("nope")
+
+
+async def test_a_host_that_was_stopped_is_no_reason_to_hang(world, cluster, monkeypatch):
+    """kill and down waited for a minute and longer, without a word, for a host that a SIGSTOP had frozen."""
+    monkeypatch.setattr("swarmtui.client.host.CONNECT_TIMEOUT_S", 0.3)
+    with socket.socket() as frozen:
+        frozen.bind(("127.0.0.1", 0))
+        frozen.listen()
+        info = attrs.asdict(ProcessName.of(os.getpid())) | {"address": f"127.0.0.1:{frozen.getsockname()[1]}"}
+        (world.directory / "host.json").write_text(json.dumps(info))
+        with trio.fail_after(20):
+            for order in (cluster.host.power("n1", "kill"), cluster.host.shut_down()):
+                with pytest.raises(NotReached) as missing:
+                    await order
+                assert str(missing.value) == (
+                    f"the host does not answer: no connection in 0.3 s (its pid is {os.getpid()}); see swarmtui status"
+                )
 
 
 async def test_orders_to_the_host(world, cluster):
