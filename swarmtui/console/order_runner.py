@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Sequence
 
@@ -46,7 +47,7 @@ async def run_order(cluster: Cluster, words: Sequence[str]) -> Answer:
     out, error_stream = io.StringIO(), io.StringIO()
     width = max(OUTPUT_WIDTH_MIN, shutil.get_terminal_size().columns - PAGE_FRAME_WIDTH)
     terminal = WithoutProgress(out, error_stream, parsed.format, parsed.arguments.flag("quiet"), width)
-    place = Place(selector=None, start=cluster.directory.parent, environment={})
+    place = Place(selector=None, start=cluster.directory.parent, environment=os.environ)
     context = Context(out=terminal, place=place, machine=ThisMachine(), found=cluster)
     code = 0
     with trio.move_on_after(ORDER_SECONDS) as limit:
