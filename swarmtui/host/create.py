@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -193,7 +194,7 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
         )
         return (
             f"its directory {own.directory} {what}; a manager's is never made again, for a voter that forgot its vote could "
-            f"make two leaders: {anew(node.name)}"
+            f"make two leaders: {anew(node)}"
         )
     new = NodeLayout(own.directory.with_name(f".{node.name}.new"))
     if new.directory.exists():
@@ -222,15 +223,16 @@ def _strange(own: NodeLayout, node: NodeEntry, manifest: Manifest) -> str:
         whose += f" of another cluster, {birth.manifest.name}"
     elif whose == node.name:
         whose = f"an earlier {whose}"
-    else_do = f"or else {anew(node.name)}"
+    else_do = f"or else {anew(node)}"
     if node.role is NodeRole.WORKER:
         else_do = "or move this one away, and swarmtui up makes a new one"
     return f"its directory {own.directory} is that of {whose}; put its own back, {else_do}"
 
 
-def anew(name: str) -> str:
+def anew(node: NodeEntry) -> str:
     """The commands that put a new manager in the place of a lost one."""
-    return f"swarmtui node rm --force {name} && swarmtui swarm join --role manager --name {name}"
+    labels = "".join(f" --label {shlex.quote(f'{key}={value}')}" for key, value in node.labels.items())
+    return f"swarmtui node rm --force {node.name} && swarmtui swarm join --role manager --name {node.name}{labels}"
 
 
 def _peerage(node: NodeEntry) -> Peerage:

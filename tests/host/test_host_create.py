@@ -175,6 +175,9 @@ def test_a_managers_directory_that_is_gone_is_never_made_again(tmp_path: Path) -
     why = repair_node(layout, manifest.nodes[1], manifest)
     assert "is gone" in why
     assert "swarmtui node rm --force n2" in why
+    assert why.endswith("swarmtui swarm join --role manager --name n2 --label zone=b"), (
+        "up would miss the label each time"
+    )
     assert not layout.node("n2").directory.exists()
 
 
