@@ -61,6 +61,19 @@ def parse_env(text: str) -> str:
     return text
 
 
+def parse_published(text: str) -> PortConfig:
+    """Docker's short form, or its long one: `published=8080,target=80,protocol=tcp,mode=ingress`."""
+    if "=" not in text:
+        return parse_port(text)
+    fields = dict(pair.partition("=")[::2] for pair in text.split(","))
+    unknown = set(fields) - {"published", "target", "protocol", "mode"}
+    if unknown or "published" not in fields:
+        raise ValueError(f'{text!r} is no port; write "published=8080,target=80", or 8080:80')
+    if fields.get("mode", "ingress") != "ingress":
+        raise ValueError(f"{text!r}: ports are published by the host for every task, mode=ingress")
+    return parse_port(f"{fields['published']}:{fields.get('target', 'auto')}/{fields.get('protocol', 'tcp')}")
+
+
 def parse_attempts(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is no count; write 0 for no limit, or a whole number")
@@ -109,7 +122,7 @@ CREATE: tuple[Parameter, ...] = (
     option("--container-label", "Label of its tasks", metavar="KEY=VALUE", repeated=True, reader=parse_label),
     option("--constraint", "Placement constraint", metavar="EXPR", repeated=True, reader=check_constraint),
     option("--placement-pref", "spread=node.labels.NAME", metavar="PREF", repeated=True, reader=parse_preference),
-    option("-p --publish", "Publish a port: 8080:auto, 8080:80", metavar="PORT", repeated=True, reader=parse_port),
+    option("-p --publish", "Publish a port: 8080:auto, 8080:80", metavar="PORT", repeated=True, reader=parse_published),
     *COMMON,
 )
 
@@ -126,7 +139,7 @@ UPDATE: tuple[Parameter, ...] = (
     option("--constraint-rm", "Remove a constraint", metavar="EXPR", repeated=True, reader=check_constraint),
     option("--placement-pref-add", "Add a preference", metavar="PREF", repeated=True, reader=parse_preference),
     option("--placement-pref-rm", "Remove a preference", metavar="PREF", repeated=True, reader=parse_preference),
-    option("--publish-add", "Publish a port", metavar="PORT", repeated=True, reader=parse_port),
+    option("--publish-add", "Publish a port", metavar="PORT", repeated=True, reader=parse_published),
     option("--publish-rm", "Stop publishing a port", metavar="PORT", repeated=True, reader=parse_port_number),
     flag("--force", "Replace every task even if nothing changed"),
     *COMMON,
