@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from swarmtui.client.errors import Refused
 from swarmtui.client.locks import GRACE_S, Fence, hold_lock
 from swarmtui.client.lookups import Lookups
-from swarmtui.objects.operations import Put, Remove, Transaction
+from swarmtui.objects.operations import Put, Remove, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.node_calls import Consistency, GetKey, Records
 
@@ -55,7 +56,12 @@ class Keys:
 
     async def delete(self, key: str, *, expected: int | None = None) -> None:
         """Raises Refused if it does not exist, Conflict if it is not at `expected`."""
-        await self._cluster.transact(Transaction((Remove(KeyValue.TABLE, key, version=expected),)))
+        try:
+            await self._cluster.transact(Transaction((Remove(KeyValue.TABLE, key, version=expected),)))
+        except Refused as error:
+            if error.rule == Verdict.ABSENT:
+                raise Refused(error.rule, f"no such key: {key}") from None
+            raise
 
     async def list(
         self, prefix: str = "", *, consistency: Consistency = Consistency.LINEARIZABLE
