@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
 from textual.app import App
@@ -36,6 +36,7 @@ from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine, Words
+from swarmtui.console.panes.ink import shorten
 from swarmtui.console.panes.list_pane import ListPane
 from swarmtui.console.panes.node_strip import NodeStrip
 from swarmtui.console.start import first_frame_shown
@@ -50,6 +51,7 @@ FIRST_FRAME_S = 0.5  # after mounting; by then the first frame is on the screen
 MODAL_TICKS = 10  # under an open dialog only every so many ticks are painted
 LISTEN_TICKS = 5  # as often it is looked whether a service that is listened to has other tasks now
 ECHO_SECONDS = 8.0
+TOAST_TITLE_LETTERS_MAX, TOAST_LETTERS_MAX = 70, 400
 
 
 class ConsoleApp(App[int]):
@@ -184,6 +186,11 @@ class ConsoleApp(App[int]):
         """How the cluster stands now, whatever is held: what every order is judged by."""
         self.buffer.drain(self.model)
         return self.model.picture(self.now())
+
+    def notify(self, message: str, **options: Any) -> None:
+        """A toast: text, never markup, whatever a command or a theme file says, and no larger than can be read."""
+        options["title"] = shorten(options.get("title", ""), TOAST_TITLE_LETTERS_MAX)
+        super().notify(shorten(message, TOAST_LETTERS_MAX), **{**options, "markup": False})
 
     def echo(self, line: str, ink: str = "echo") -> None:
         """Show the command line that was run."""

@@ -48,13 +48,15 @@ def stage() -> Stage:
 def ui() -> Callable[..., Any]:
     """Run a scene with the application on a rehearsed cluster: `ui(scene, size=(80, 24))`, scene(app, play, pilot)."""
 
-    def run(scene: Callable[..., Awaitable[None]], size: tuple[int, int] = (80, 24), **options: Any) -> None:
+    def run(
+        scene: Callable[..., Awaitable[None]], size: tuple[int, int] = (80, 24), *, toasts: bool = False, **options: Any
+    ) -> None:
         play = Rehearsal()
         options = {"paint_interval_s": None, "utc": True, "ascii_only": False, **options}
         app = ConsoleApp(play.manifest, play, now=lambda: play.now, **options)
 
         async def perform() -> None:
-            async with app.run_test(size=size) as pilot:
+            async with app.run_test(size=size, notifications=toasts) as pilot:
                 await pilot.pause()
                 play.open()
                 play.step(0.5)

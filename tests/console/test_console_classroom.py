@@ -283,6 +283,39 @@ def test_a_question_about_many_services_keeps_its_answers_in_sight(ui, size) -> 
     ui(scene, size=size)
 
 
+def test_what_went_wrong_is_told_as_text_and_at_a_length_that_can_be_read(ui) -> None:
+    async def scene(app, play, pilot):
+        play.answers["kill [/] [bold"] = Answer(1, error="no such node, task or service: [/] [bold, " + "n1, " * 500)
+        await pilot.press("colon", *"kill [/] [bold", "enter")
+        await settle(app, pilot)
+        (note,) = app._notifications
+        assert note.message.startswith("no such node, task or service: [/] [bold, n1")
+        assert note.message.endswith("…")
+        assert len(note.message) <= 400
+        await pilot.press("colon", *["x"] * 200, "enter")
+        await settle(app, pilot)
+        assert max(len(note.title) for note in app._notifications) <= 70
+
+    ui(scene, toasts=True)
+
+
+def test_words_in_brackets_are_words_in_every_title(ui) -> None:
+    """They were read as markup, and what was none ended the console with a traceback."""
+
+    async def scene(app, play, pilot):
+        play.answers["ps '[/]'"] = play.answers["ps [/]"] = Answer(0, ("one", "two"))
+        await pilot.press("colon", *"ps [/]", "enter")
+        await asked(app, pilot, TextPage)
+        assert "swarmtui ps '[/]'" in shown(app)
+        await pilot.press("escape", "colon", *"kill n6 [/] [b]x", "enter")  # n6 runs the last of flaky
+        await asked(app, pilot, Confirm)
+        await until(app, pilot, lambda: "Kill n6 [/] [b]x?" in shown(app))
+        await pilot.press("escape")
+        await settle(app, pilot)
+
+    ui(scene, toasts=True)
+
+
 def test_the_next_command_is_typed_over_the_page_of_the_one_before(ui) -> None:
     async def scene(app, play, pilot):
         play.answers["ps"] = Answer(0, ("one", "two", "three"))

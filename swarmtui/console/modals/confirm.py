@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Button, Label
 
@@ -29,7 +30,7 @@ class Confirm(ModalScreen[bool]):
     def compose(self) -> ComposeResult:
         question = self.question
         with Vertical(id="confirm", classes="dialog") as dialog:
-            dialog.border_title = question.title
+            dialog.border_title = escape(question.title)  # titles are read as markup
             for line in question.lines:
                 yield Label(line, markup=False, classes="dialog--line")
             yield Label(f"Undo: {question.undo}.", markup=False, classes="dialog--quiet")

@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
@@ -52,7 +53,7 @@ class TextPage(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="page", classes="dialog") as page:
-            page.border_title = to_ascii(self.page_title) if self.ascii_only else self.page_title
+            page.border_title = escape(self._text([self.page_title]))  # titles are read as markup
             yield Static(self.text, markup=False)
 
     def on_mount(self) -> None:

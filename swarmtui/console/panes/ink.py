@@ -92,6 +92,11 @@ ESCAPES = re.compile(
 """The escape sequences of a terminal, whole: what is left of one would read as text."""
 
 
+def shorten(text: str, letters: int) -> str:
+    """The text, cut with an ellipsis if it has more letters."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
 def fit_name(name: str, width: int) -> str:
     """A task's name in exactly `width` cells. A long one loses the middle: its slot and node are what tells it apart."""
     service, dot, rest = name.rpartition(".")
