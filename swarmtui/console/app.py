@@ -36,7 +36,7 @@ from swarmtui.console.model.observations import LogSeen, Observation
 from swarmtui.console.model.picture import Picture
 from swarmtui.console.orders import Order, Pointless, Target, loss_of, order_for, question_for
 from swarmtui.console.panes.command_line import CommandLine, Words
-from swarmtui.console.panes.ink import shorten
+from swarmtui.console.panes.ink import one_line, shorten
 from swarmtui.console.panes.list_pane import ListPane
 from swarmtui.console.panes.node_strip import NodeStrip
 from swarmtui.console.start import first_frame_shown
@@ -190,7 +190,8 @@ class ConsoleApp(App[int]):
     def notify(self, message: str, **options: Any) -> None:
         """A toast: text, never markup, whatever a command or a theme file says, and no larger than can be read."""
         options["title"] = shorten(options.get("title", ""), TOAST_TITLE_LETTERS_MAX)
-        super().notify(shorten(message, TOAST_LETTERS_MAX), **{**options, "markup": False})
+        text = "\n".join(map(one_line, shorten(message, TOAST_LETTERS_MAX).splitlines()))
+        super().notify(text, **{**options, "markup": False})
 
     def echo(self, line: str, ink: str = "echo") -> None:
         """Show the command line that was run."""

@@ -316,6 +316,20 @@ def test_words_in_brackets_are_words_in_every_title(ui) -> None:
     ui(scene, toasts=True)
 
 
+def test_no_escape_sequence_of_an_answer_reaches_the_terminal(ui) -> None:
+    async def scene(app, play, pilot):
+        play.answers["kv get a"] = Answer(0, ("\x1b[2J\x1b[Hone", "\x1b]0;title\x07two\x00"))
+        await pilot.press("colon", *"kv get a", "enter")
+        await asked(app, pilot, TextPage)
+        assert app.screen.text == "one\ntwo "
+        play.answers["kv get b"] = Answer(1, error="\x1b[31mno such key\nnot one")
+        await pilot.press("colon", *"kv get b", "enter")
+        await settle(app, pilot)
+        assert [note.message for note in app._notifications] == ["no such key\nnot one"]
+
+    ui(scene, toasts=True)
+
+
 def test_the_next_command_is_typed_over_the_page_of_the_one_before(ui) -> None:
     async def scene(app, play, pilot):
         play.answers["ps"] = Answer(0, ("one", "two", "three"))

@@ -12,7 +12,7 @@ from textual.markup import escape
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from swarmtui.console.panes.ink import to_ascii
+from swarmtui.console.panes.ink import one_line, to_ascii
 
 TEXT_LINES_MAX = 2000
 LOOK_AGAIN_S = 1.0  # how often a page that tells of something living is written anew
@@ -49,7 +49,8 @@ class TextPage(ModalScreen[None]):
     def _text(self, lines: Sequence[str]) -> str:
         left_out = len(lines) - TEXT_LINES_MAX
         kept = [*lines[:TEXT_LINES_MAX], *([f"… {left_out} more lines"] if left_out > 0 else [])]
-        return "\n".join(to_ascii(line) if self.ascii_only else line for line in kept)
+        safe = map(one_line, kept)  # a value of kv may hold anything
+        return "\n".join(map(to_ascii, safe) if self.ascii_only else safe)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="page", classes="dialog") as page:
