@@ -105,6 +105,17 @@ def test_a_long_filter_is_cut_and_never_silent(ui) -> None:
     ui(scene)
 
 
+def test_a_filter_is_told_also_beside_the_last_order(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("5", "slash", *"web", "enter", "0", "down", "K")
+        await settle(app, pilot)
+        row = "".join(text for text, _ in app.cluster.tabs._lines[0])
+        assert "/web · " in row
+        assert "$ swarmtui kill n2" in row
+
+    ui(scene, size=(100, 30))
+
+
 def test_a_tab_is_where_it_is_seen_when_its_neighbours_have_lost_their_names(ui) -> None:
     async def scene(app, play, pilot):
         await pilot.press("slash", *"a filter", "enter")

@@ -250,7 +250,10 @@ def test_a_terminal_that_is_closed_leaves_no_console_behind(live: RealCluster) -
     terminal = Terminal(live)
     terminal.until(b"HEALTHY")
     os.close(terminal.main)
-    terminal.process.wait(PATIENCE_S)
+    try:
+        terminal.process.wait(PATIENCE_S)
+    finally:
+        terminal.process.kill()  # else it would stay for ever: that is what this is about
 
 
 def test_no_cluster_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

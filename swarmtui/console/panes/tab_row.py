@@ -32,7 +32,9 @@ class TabRow(LineWidget):
         self._names: tuple[str, ...] = TABS
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
-        right = [(f"$ {view.echo} ", view.echo_ink)] if view.echo else self.details
+        right = self.details
+        if view.echo:  # beside a filter, which hides rows, else instead of what stands there
+            right = [*(span for span in self.details if span[1] == "warn"), (f"$ {view.echo} ", view.echo_ink)]
         needed = sum(cell_len(text) for text, _ in right)
         room = width - sum(len(name) + TAB_EDGES for name in TABS) - 1
         self._names = TABS
