@@ -134,19 +134,20 @@ async def _wait_for_leader(context: Context, missing: list[str]) -> None:
         if status is not None:
             quorum = status.quorum
             missing[:] = [f"no leader, {quorum.reachable} of {quorum.voters} managers answer, {quorum.needed} needed"]
-            await _give_up_on_refused(context, status, needed=quorum.needed)
+            await _give_up_on_lost(context, status, needed=quorum.needed)
         await trio.sleep(POLL_S)
 
 
-async def _give_up_on_refused(context: Context, status: StatusView, needed: int) -> None:
-    """So few managers are left that are not refused for good that there can be no quorum: no use in waiting. How many are
-    needed is known once one of them has said who votes; some of those refused may have been put out."""
+async def _give_up_on_lost(context: Context, status: StatusView, needed: int) -> None:
+    """So many managers are refused for good, or have ended by themselves since they were started here (as on a full disk),
+    that there can be no quorum: no use in waiting. How many are needed is known once one of them has said who votes; some
+    of those refused may have been put out."""
     report = await context.cluster.host.report()
     managers = [node for node in report.nodes if node.role == "manager"]
-    refused = [node for node in managers if node.power is Power.REFUSED]
-    can_run = len(managers) - len(refused)
+    lost = [node for node in managers if node.power in (Power.REFUSED, Power.EXITED)]
+    can_run = len(managers) - len(lost)
     if managers and can_run < (needed if status.term else 1):
-        raise CommandFailed("; ".join(f"{node.name}: {node.text}" for node in refused))
+        raise CommandFailed("; ".join(f"{node.name}: {node.text}" for node in lost))
 
 
 async def _status(context: Context) -> StatusView | None:

@@ -26,9 +26,12 @@ def read_manifest(directory: Path) -> Manifest:
         raise UnreadableCluster(
             f"{directory} holds no cluster: it has no {path.name}; create one with swarmtui up"
         ) from None
-    except (OSError, MalformedObject) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or error
-        raise UnreadableCluster(f"{path} cannot be read: {reason}") from None
+    except OSError as error:
+        raise UnreadableCluster(f"{path} cannot be read: {error.strerror or error}") from None
+    except MalformedObject as error:
+        raise UnreadableCluster(
+            f"{path} cannot be read: {error}; put a copy of it back: every node.json under nodes/ holds one, as `manifest`"
+        ) from None
     if manifest.format > MANIFEST_FORMAT:
         raise UnreadableCluster(
             f"{path} has format {manifest.format}, this version reads {MANIFEST_FORMAT}; use the newer swarmtui"

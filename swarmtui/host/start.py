@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from swarmtui.host.status import LOCKED_STATUS
 
 START_LIMIT_S = 20.0
 LOOK_S = 0.01  # between two looks at host.json
+LAST_WORDS_MAX = 2000  # characters of the host's last line: it names a file, and ends with what to do
+_TIME = re.compile(r"^[\d-]+ [\d:.]+ ")  # as `log` writes it
 
 PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
@@ -46,10 +49,15 @@ async def ensure_host(
                 started = _spawn(layout, command(directory))
             elif (status := started.poll()) is not None:
                 if status != LOCKED_STATUS:
-                    raise HostFailed(last_line(layout.host_log) or f"the host ended with status {status}")
+                    raise HostFailed(_last_words(layout) or f"the host ended with status {status}")
                 started = None  # another one is being started, or has not quite ended
             await trio.sleep(LOOK_S)
     raise HostFailed(f"the host does not answer after {limit_s:g} s; see {layout.host_log}")
+
+
+def _last_words(layout: Layout) -> str:
+    """Why it ended, as it wrote to its log, without the time of day."""
+    return _TIME.sub("", last_line(layout.host_log, characters_max=LAST_WORDS_MAX), count=1)
 
 
 async def wait_gone(directory: Path, limit_s: float) -> bool:

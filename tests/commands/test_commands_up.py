@@ -217,6 +217,22 @@ async def test_so_many_refused_managers_that_no_quorum_is_left(order, empty, tmp
         await order("up -d --wait-timeout 10s")
 
 
+async def test_managers_that_end_by_themselves_again_are_not_waited_for(order, empty, tmp_path, autojump_clock):
+    """On a full disk each ended as soon as it was started, and all that was said, after 30 s, was that none answers."""
+    write(tmp_path)
+    await order("up -d")
+    host = empty.cluster.host
+    host.powers["n2"] = host.ends["n2"] = (Power.EXITED, "ended with status 1: no space left on device")
+    host.powers["n3"] = (Power.REFUSED, "its directory is gone")
+    for name in ("n2", "n3"):
+        empty.cluster.states[name] = "down"
+    empty.cluster.leader = None
+    with pytest.raises(
+        CommandFailed, match="n2: ended with status 1: no space left on device; n3: its directory is gone"
+    ):
+        await order("up -d --wait-timeout 10s")
+
+
 async def test_up_starts_what_was_killed_or_stopped(order, empty, tmp_path, autojump_clock):
     write(tmp_path)
     await order("up -d")
