@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import attrs
 
-from tests.fuzz import bytes_targets, decision_targets
+from tests.fuzz import bytes_targets, decision_targets, file_targets
 
 
 def _nothing() -> list[bytes]:
@@ -42,6 +42,10 @@ TARGETS: dict[str, Target] = {
         Target(bytes_targets.damaged_segment, bytes_targets.damaged_segment_seeds),
         Target(bytes_targets.launcher_frame),
         Target(bytes_targets.cluster_file, bytes_targets.cluster_file_seeds),
+        Target(file_targets.backup_file, file_targets.backup_file_seeds),
+        Target(file_targets.snapshot_file, file_targets.snapshot_file_seeds),
+        Target(file_targets.node_file, file_targets.node_file_seeds),
+        Target(file_targets.seen_file, file_targets.seen_file_seeds),
         Target(decision_targets.transactions, decides=True),
         Target(decision_targets.peer_messages, decides=True),
         Target(decision_targets.any_order, decides=True),
