@@ -1,7 +1,9 @@
 """When a snapshot is due, and taking it beside everything else.
 
 Due after `snapshot_every` transactions (an entry holds many of them under load) *and* as many bytes of log as the last
-snapshot held, at least 16 MiB, unless the user named `snapshot_every`; and after 64 MiB however few they were. The store is
+snapshot held, at least 16 MiB, unless the user named `snapshot_every`; and after 64 MiB however few they were. Managers
+apply the same entries, so all of it would be due on all at once, and for seconds none would have its machine or disk for the
+writes: each waits for a little more of the log than the one before it. The store is
 frozen at once (cheap), encoded and written on a thread of its own, so the log's disk thread and the event loop go on; only
 then is the core told, which decides what may be dropped.
 """
@@ -31,6 +33,7 @@ T = TypeVar("T")
 REST_MAX_S = 0.01
 LOG_BYTES_MIN = 16 * 1024 * 1024
 LOG_BYTES_MAX = 64 * 1024 * 1024  # of few, large transactions
+TURNS_SHARE = 0.5  # of the log that makes a snapshot due: all managers have had their turn within it
 
 
 class Compaction:
@@ -69,7 +72,13 @@ class Compaction:
             return True
         log = self._consensus.core.log
         log_bytes = log.bytes_between(max(self._last_index, log.base), index)
-        return log_bytes >= max(LOG_BYTES_MIN if enough else LOG_BYTES_MAX, self._last_bytes)
+        return log_bytes >= max(LOG_BYTES_MIN if enough else LOG_BYTES_MAX, self._last_bytes) * (1 + self._turn())
+
+    def _turn(self) -> float:
+        """When it is this manager's turn: how much more than the first one it waits for, as a share."""
+        core = self._consensus.core
+        ids = sorted(core.members.ids)
+        return TURNS_SHARE * ids.index(core.node_id) / len(ids) if core.node_id in ids else 0.0
 
     def ask(self) -> None:
         """Take a snapshot now, due or not."""

@@ -107,6 +107,28 @@ async def test_a_snapshot_that_is_asked_for_while_another_is_written_is_taken_to
     assert taken == [1, 2]
 
 
+@pytest.mark.parametrize(("own", "due_mib"), [("a", 16.0), ("b", 18.7), ("c", 21.4)])
+def test_managers_take_turns_though_all_apply_the_same(own: str, due_mib: float) -> None:
+    """Of a million keys all wrote their snapshots at once, for six seconds, and the rate of writes fell to a third."""
+    rung = list[float]()
+    written = 0.0
+    core = SimpleNamespace(
+        node_id=own,
+        members=SimpleNamespace(ids=("a", "b", "c")),
+        log=SimpleNamespace(bytes_between=lambda *_: written * 1024 * 1024, base=0),
+    )
+    consensus: Any = SimpleNamespace(core=core, transactions_applied=100_000)
+    settings: Any = SimpleNamespace(snapshot_every=1000, snapshot_every_set=False)
+    never: Any = None
+    files: Any = SimpleNamespace(newest=lambda: None)
+    compaction = Compaction(consensus, files, never, never, settings)
+    compaction._bell = SimpleNamespace(ring=lambda: rung.append(written))  # type: ignore[assignment]
+    while not rung:
+        written = round(written + 0.1, 1)
+        compaction.applied(1)
+    assert rung == [due_mib]
+
+
 async def test_the_bytes_of_discarded_snapshots_are_freed_beside_the_log(nursery: trio.Nursery) -> None:
     """Their deletion held up the log for 140 to 170 ms, on its own thread."""
     done: list[str] = []
