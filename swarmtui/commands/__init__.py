@@ -12,8 +12,10 @@ words; what goes wrong is an exception of `errors` or of the client, each with o
     targets     from the words `n1`, `web.2`, `leader` to nodes, tasks and services
     effects     what a step would do to the quorum and to last replicas: pure arithmetic, for confirmation
     listings, words, pretty, filters   docker's columns, words and filters: pure
-    service_options                    the options of `service create` and `update`, and what they make of a spec: pure
-    convergence                        when a service is where it should be: pure, and waiting for it
+    service_options                    the options of `service create` and `update`, and what they make of a spec: pure;
+                                       `foreign_options` are docker's that are refused, and why
+    convergence                        when a service is where it should be: pure, and waiting for it; `published` says
+                                       which of its ports nobody listens to
     views, together, each, common      reading the cluster, side by side; one order for several targets; shared options
     cluster, status, nodes, members, services, tasks, kv, lock, raft, recovery, faults, events
                                        the commands themselves, one module a noun (or two)

@@ -17,6 +17,7 @@ The process and the node that every machine of the cluster has:
 - `answers` answers clients, with `logview` and `state_stream` for what is long; `events` holds the bounded ring that `observing`
   reads to observers, `refusals` and `chronicle` fill it.
 - `duty` opens and closes the manager's side as this node becomes a manager or a worker.
+- `bell` is how one of these waits for another.
 
 The manager's side (`manager_side`), which the managers have besides:
 
