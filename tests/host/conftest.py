@@ -17,6 +17,8 @@ from swarmtui.host.layout import Layout
 from swarmtui.host.leftovers import read_processes
 from tests.host.helpers import Machine, marked, small_file
 
+ENDING_S = 5.0  # of a killed process
+
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Iterator[Machine]:
@@ -42,8 +44,11 @@ def _machine(base: Path) -> Iterator[Machine]:
         if process is not None:
             process.kill()
     _end_all_in(base)
-    for process in marked(manifest.id):
-        process.kill()
+    while left := marked(manifest.id):  # one of them may have started another since it was looked for
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=ENDING_S)
 
 
 def _end_all_in(base: Path) -> None:

@@ -199,7 +199,7 @@ def test_another_nodes_directory_is_not_run_under_this_ones_name(tmp_path: Path)
     shutil.copytree(n2, n1)
     assert repair_node(layout, manifest.nodes[0], manifest) == (
         f"its directory {n1} is that of n2; put its own back, or else swarmtui node rm --force n1 && swarmtui swarm join "
-        "--role manager --name n1"
+        "--role manager --name n1 --label zone=a"
     )
     for here in (n2, n4):
         shutil.rmtree(here)
