@@ -116,7 +116,7 @@ class LeaderMembership:
         return Why("leader-leaves/nobody", leader=name)
 
     def why_no_quorum(self, wanted: Configuration) -> Why | None:
-        """The arithmetic that forbids these voters, None if those in contact could go on (swarm.md 2.5)."""
+        """The arithmetic that forbids these voters, None if those in contact could go on."""
         for half, when in ((wanted.voters, "after"), (wanted.outgoing, "during")):
             needed = majority(len(half)) if half else 0
             answering = [member.name for member in half if self.leader.answers(member.id)]
