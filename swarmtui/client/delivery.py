@@ -33,7 +33,7 @@ from swarmtui.wire.rpc import Caller, CallFailed, NotSent
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
-TOGETHER_MAX = 256  # transactions in one call, so that several calls are under way when there are many
+TOGETHER_MAX = 512  # transactions in one call, so that several calls are under way when there are many
 TOGETHER_BYTES_MAX = 1024 * 1024
 SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
