@@ -128,7 +128,7 @@ async def loaded_failover(directory: Path) -> tuple[str, Failover]:
             nursery.cancel_scope.cancel()
         around = [answer for answer in answers if answer > began - 0.05]
         gap_s, after = max((later - earlier, later - began) for earlier, later in itertools.pairwise(around))
-        print(f"    first acknowledged {after * 1000:.1f} ms after the SIGKILL; {len(answers)} writes", flush=True)
+        print(f"    the longest pause ended {after * 1000:.1f} ms after the SIGKILL; {len(answers)} writes", flush=True)
         return name, Failover(gap_s, await milestones(cluster, killed_at), str(fates))
 
 
