@@ -15,6 +15,7 @@ and only when an answer takes long.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -85,16 +86,16 @@ class _Write:
 
 
 @attrs.define(eq=False)
-class _Attempt:
+class _Attempt(ABC):
     """One call that is under way, since the highest term that was known was `term`."""
 
     term: int
     look_at: float
     overdue_at: float = math.inf
 
+    @abstractmethod
     def give_up(self) -> None:
         """Another manager leads, or the answer is overdue."""
-        raise NotImplementedError
 
 
 @attrs.define(eq=False)
