@@ -196,7 +196,7 @@ async def _wait_for_one(context: Context, service_id: str, quiet: bool) -> None:
         if done and standing.failures:
             raise CommandFailed(f"{service.name}: {standing.what_failed}; see swarmtui service ps {service.name}")
         if done:
-            await say_ports_in_trouble(context, {str(port.published_port) for port in service.spec.endpoint_spec.ports})
+            await say_ports_in_trouble(context, {port.published_port for port in service.spec.endpoint_spec.ports})
             return
         await trio.sleep(POLL_S)
 

@@ -9,25 +9,22 @@ from swarmtui.commands.errors import exit_code_of
 from swarmtui.commands.output import Note
 from swarmtui.wire.host_calls import HostReport
 
-_LISTENS = (" task", " tasks")  # as the host reports a published port: `web: 5 tasks`, `web: not yet`, or why not
-_NOT_YET = ": not yet"
 
-
-def ports_not_yet(report: HostReport) -> list[str]:
+def ports_not_yet(report: HostReport) -> list[int]:
     """Those that are about to listen."""
-    return [port for port, text in report.published.items() if text.endswith(_NOT_YET)]
+    return [one.port for one in report.published if not one.listening and not one.trouble]
 
 
-def ports_in_trouble(report: HostReport, ports: Collection[str] | None = None) -> list[str]:
-    """One sentence for each port that cannot be listened to; of `ports` alone, if they are given."""
+def ports_in_trouble(report: HostReport, ports: Collection[int] | None = None) -> list[str]:
+    """One sentence for each port that nobody listens to; of `ports` alone, if they are given."""
     return [
-        f"port {port} does not listen: {text}"
-        for port, text in report.published.items()
-        if (ports is None or port in ports) and not text.endswith((_NOT_YET, *_LISTENS))
+        f"port {one.port} of {one.service} does not listen: {one.trouble}"
+        for one in report.published
+        if one.trouble and (ports is None or one.port in ports)
     ]
 
 
-async def say_ports_in_trouble(context: Context, ports: Collection[str]) -> None:
+async def say_ports_in_trouble(context: Context, ports: Collection[int]) -> None:
     """A note for each of these ports that cannot be listened to. Without a host nothing is known of them, and nothing said."""
     if not ports:
         return

@@ -21,6 +21,7 @@ from swarmtui.host.feed import View
 from swarmtui.objects.records import Service, Task
 from swarmtui.objects.specs import PortConfig, ReplicatedMode
 from swarmtui.objects.states import TaskState
+from swarmtui.wire.host_calls import PublishedPort
 
 ADDRESS = "127.0.0.1"
 CONNECTIONS_MAX = 300  # of all published ports together; further ones wait to be accepted
@@ -62,20 +63,25 @@ class PublishedPorts:
         self._events = events
         self._changed = trio.Event()
         self._published: dict[int, _Published] = {}
-        self._refused: dict[int, str] = {}
+        self._refused: dict[int, PublishedPort] = {}
         self._slots = trio.Semaphore(CONNECTIONS_MAX)
         self._forwarded: dict[str, set[trio.CancelScope]] = {}  # by node id
 
     # ------------------------------------------------------------------------------------------------------- reading
 
-    def report(self) -> dict[str, str]:
-        """For each published port the service and its tasks, or why nobody listens there."""
-        said = dict(self._refused)
-        for port, published in self._published.items():
-            count = len(self.targets(published.service, published.config))
-            tasks = f"{published.service.name}: {count} task{'' if count == 1 else 's'}"
-            said[port] = tasks if published.listening else published.problem or f"{published.service.name}: not yet"
-        return {str(port): said[port] for port in sorted(said)}
+    def report(self) -> tuple[PublishedPort, ...]:
+        """Every published port, in order."""
+        listened = {
+            port: PublishedPort(
+                port,
+                one.service.name,
+                len(self.targets(one.service, one.config)),
+                one.listening,
+                "" if one.listening else one.problem,
+            )
+            for port, one in self._published.items()
+        }
+        return tuple(port for _, port in sorted({**self._refused, **listened}.items()))
 
     def targets(self, service: Service, config: PortConfig) -> list[Target]:
         """The tasks that a new connection may go to, in a stable order."""
@@ -124,7 +130,9 @@ class PublishedPorts:
         for service in sorted(self._view().services.values(), key=lambda service: (service.created_at, service.id)):
             for config in service.spec.endpoint_spec.ports:
                 if config.protocol != "tcp":
-                    self._refused[config.published_port] = f"{service.name}: {config.protocol} is not forwarded"
+                    self._refused[config.published_port] = PublishedPort(
+                        config.published_port, service.name, trouble=f"{config.protocol} is not forwarded"
+                    )
                 elif config.published_port:
                     wanted.setdefault(config.published_port, (service, config))
         return wanted
@@ -154,11 +162,10 @@ class PublishedPorts:
             try:
                 (listener,) = await trio.open_tcp_listeners(port, host=ADDRESS)
             except OSError as error:
-                problem = (
-                    f"{name}: port {port} cannot be listened to: {error.strerror or error}; tried again every second"
-                )
+                problem = f"{error.strerror or error}; tried again every second"
                 if not published.problem:
-                    self._events.emit("host", problem, about=published.service.id, data={"port": port})
+                    text = f"{name}: port {port} cannot be listened to: {problem}"
+                    self._events.emit("host", text, about=published.service.id, data={"port": port})
                 published.problem = problem
                 await trio.sleep(LISTEN_RETRY_S)
                 continue

@@ -54,6 +54,18 @@ class FaultReport:
 
 
 @attrs.frozen
+class PublishedPort:
+    """A port that a service publishes here. `tasks` may answer there; `trouble` is why nobody listens, "" while somebody
+    does, or is about to."""
+
+    port: int
+    service: str
+    tasks: int = 0
+    listening: bool = False
+    trouble: str = ""
+
+
+@attrs.frozen
 class HostReport:
     """Answer to GetHost: what is powered here, and what was broken here on purpose."""
 
@@ -63,7 +75,7 @@ class HostReport:
     nodes: tuple[NodePower, ...]
     faults: tuple[FaultReport, ...]
     links: Mapping[str, tuple[LinkFault, ...]]  # by the id of the node that enforces them
-    published: Mapping[str, str]  # "8080" -> "web: 5 tasks" or why it is not listening
+    published: tuple[PublishedPort, ...]
     directory: str
 
 

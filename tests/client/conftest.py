@@ -344,7 +344,7 @@ class World:
                 )
                 for entry in self.manifest.nodes
             )
-            return HostReport("test", self.manifest.id, 1, nodes, self.faults, {}, {}, str(self.directory))
+            return HostReport("test", self.manifest.id, 1, nodes, self.faults, {}, (), str(self.directory))
         self.orders.append(call)
         return Done(f"done {type(call).__name__}", self.host_refuses)
 

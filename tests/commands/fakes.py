@@ -33,7 +33,7 @@ from swarmtui.objects.records import (
 from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import NodeRole, NodeState, TaskState
 from swarmtui.store.store import Store
-from swarmtui.wire.host_calls import HostReport, NodePower, Power
+from swarmtui.wire.host_calls import HostReport, NodePower, Power, PublishedPort
 from swarmtui.wire.node_calls import (
     Consistency,
     Done,
@@ -154,7 +154,7 @@ class FakeHost:
         self.refuses: dict[str, str] = {}
         self.powers: dict[str, tuple[Power, str]] = {}
         self.ends: dict[str, tuple[Power, str]] = {}  # what becomes of those that are started
-        self.published: dict[str, str] = {}
+        self.published: tuple[PublishedPort, ...] = ()
 
     async def report(self) -> HostReport:
         manifest = self._cluster.manifest

@@ -11,6 +11,7 @@ from swarmtui.commands.output import Failure, Inspection, Line, Listing, Note, P
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import GlobalMode, PortConfig, ReplicatedMode
 from swarmtui.objects.states import RestartCondition, TaskState
+from swarmtui.wire.host_calls import PublishedPort
 from tests.commands.fakes import FakeCluster, FakeNoQuorum, FakeRefused
 
 
@@ -69,13 +70,11 @@ async def test_create_quietly_shows_the_id_alone(order, cluster, autojump_clock)
 
 async def test_create_says_that_its_published_port_is_taken(order, cluster, autojump_clock):
     cluster.play = FakeCluster.run_services
-    cluster.host.published = {
-        "8080": "web: port 8080 cannot be listened to: Address already in use; tried again every second",
-        "8081": "other: port 8081 cannot be listened to: Address already in use; tried again every second",
-    }
+    taken = "Address already in use; tried again every second"
+    cluster.host.published = (PublishedPort(8080, "web", trouble=taken), PublishedPort(8081, "other", trouble=taken))
     out = await order("service create -q --name web -p 8080:auto -- sleep 100")
     assert [item.text for item in out.items if isinstance(item, Note)] == [
-        "port 8080 does not listen: web: port 8080 cannot be listened to: Address already in use; tried again every second"
+        "port 8080 of web does not listen: Address already in use; tried again every second"
     ]
 
 

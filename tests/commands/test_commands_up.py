@@ -15,7 +15,7 @@ from swarmtui.objects.operations import Create, Update
 from swarmtui.objects.records import Node, NodeStatus, Service
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import Availability, NodeState, TaskState
-from swarmtui.wire.host_calls import Power
+from swarmtui.wire.host_calls import Power, PublishedPort
 from tests.commands.fakes import FakeMachine, FakeNoQuorum
 
 FILE = """
@@ -326,11 +326,10 @@ async def test_a_bare_cluster_here_is_resumed(order, empty, tmp_path, autojump_c
 
 async def test_a_published_port_that_is_taken_is_said(order, empty, tmp_path, autojump_clock):
     write(tmp_path)
-    empty.after_connect = lambda cluster: setattr(
-        cluster.host, "published", {"8080": "web: port 8080 is taken", "8081": "web: 2 tasks"}
-    )
+    ports = (PublishedPort(8080, "web", trouble="it is taken"), PublishedPort(8081, "web", 2, listening=True))
+    empty.after_connect = lambda cluster: setattr(cluster.host, "published", ports)
     assert texts(await order("up -d"))[-2:] == [
-        "port 8080 does not listen: web: port 8080 is taken",
+        "port 8080 of web does not listen: it is taken",
         "dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running",
     ]
 

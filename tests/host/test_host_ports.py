@@ -19,6 +19,7 @@ from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import AnyRecord, Cluster, Service, Task, TaskStatus
 from swarmtui.objects.specs import ContainerSpec, EndpointSpec, PortConfig, ReplicatedMode, ServiceSpec, TaskSpec
 from swarmtui.objects.states import NodeRole, TaskState
+from swarmtui.wire.host_calls import PublishedPort
 from swarmtui.wire.node_calls import RecordsChanged
 from tests.host.helpers import until
 
@@ -85,7 +86,10 @@ class World:
         self.scopes[slot].cancel()
 
     async def listening(self, port: int | None = None) -> None:
-        await until(lambda: "task" in self.ports.report().get(str(port or self.port), ""), "it listens")
+        await until(lambda: self.published(port or self.port).listening, "it listens")
+
+    def published(self, port: int) -> PublishedPort:
+        return next((one for one in self.ports.report() if one.port == port), PublishedPort(port, ""))
 
     async def get(self, request: bytes = b"hello") -> bytes:
         """One request on a connection of its own; b"" if it broke."""
@@ -132,7 +136,7 @@ async def test_round_robin_over_running_tasks() -> None:
         await some.listening()
         answers = [await some.get() for _ in range(6)]
         assert sorted(answers) == [b"1", b"1", b"2", b"2", b"3", b"3"]
-        assert some.ports.report() == {str(some.port): "web: 3 tasks"}
+        assert some.ports.report() == (PublishedPort(some.port, "web", 3, listening=True),)
 
 
 async def test_a_dead_or_paused_nodes_task_gets_nothing() -> None:
@@ -267,7 +271,7 @@ async def test_a_taken_port_is_reported_and_tried_again(monkeypatch: pytest.Monk
         (other,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = other.socket.getsockname()[1]
         some.publish("api", port)
-        await until(lambda: "Address already in use" in some.ports.report().get(str(port), ""), "it is reported")
+        await until(lambda: "Address already in use" in some.published(port).trouble, "it is reported")
         await other.aclose()
         await some.listening(port)
         said = [text for text in some.told if text.startswith("api")]
@@ -280,7 +284,7 @@ async def test_a_port_that_is_published_no_more_is_free_again() -> None:
         await some.listening()
         some.view.services.clear()
         some.ports.changed()
-        await until(lambda: some.ports.report() == {}, "nothing is published")
+        await until(lambda: some.ports.report() == (), "nothing is published")
         async with (await trio.open_tcp_listeners(some.port, host="127.0.0.1"))[0]:
             pass
 
@@ -290,7 +294,9 @@ async def test_the_first_service_keeps_a_port_and_udp_is_not_forwarded() -> None
         some.publish("other", some.port)
         some.publish("dns", 5353, protocol="udp")
         await some.listening()
-        assert some.ports.report() == {str(some.port): "web: 0 tasks", "5353": "dns: udp is not forwarded"}
+        web = PublishedPort(some.port, "web", 0, listening=True)
+        dns = PublishedPort(5353, "dns", trouble="udp is not forwarded")
+        assert some.ports.report() == (dns, web)
 
 
 # ----------------------------------------------------------------------------------------------------------------- feed

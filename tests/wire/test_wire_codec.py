@@ -34,7 +34,7 @@ from swarmtui.raft.messages import (
 from swarmtui.raft.reasons import Why
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message, prepare
-from swarmtui.wire.host_calls import HostReport, NodePower, Power, PowerNode
+from swarmtui.wire.host_calls import HostReport, NodePower, Power, PowerNode, PublishedPort
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 from swarmtui.wire.node_calls import (
     Fate,
@@ -92,7 +92,14 @@ MESSAGES = [
     Reply(
         4,
         HostReport(
-            "demo", "c", 1, (NodePower("a", "n1", "manager", "x:1", 2, Power.PAUSED),), (), {}, {"80": "web"}, "/"
+            "demo",
+            "c",
+            1,
+            (NodePower("a", "n1", "manager", "x:1", 2, Power.PAUSED),),
+            (),
+            {},
+            (PublishedPort(80, "web", trouble="taken"),),
+            "/",
         ),
     ),
     Ended(4),

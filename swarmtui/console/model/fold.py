@@ -324,7 +324,6 @@ class Model:
             banner=self._banner(task_rows, situation),
             events_seen=self.events.count,
             event_rate=self.events.rate(now),
-            published=self.host.published if self.host is not None else {},
         )
 
     def _banner(self, tasks: tuple[TaskRow, ...], situation: Situation) -> Banner | None:

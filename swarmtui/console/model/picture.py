@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
 
 import attrs
 
@@ -104,7 +103,6 @@ class Picture:
     banner: Banner | None
     events_seen: int
     event_rate: float
-    published: Mapping[str, str]
 
     def node(self, name: str) -> NodeRow | None:
         return next((node for node in self.nodes if node.name == name), None)

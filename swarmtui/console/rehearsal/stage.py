@@ -14,7 +14,7 @@ from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.records import AnyRecord, Node, NodeStatus, Task, TaskStatus
 from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import Availability, NodeRole, NodeState, TaskState
-from swarmtui.wire.host_calls import FaultReport, HostReport, NodePower
+from swarmtui.wire.host_calls import FaultReport, HostReport, NodePower, PublishedPort
 from swarmtui.wire.node_calls import LinkFault, Mark, NodeReport, RecordsChanged
 
 
@@ -155,7 +155,14 @@ class Stage:
             for actor in self.actors.values()
         }
         report = HostReport(
-            self.manifest.name, self.manifest.id, 3999, nodes, tuple(self.faults), links, {"8080": "web: 5 tasks"}, "."
+            self.manifest.name,
+            self.manifest.id,
+            3999,
+            nodes,
+            tuple(self.faults),
+            links,
+            (PublishedPort(8080, "web", 5, listening=True),),
+            ".",
         )
         self.say(HostSeen(report))
 
