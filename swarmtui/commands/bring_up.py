@@ -29,6 +29,7 @@ from swarmtui.commands.published import ports_in_trouble, ports_not_yet
 from swarmtui.commands.task_output import show_logs
 from swarmtui.commands.together import leading_error
 from swarmtui.commands.views import fetch
+from swarmtui.commands.words import counted
 from swarmtui.objects.manifest import Manifest
 from swarmtui.wire.host_calls import HostReport, NodePower, Power
 
@@ -74,7 +75,8 @@ def _manifest(context: Context, plan: Plan) -> Manifest:
     except OSError as error:
         raise CommandFailed(f"{plan.base} cannot be made: {error.strerror}; choose another directory") from None
     manifest = context.machine.create(plan.file, plan.base, plan.path, plan.backup)
-    nodes = f"{len(manifest.managers)} managers, {len(manifest.nodes) - len(manifest.managers)} workers"
+    managers = len(manifest.managers)
+    nodes = f"{counted(managers, 'manager')}, {counted(len(manifest.nodes) - managers, 'worker')}"
     restored = (
         f", from the state of {plan.backup.head.manifest.name} at index {plan.backup.head.index}" if plan.backup else ""
     )
@@ -238,8 +240,8 @@ def _why_not_ready(node: NodeView, power: NodePower | None) -> str:
 async def _summary(context: Context) -> str:
     status = await context.cluster.status()
     ready = sum(_is_ready(node) for node in status.nodes)
-    running = status.tasks.get("running", 0)
-    return f"{status.name} is up: leader {status.leader}, {ready} of {len(status.nodes)} nodes ready, {running} tasks running"
+    running = counted(status.tasks.get("running", 0), "task")
+    return f"{status.name} is up: leader {status.leader}, {ready} of {len(status.nodes)} nodes ready, {running} running"
 
 
 # ----------------------------------------------------------------------------------------------------------- foreground

@@ -20,6 +20,7 @@ import trio
 from swarmtui.commands.command import Arguments, Command, Completes, Context, Needs, Risk, flag, option
 from swarmtui.commands.errors import CommandFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Document, Note
+from swarmtui.commands.words import counted
 from swarmtui.objects.membership import majority, node_of
 from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, LogLines, LogRange, NodeReport
 
@@ -200,7 +201,7 @@ async def _holds(context: Context, survivor: Survey) -> str:
             raise
         return ""
     count = {table: sum(table == record.TABLE for record in answer.records) for table in HELD_TABLES}
-    return ", ".join(f"{number} {table}{'s' if number > 1 else ''}" for table, number in count.items() if number)
+    return ", ".join(counted(number, table) for table, number in count.items() if number)
 
 
 async def _stop(cluster: ClusterPort, names: Sequence[str]) -> None:

@@ -8,6 +8,11 @@ from swarmtui.objects.specs import EndpointSpec, ReplicatedMode, ServiceMode
 ID_SHOWN = 12  # characters of an id in tables
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 task`, `2 tasks`, `0 tasks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def human_duration(seconds: float) -> str:
     """A duration as docker says it (docker/go-units duration.go)."""
     whole = int(max(0.0, seconds))

@@ -49,7 +49,7 @@ async def test_up_creates_applies_waits_and_returns(order, empty, tmp_path, auto
     write(tmp_path)
     out = await order("up -d")
     assert texts(out) == [
-        "created cluster dev: 3 managers, 1 workers",
+        "created cluster dev: 3 managers, 1 worker",
         "created web",
         "dev is up: leader n1, 4 of 4 nodes ready, 2 tasks running",
     ]
