@@ -59,15 +59,15 @@ _COMMON: tuple[Parameter, ...] = (
 )
 
 
-def parse_line(line: str) -> Parsed:
-    """The words of the console's `:` line; `swarmtui` in front may be written or not."""
+def split_line(line: str) -> list[str]:
+    """The words of the console's `:` line, without a `swarmtui` in front. Raises UsageProblem."""
     try:
         words = shlex.split(line)
     except ValueError as error:
         raise UsageProblem(f"the line cannot be split into words: {error}") from None
     if words[:1] == [PROGRAM]:
         del words[0]
-    return parse(words)
+    return words
 
 
 def parse(words: Sequence[str]) -> Parsed:

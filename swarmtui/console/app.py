@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from swarmtui.cli.grammar import UsageProblem, split_line
 from swarmtui.client.discovery import read_manifest
 from swarmtui.client.errors import NoCluster
 from swarmtui.console.backend import Answer, Backend
@@ -341,12 +341,10 @@ class ConsoleApp(App[int]):
 
     def on_command_line_entered(self, message: CommandLine.Entered) -> None:
         try:
-            words = shlex.split(message.text)
-        except ValueError as error:
-            self.notify(f"{message.text}: {error}", severity="error")
+            words = split_line(message.text)
+        except UsageProblem as problem:
+            self.notify(f"{message.text}: {problem}", severity="error")
             return
-        if words and words[0] == "swarmtui":
-            words = words[1:]
         if words and not self._own_words(words):
             self.carry_out(Order(tuple(words)), typed=True)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from swarmtui.cli.formats import Style
-from swarmtui.cli.grammar import UsageProblem, command_help, group_help, parse, parse_line, words_after
+from swarmtui.cli.grammar import UsageProblem, command_help, group_help, parse, split_line, words_after
 from swarmtui.commands.registry import GROUPS, REGISTRY
 
 
@@ -47,7 +47,7 @@ from swarmtui.commands.registry import GROUPS, REGISTRY
     ],
 )
 def test_lines_become_orders(line, name, values):
-    parsed = parse_line(line)
+    parsed = parse(split_line(line))
     assert parsed.command is not None
     assert parsed.command.words == name
     assert {key: parsed.arguments.values[key] for key in values} == values
@@ -120,7 +120,7 @@ def test_lines_become_orders(line, name, values):
 )
 def test_mistakes_are_one_sentence_with_a_help_to_read(line, sentence):
     with pytest.raises(UsageProblem) as problem:
-        parse_line(line)
+        parse(split_line(line))
     text = str(problem.value)
     assert sentence in text
     assert "\n" not in text
@@ -140,13 +140,13 @@ def test_global_options_stand_before_or_after():
         "status --cluster dev --format=json",
         "--cluster=dev status --format json",
     ):
-        parsed = parse_line(line)
+        parsed = parse(split_line(line))
         assert parsed.cluster == "dev"
         assert parsed.format.style is Style.JSON
 
 
 def test_swarmtui_in_front_is_allowed_in_a_line():
-    assert parse_line("swarmtui status").command is REGISTRY[("status",)]
+    assert parse(split_line("swarmtui status")).command is REGISTRY[("status",)]
 
 
 def test_bare_words_and_help():
@@ -176,7 +176,7 @@ def test_every_command_has_help_that_names_its_parameters(command):
 def test_every_example_parses():
     for command in REGISTRY.values():
         for example in command.examples:
-            parsed = parse_line(example.replace("< FILE", ""))
+            parsed = parse(split_line(example.replace("< FILE", "")))
             assert parsed.command is command
 
 

@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from swarmtui.cli import main as cli_main
-from swarmtui.cli.grammar import UsageProblem, parse_line
+from swarmtui.cli.grammar import UsageProblem, parse, split_line
 from swarmtui.cli.terminal import Terminal
 from swarmtui.commands.output import Document, Failure, Inspection, Line, Note, Progress, SlotMark, SlotProgress
 from swarmtui.objects.records import Service
@@ -46,7 +46,7 @@ def swarmtui(machine: FakeMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def run(line: str) -> Outcome:
         out, error = io.StringIO(), io.StringIO()
         try:
-            parsed = parse_line(line)
+            parsed = parse(split_line(line))
         except UsageProblem as problem:
             return Outcome(2, "", f"swarmtui: {problem}\n")
         terminal = Terminal(out, error, form=parsed.format, quiet=parsed.arguments.flag("quiet"))

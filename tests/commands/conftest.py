@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swarmtui.cli.grammar import parse_line
+from swarmtui.cli.grammar import parse, split_line
 from swarmtui.commands.command import Context, Place
 from swarmtui.commands.output import Recorder
 from tests.commands.fakes import NOW, FakeCluster, FakeMachine
@@ -32,7 +32,7 @@ def order(machine: FakeMachine, tmp_path: Path) -> Callable[..., Awaitable[Recor
     """`await order("service ls")` gives what was shown; errors are raised."""
 
     async def give(line: str, *, read_input: bytes = b"", **changes: Any) -> Recorder:
-        parsed = parse_line(line)
+        parsed = parse(split_line(line))
         assert parsed.command is not None
         out = give.out = Recorder()  # type: ignore[attr-defined] # what was shown before an error
         place = Place(parsed.cluster, tmp_path, give.environment, is_terminal=changes.get("is_terminal", False))

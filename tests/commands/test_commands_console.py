@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from swarmtui.cli.grammar import parse_line
+from swarmtui.cli.grammar import parse, split_line
 from swarmtui.commands.bring_up import bring_up
 from swarmtui.commands.cluster import run_console
 from swarmtui.commands.command import Context, OpenConsole, Place
@@ -26,7 +26,7 @@ async def test_a_terminal_gets_the_console(machine, tmp_path, autojump_clock):
     machine.cluster = None
     (tmp_path / "cluster.toml").write_text(FILE)
     for line, opens in (("up", True), ("up -d", False), ("console", True), ("console --watch", True)):
-        parsed = parse_line(line)
+        parsed = parse(split_line(line))
         context = Context(out=Recorder(), place=Place(None, tmp_path, {}, is_terminal=True), machine=machine)
         assert parsed.command is not None
         await parsed.command.run(context, parsed.arguments)
@@ -39,7 +39,7 @@ async def test_a_terminal_gets_the_console_though_a_service_does_not_come_up(mac
     machine.cluster = None
     machine.after_connect = lambda cluster: setattr(cluster, "play", lambda cluster: None)
     (tmp_path / "cluster.toml").write_text(FILE)
-    parsed = parse_line(line)
+    parsed = parse(split_line(line))
     context = Context(out=Recorder(), place=Place(None, tmp_path, {}, is_terminal=True), machine=machine)
     began = trio.current_time()
     assert parsed.command is not None
@@ -63,7 +63,7 @@ async def test_a_terminal_that_cannot_draw_gets_no_console(machine, tmp_path, au
     (tmp_path / "cluster.toml").write_text(FILE)
     place = Place(None, tmp_path, {"TERM": "dumb"}, is_terminal=True)
     context = Context(out=Recorder(), place=place, machine=machine)
-    await bring_up(context, parse_line("up").arguments)
+    await bring_up(context, parse(split_line("up")).arguments)
     assert context.follow_up is None
     with pytest.raises(CommandFailed, match="cannot draw on this terminal, TERM is 'dumb'; use: swarmtui status"):
-        await run_console(context, parse_line("console").arguments)
+        await run_console(context, parse(split_line("console")).arguments)

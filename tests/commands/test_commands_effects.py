@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmtui.cli.grammar import parse_line
+from swarmtui.cli.grammar import parse, split_line
 from swarmtui.commands.effects import Effect, View, cutting, losing_nodes, spare_words, splitting, standing
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.membership import majority
@@ -24,7 +24,7 @@ async def view_of(cluster: FakeCluster) -> View:
 
 
 def effect_of(line: str, view: View) -> Effect:
-    parsed = parse_line(line)
+    parsed = parse(split_line(line))
     assert parsed.command is not None
     assert parsed.command.effect is not None
     return parsed.command.effect(view, parsed.arguments)

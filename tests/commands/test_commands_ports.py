@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from swarmtui.cli.grammar import UsageProblem, parse_line
+from swarmtui.cli.grammar import UsageProblem, parse, split_line
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import PortConfig
 
@@ -38,4 +38,4 @@ async def test_a_port_in_dockers_long_form(order, cluster, words, port):
 )
 def test_a_bad_port_in_dockers_long_form(words, sentence):
     with pytest.raises(UsageProblem, match=re.escape(sentence)):
-        parse_line(f"service create --name web -p {words} -- sleep 100")
+        parse(split_line(f"service create --name web -p {words} -- sleep 100"))

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from swarmtui.console.model.fold import Model
 from swarmtui.console.model.lanes import Lane, lane_cells
 from swarmtui.console.model.log_book import LogBook
-from swarmtui.console.model.quorum import Health, Quorum, largest_side, needed_for
+from swarmtui.console.model.quorum import Health, Quorum, largest_side
 from swarmtui.console.model.standing import Standing
 from swarmtui.console.panes.ink import Pen, fit
 from swarmtui.console.rehearsal import Rehearsal
+from swarmtui.objects.membership import majority
 from swarmtui.wire.node_calls import LogLine, LogLines
 
 NAMES = [f"n{number}" for number in range(1, 8)]
@@ -42,7 +43,7 @@ def test_any_play_gives_pictures_whose_arithmetic_holds(script) -> None:
         picture = model.picture(play.now)
         quorum = picture.quorum
         assert 0 <= quorum.up <= quorum.voters == 5
-        assert (quorum.health is Health.NO_QUORUM) == (quorum.known and quorum.up < needed_for(5))
+        assert (quorum.health is Health.NO_QUORUM) == (quorum.known and quorum.up < majority(5))
         assert not quorum.held or picture.leadership.name
         assert all(service.running <= len(picture.tasks) for service in picture.services)
         for name in NAMES:

@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 import attrs
 
+from swarmtui.objects.membership import majority
+
 
 class Health(enum.Enum):
     UNKNOWN = "UNKNOWN"  # nothing answers us: we cannot say
@@ -19,11 +21,6 @@ class Health(enum.Enum):
     NO_SPARE = "NO SPARE"
     ELECTING = "ELECTING"  # enough voters are up, none of them leads yet
     NO_QUORUM = "NO QUORUM"
-
-
-def needed_for(voters: int) -> int:
-    """How many of this many voters a write needs."""
-    return voters // 2 + 1
 
 
 @attrs.frozen
@@ -38,7 +35,7 @@ class Quorum:
 
     @property
     def needed(self) -> int:
-        return needed_for(self.voters)
+        return majority(self.voters)
 
     @property
     def may_fail(self) -> int:

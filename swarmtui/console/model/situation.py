@@ -14,6 +14,7 @@ from swarmtui.console.model.picture import Leadership, Sight
 from swarmtui.console.model.quorum import Loss, Quorum
 from swarmtui.console.model.services import ServiceRow, TaskRow
 from swarmtui.console.model.standing import Standing
+from swarmtui.objects.membership import majority
 from swarmtui.objects.states import NodeState
 from swarmtui.wire.node_calls import LinkFault
 
@@ -110,7 +111,7 @@ class Situation:
         if leader is not None and leader.mark is not None:
             heard = {self.names.get(node_id, node_id) for node_id in leader.mark.heard} | {leader.name}
             up = len([name for name in self.voters if name in heard and name not in self.gone])
-            return Quorum(len(self.voters), up, held=up >= quorum.needed_for(len(self.voters)))
+            return Quorum(len(self.voters), up, held=up >= majority(len(self.voters)))
         answering = [name for name in self.voters if name in self.answering]
         side = quorum.largest_side(answering, self.cut_pairs)
         return Quorum(len(self.voters), side, held=False, known=bool(answering))
