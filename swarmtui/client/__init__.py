@@ -10,7 +10,7 @@ What it is
     cluster    the one object: ask a node, propose to whoever leads, read from the most advanced manager that answers
     delivery   writes until it is known what became of them; those of one moment in one call
     writes     one copy of them, to whoever leads; sessions: the numbers by which a second copy is known
-    lookups    reads of single keys, those of one moment in one call
+    lookups    reads of single keys, those of one moment in one call; together: what a moment is, for both
     status     everybody asked side by side: who leads, may it write, how many more may fail
     patience   waiting for what several records decide, and saying what it is that one waits for
     locks      a lock for applications, with a fencing version

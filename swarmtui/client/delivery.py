@@ -24,6 +24,7 @@ import trio
 
 from swarmtui.client.errors import ClientError, Refused
 from swarmtui.client.sessions import Session
+from swarmtui.client.together import Together
 from swarmtui.client.writes import ANSWER_GRACE_S, ELSEWHERE_RULES, FAULT_RULE, READ_FIRST, Writes
 from swarmtui.objects.codec import MalformedObject, encode_request
 from swarmtui.objects.operations import Transaction, Verdict
@@ -133,25 +134,20 @@ class Delivery:
         self._cluster = cluster
         self._writes = writes
         self._session: Session | None = None
-        self._pending: list[_Write] = []
+        self._together: Together[_Write] = Together(self._send_all)
         self._attempts: set[_Attempt] = set()
         self._looking = False
 
     # -------------------------------------------------------------------------------------------------------- asking
 
     async def submit(self, transaction: Transaction, timeout_s: float) -> Outcome:
-        """The outcome of one transaction, sent together with whatever else is asked for at this moment: the first who asks
-        lets everybody who is awake have a turn, and then sends for all."""
+        """The outcome of one transaction, sent together with whatever else is asked for at this moment."""
         if not self._cluster.index_seen:
             await self._writes.look()  # whoever leads must be found in any case
-        is_first = not self._pending
-        if is_first:
+        if not self._together.is_gathering:
             await trio.lowlevel.checkpoint_if_cancelled()
         write = self._write(transaction, timeout_s)
-        self._pending.append(write)
-        if is_first:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-            self._send_pending()
+        await self._together.join(write)
         if not write.settled:
             write.task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(write.abandon)
@@ -189,11 +185,10 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------------------- sending
 
-    def _send_pending(self) -> None:
-        pending, self._pending = self._pending, []
+    def _send_all(self, writes: list[_Write]) -> None:
         batch: list[_Write] = []
         size = 0
-        for write in pending:
+        for write in writes:
             if write.abandoned:
                 write.settle(None)
                 continue
@@ -237,6 +232,7 @@ class Delivery:
         if sent not in self._attempts:
             return
         self._attempts.discard(sent)
+        self._together.answered(len(sent.writes))
         if answer is None:
             again = self._settle(sent.writes, _given_up(sent.call))
         else:

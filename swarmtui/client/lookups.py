@@ -1,19 +1,25 @@
 """Reads of single keys, those of one moment together: a thousand tasks that read cost a thousand rows and a few calls.
 
-The usual read is confirmed by the manager that is asked and answered at once. Where it is not, because nobody answers or
-nobody leads, each key goes its own long way (`Cluster.read`), which asks the others as well.
+The usual read is asked of a manager to which there is a connection, is confirmed by it and answered at once; no task waits
+for the answer but those who want it. Everything else takes a task of its own; and where nobody answers, or nobody leads,
+each key goes its own long way (`Cluster.read`), which asks the others as well.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
 from swarmtui.client.errors import ClientError
+from swarmtui.client.links import Link
+from swarmtui.client.together import Together
 from swarmtui.objects.records import KeyValue
+from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import KEYS_TOGETHER_MAX, GetKeys, KeyRow, KeyRows
+from swarmtui.wire.rpc import CallFailed
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -26,19 +32,36 @@ class _Lookup:
     """One key that a task waits for. `found` says whether `row` tells what there is."""
 
     key: str
-    task: trio.lowlevel.Task | None  # None: it does not wait any more
+    task: trio.lowlevel.Task | None = None  # that waits for it, parked
+    abandoned: bool = False
+    settled: bool = False
     found: bool = False
     row: KeyRow | None = None
 
     def abandon(self, _: object) -> trio.lowlevel.Abort:
         """Whoever waits for it was cancelled."""
-        self.task = None
+        self.task, self.abandoned = None, True
         return trio.lowlevel.Abort.SUCCEEDED
 
-    def wake(self) -> None:
+    def settle(self) -> None:
+        self.settled = True
         task, self.task = self.task, None
         if task is not None:
             trio.lowlevel.reschedule(task)
+
+
+@attrs.define(eq=False)
+class _Asked:
+    """One call that is under way and for whose answer no task waits. An object, not two functions that know each other:
+    those would be a cycle, left to the garbage collector with every read."""
+
+    lookups: Lookups
+    together: Together[_Lookup]
+    items: list[_Lookup]
+    overdue_at: float
+
+    def heard(self, answer: Answer | CallFailed | None) -> None:
+        self.lookups.heard(self, answer)
 
 
 class Lookups:
@@ -46,20 +69,25 @@ class Lookups:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._pending: dict[str, list[_Lookup]] = {}  # by the manager to ask, "": whoever is nearest
+        self._together: dict[str, Together[_Lookup]] = {}  # by the manager to ask, "": whoever is nearest
+        self._asked: dict[_Asked, None] = {}  # the oldest first
+        self._looking = False
 
     async def get(self, key: str, manager: str = "") -> tuple[bool, KeyValue | None]:
         """Whether that could be told, and what there is: linearizable, by this manager or, where none is named, by whoever
         led last. Raises Refused for a manager that there is not."""
         if manager:
             self._cluster.link(manager)
-        lookup = _Lookup(key, trio.lowlevel.current_task())
-        pending = self._pending.get(manager)
-        if pending is None:
-            pending = self._pending[manager] = []
-            self._cluster.nursery.start_soon(self._gather, manager)
-        pending.append(lookup)
-        await trio.lowlevel.wait_task_rescheduled(lookup.abandon)
+        together = self._together.get(manager)
+        if together is None:
+            together = self._together[manager] = Together(partial(self._send_all, manager))
+        if not together.is_gathering:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        lookup = _Lookup(key)
+        await together.join(lookup)
+        if not lookup.settled:
+            lookup.task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(lookup.abandon)
         row = lookup.row
         if row is None:
             return lookup.found, None
@@ -75,22 +103,57 @@ class Lookups:
         )
         return True, record
 
-    async def _gather(self, manager: str) -> None:
-        """Runs when every task that is awake has had its turn."""
-        pending = [lookup for lookup in self._pending.pop(manager) if lookup.task is not None]
-        for start in range(KEYS_TOGETHER_MAX, len(pending), KEYS_TOGETHER_MAX):
-            self._cluster.nursery.start_soon(self._ask, manager, pending[start : start + KEYS_TOGETHER_MAX])
-        if pending:
-            await self._ask(manager, pending[:KEYS_TOGETHER_MAX])
+    def _send_all(self, manager: str, lookups: list[_Lookup]) -> None:
+        wanted = [lookup for lookup in lookups if not lookup.abandoned]
+        link = self._cluster.find_link(manager or self._cluster.leader)
+        for start in range(0, len(wanted), KEYS_TOGETHER_MAX):
+            self._send(manager, link, wanted[start : start + KEYS_TOGETHER_MAX])
 
-    async def _ask(self, manager: str, lookups: list[_Lookup]) -> None:
-        name = manager or self._cluster.managers()[0].name
+    def _send(self, manager: str, link: Link | None, lookups: list[_Lookup]) -> None:
+        """Mostly there is a connection: then the call leaves now, and its answer wakes the tasks where it arrives."""
+        call = GetKeys(tuple([lookup.key for lookup in lookups]))
+        caller = None if link is None else link.live
+        if caller is not None:
+            asked = _Asked(self, self._together[manager], lookups, trio.current_time() + PATIENCE_S)
+            self._asked[asked] = None
+            if caller.ask(call, asked.heard):
+                if not self._looking:
+                    self._looking = True
+                    self._cluster.nursery.start_soon(self._look_after)
+                return
+            del self._asked[asked]  # the connection is full, or has just ended
+        self._cluster.nursery.start_soon(self._ask, manager, call, lookups)
+
+    async def _ask(self, manager: str, call: GetKeys, lookups: list[_Lookup]) -> None:
+        """Where somebody must be dialled first."""
         try:
-            answer = await self._cluster.ask(name, GetKeys(tuple([lookup.key for lookup in lookups])), PATIENCE_S)
+            name = manager or self._cluster.managers()[0].name
+            answer = await self._cluster.ask(name, call, PATIENCE_S)
         except ClientError:
-            answer = None
+            self._settle(lookups, None)
+        else:
+            self._settle(lookups, answer)
+
+    def heard(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
+        """What came of it; None if it was given up. Only the first counts."""
+        if asked in self._asked:
+            del self._asked[asked]
+            asked.together.answered(len(asked.items))
+            self._settle(asked.items, answer)
+
+    @staticmethod
+    def _settle(lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:
         if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) == len(lookups):
             for lookup, row in zip(lookups, answer.rows, strict=True):
                 lookup.found, lookup.row = True, row
         for lookup in lookups:
-            lookup.wake()
+            lookup.settle()
+
+    async def _look_after(self) -> None:
+        """While calls are under way: give those up that take too long."""
+        while self._asked:
+            oldest = next(iter(self._asked))
+            await trio.sleep_until(oldest.overdue_at)
+            if oldest in self._asked:
+                oldest.heard(None)
+        self._looking = False

@@ -47,7 +47,7 @@ from swarmtui.raft.effects import (
     Write,
 )
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, SnapshotInstalled, Tick, TransferAsked
+from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, ReadAsked, SnapshotInstalled, Tick, TransferAsked
 from swarmtui.raft.messages import AnyMessage
 from swarmtui.raft.status import Status
 from swarmtui.store import Frozen, Store
@@ -85,7 +85,7 @@ class Consensus:
         self._to_apply: deque[Entry] = deque()
         self.transactions_applied = 0  # by this process
         self.proposals = Proposals(self._hand_over, self._proposed)
-        self.reads = Reads(self.feed)
+        self.reads = Reads(self._read_asked)
         self._transfers: dict[int, Callable[[str], None]] = {}
         self._waiting_for_reign = trio.lowlevel.ParkingLot()
         self._changes: dict[int, Promise[Refused | None]] = {}
@@ -97,11 +97,14 @@ class Consensus:
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
         """Something happened. Effects follow when the driver's task next runs, and so does a fault that it brings to
         light: whoever tells it might survive that."""
+        self._take(input)
+        self._bell.ring()
+
+    def _take(self, input: Input) -> None:  # noqa: A002 - the core's word
         try:
             self.core.feed(input, trio.current_time())
         except Exception as error:
             self._fault = error
-        self._bell.ring()
 
     def _hand_over(self, proposed: Input) -> None:
         """As `feed`, within a turn: what follows is carried out in this one."""
@@ -114,7 +117,18 @@ class Consensus:
             return
         if self.proposals.count > 1:
             self._bell.ring()
-            return
+        else:
+            self._turn_at_once()
+
+    def _read_asked(self, asked: ReadAsked, is_alone: bool) -> None:
+        self._take(asked)
+        if is_alone and self._fault is None:
+            self._turn_at_once()
+        else:
+            self._bell.ring()
+
+    def _turn_at_once(self) -> None:
+        """In the step of whoever asks, instead of the driver's task."""
         try:
             self.turn()
         except Exception:  # no fault of the caller's, who would be told so and survive it: `run` raises it

@@ -1,6 +1,7 @@
 """Linearizable reads: who waits for a read index, answered by the core's ReadReady and ReadRefused.
 
-All who ask before the core is next drained share one ticket, and the core lets many tickets share one quorum round.
+All who ask before the core is next drained share one ticket, and the core lets many tickets share one quorum round. Who asks
+while no other read is under way is alone: nobody would be there to share with, and it leaves at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import trio
 
 from swarmtui.node.bell import Promise
 from swarmtui.raft.effects import ReadReady, ReadRefused
-from swarmtui.raft.inputs import Input, ReadAsked
+from swarmtui.raft.inputs import ReadAsked
 
 RETRY_S = 0.02  # after a refusal for want of a leader, until the caller's patience ends
 
@@ -21,8 +22,10 @@ Told = Callable[[str], None]
 
 
 class Reads:
-    def __init__(self, feed: Callable[[Input], None]) -> None:
-        self._feed = feed
+    """`ask` hands a question to the core; its second argument says whether it is alone."""
+
+    def __init__(self, ask: Callable[[ReadAsked, bool], None]) -> None:
+        self._ask = ask
         self._waiting: dict[int, list[Told]] = {}  # by ticket
         self._joining: list[Told] | None = None
         self._ticket = 0
@@ -41,12 +44,14 @@ class Reads:
         return reason
 
     def begin(self, told: Told) -> None:
-        """Ask once, without a task that waits."""
-        if self._joining is None:
-            self._ticket += 1
-            self._joining = self._waiting[self._ticket] = []
-            self._feed(ReadAsked(self._ticket))
-        self._joining.append(told)
+        """Ask once, without a task that waits; `told` is perhaps called before this returns."""
+        if self._joining is not None:
+            self._joining.append(told)
+            return
+        is_alone = not self._waiting
+        self._ticket += 1
+        self._joining = self._waiting[self._ticket] = [told]
+        self._ask(ReadAsked(self._ticket), is_alone)
 
     def drained(self) -> None:
         """The core has taken the last ticket: whoever asks from now on needs a new one."""

@@ -2,12 +2,14 @@
 
 import pytest
 import trio
+import trio.testing
 
-from swarmtui.client import NoHost, NoQuorum, NotReached, Refused, Unknown
+from swarmtui.client import NoHost, NoQuorum, NotReached, Refused, Unknown, lookups
 from swarmtui.client.errors import NoLeader
 from swarmtui.wire.node_calls import (
     Consistency,
     GetKey,
+    GetKeys,
     GetStatus,
     LogRange,
     NodeReport,
@@ -49,6 +51,61 @@ async def test_a_key_is_read_from_the_manager_that_is_named_or_else_from_any(wor
     assert (await cluster.kv.get("color", manager="n3")).value == b"green"
     with pytest.raises(Refused):
         await cluster.kv.get("color", manager="n9")
+
+
+async def test_a_manager_that_takes_a_question_and_is_silent_is_given_up_and_another_answers(
+    world, cluster, monkeypatch
+):
+    await cluster.kv.put("color", "green")
+    monkeypatch.setattr("swarmtui.client.lookups.PATIENCE_S", 0.05)
+    world.nodes["n3"].deaf_to = (GetKeys,)
+    with trio.fail_after(5):
+        assert (await cluster.kv.get("color", manager="n3")).value == b"green"  # by dialling it
+        assert (await cluster.kv.get("color", manager="n3")).value == b"green"  # over the connection that stands
+    assert world.nodes["n3"].calls["GetKeys"] == 2
+
+
+async def test_a_connection_that_ends_under_a_question_costs_no_patience(world, cluster):
+    await cluster.kv.put("color", "green")
+    await cluster.kv.get("color", manager="n3")
+    world.nodes["n3"].deaf_to = (GetKeys,)
+    found = []
+
+    async def read() -> None:
+        found.append(await cluster.kv.get("color", manager="n3"))
+
+    with trio.fail_after(lookups.PATIENCE_S / 2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            while world.nodes["n3"].calls["GetKeys"] < 2:
+                await trio.sleep(0.001)
+            await world.nodes["n3"].die()
+    assert found[0].value == b"green"
+
+
+async def test_a_read_that_is_given_up_leaves_the_others_of_its_moment_alone(world, cluster):
+    await cluster.kv.put("color", "green")
+    found = []
+
+    async def read_and_give_up() -> None:
+        with trio.move_on_after(0):
+            found.append(await cluster.kv.get("color"))
+
+    async def read() -> None:
+        found.append(await cluster.kv.get("color"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read_and_give_up)
+        nursery.start_soon(read)
+    assert [record.value for record in found] == [b"green"]
+
+
+async def test_a_key_that_nobody_could_ask_for_is_refused_by_name(cluster):
+    await cluster.kv.put("color", "green")
+    assert await cluster.kv.get("\x00") is None
+    with pytest.raises(Refused):
+        await cluster.kv.get("\ud800")
 
 
 async def test_keys_are_listed_by_prefix(cluster):

@@ -59,11 +59,12 @@ MUTATIONS = (
         file="swarmtui/node/consensus.py",
         old="""        except Exception as error:
             self._fault = error
-        self._bell.ring()
-""",
+
+    def _hand_over""",
         new="""        finally:
-            self._bell.ring()
-""",
+            pass
+
+    def _hand_over""",
         tests=CONSENSUS,
     ),
     Mutation(

@@ -14,7 +14,7 @@ CERTIFICATES = ("tests/wire/test_wire_certificates.py",)
 WRITES = ("tests/client/test_client_writes.py",)
 RIGHTS = ("tests/wire/test_wire_rights.py",)
 SESSIONS = ("tests/client/test_client_sessions.py",)
-READS = ("tests/client/test_client_reads.py",)
+READS = ("tests/client/test_client_reads.py", "tests/client/test_client_together.py")
 STATUS = ("tests/client/test_client_status.py",)
 STREAMS = ("tests/client/test_client_streams.py",)
 DISCOVERY = ("tests/client/test_client_discovery.py",)
@@ -211,6 +211,22 @@ MUTATIONS = (
         old="                if self._cluster.term_seen > attempt.term or",
         new="                if",
         tests=SESSIONS,
+    ),
+    Mutation(
+        name="silent-manager-asked-for-ever",
+        rule="a read whose answer takes too long goes the long way",
+        file="swarmtui/client/lookups.py",
+        old="                oldest.heard(None)\n",
+        new="                return\n",
+        tests=READS,
+    ),
+    Mutation(
+        name="lone-task-never-waits-again",
+        rule="who was alone waits for the others of the moment once there are any",
+        file="swarmtui/client/together.py",
+        old="            self._lone = None\n",
+        new="            pass\n",
+        tests=READS,
     ),
     Mutation(
         name="task-reads-everything",

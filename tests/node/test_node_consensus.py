@@ -413,6 +413,22 @@ async def test_a_read_joins_no_question_that_has_left(nursery):
     assert told.count("sends ReadRequest") == 2
 
 
+async def test_a_read_that_is_alone_leaves_in_the_step_of_whoever_asks(nursery):
+    told: list[str] = []
+    consensus = await follow(nursery, told)
+    consensus.hear(append(2, commit=1))
+    consensus.hear(Written(consensus.core.log.sequence))
+    consensus.hear(append(3, commit=2))
+    told.clear()
+    consensus.reads.begin(told.append)
+    assert told.count("sends ReadRequest") == 1
+    consensus.reads.begin(told.append)  # the first is under way: all who ask from now on share the next turn
+    consensus.reads.begin(told.append)
+    assert told.count("sends ReadRequest") == 1
+    await trio.testing.wait_all_tasks_blocked()
+    assert told.count("sends ReadRequest") == 2
+
+
 async def test_answers_leave_before_the_books_are_kept(nursery):
     told: list[str] = []
     core = RaftCore(

@@ -1,0 +1,48 @@
+"""What several tasks ask for in the same moment leaves in one call: the first of them lets everybody who is awake have a turn.
+
+For a thousand tasks that is what makes a few calls of a thousand questions. A task that is alone would only wait for
+nobody: if it was sent for alone, and nobody else has been sent for or answered since, it is sent for at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+
+class Together(Generic[T]):
+    """`send` is called with all that was asked for in one moment, in that order. Never waits for an answer."""
+
+    def __init__(self, send: Callable[[list[T]], None]) -> None:
+        self._send = send
+        self._joined: list[T] = []
+        self._lone: trio.lowlevel.Task | None = None
+
+    @property
+    def is_gathering(self) -> bool:
+        """Somebody was first, and sends for all who join now."""
+        return bool(self._joined)
+
+    async def join(self, item: T) -> None:
+        """Returns when it is sent, or sure to be in this moment: no checkpoint, and it cannot be cancelled."""
+        if self._joined:
+            self._joined.append(item)
+            return
+        task = trio.lowlevel.current_task()
+        if task is self._lone:
+            self._send([item])
+            return
+        self._joined.append(item)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        joined, self._joined = self._joined, []
+        self._lone = task if len(joined) == 1 else None
+        self._send(joined)
+
+    def answered(self, count: int) -> None:
+        """So many tasks have an answer and are about to wake up: if they are several, they may ask together again."""
+        if count != 1:
+            self._lone = None

@@ -1,0 +1,84 @@
+"""What is asked for in one moment leaves together; who is alone does not wait for company."""
+
+import pytest
+import trio
+
+from swarmtui.client.together import Together
+
+
+class Line:
+    """What was sent, call by call."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.together: Together[str] = Together(self.calls.append)
+
+    def waits(self, item: str) -> bool:
+        """Whether who asks for it now lets the others have a turn first."""
+        joining = self.together.join(item)
+        try:
+            joining.send(None)
+        except StopIteration:
+            return False
+        joining.close()
+        return True
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+async def test_all_who_ask_in_one_moment_are_sent_for_by_the_first(line):
+    async with trio.open_nursery() as nursery:
+        for item in "abc":
+            nursery.start_soon(line.together.join, item)
+    assert [sorted(call) for call in line.calls] == [["a", "b", "c"]]
+
+
+async def test_who_was_alone_is_sent_for_at_once(line):
+    await line.together.join("first")
+    line.together.answered(1)
+    assert not line.waits("second")
+    assert line.calls == [["first"], ["second"]]
+
+
+async def test_another_task_is_not_known_to_be_alone(line):
+    await line.together.join("first")
+    line.together.answered(1)
+    async with trio.open_nursery() as nursery:
+        for item in "ab":
+            nursery.start_soon(line.together.join, item)
+    assert sorted(line.calls[-1]) == ["a", "b"]
+
+
+async def test_who_was_alone_waits_again_when_others_were_sent_for_meanwhile(line):
+    await line.together.join("first")
+    async with trio.open_nursery() as nursery:
+        for item in "ab":
+            nursery.start_soon(line.together.join, item)
+    line.together.answered(1)
+    assert line.waits("second")
+
+
+async def test_who_was_alone_waits_again_when_others_are_about_to_wake_up(line):
+    """Their calls may have left before; from now on they can share."""
+    async with trio.open_nursery() as nursery:
+        for item in "ab":
+            nursery.start_soon(line.together.join, item)
+    await line.together.join("first")
+    line.together.answered(2)
+    line.together.answered(1)
+    assert line.waits("second")
+
+
+async def test_none_is_lost_when_the_first_is_cancelled(line):
+    async def ask_and_give_up() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await line.together.join("given up")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask_and_give_up)
+        nursery.start_soon(line.together.join, "kept")
+    assert sorted(line.calls[0]) == ["given up", "kept"]
