@@ -134,7 +134,7 @@ class Delivery:
         self._cluster = cluster
         self._writes = writes
         self._session: Session | None = None
-        self._together: Together[_Write] = Together(self._send_all)
+        self._together: Together[_Write] = Together(self._send_all, TOGETHER_MAX)
         self._attempts: set[_Attempt] = set()
         self._looking = False
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
 PATIENCE_S = 2.0  # with the one manager; the long way has its own
+KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
 
 
 @attrs.define(eq=False)
@@ -80,7 +81,7 @@ class Lookups:
             self._cluster.link(manager)
         together = self._together.get(manager)
         if together is None:
-            together = self._together[manager] = Together(partial(self._send_all, manager))
+            together = self._together[manager] = Together(partial(self._send_all, manager), KEYS_EARLY)
         if not together.is_gathering:
             await trio.lowlevel.checkpoint_if_cancelled()
         lookup = _Lookup(key)
@@ -114,14 +115,16 @@ class Lookups:
         call = GetKeys(tuple([lookup.key for lookup in lookups]))
         caller = None if link is None else link.live
         if caller is not None:
-            asked = _Asked(self, self._together[manager], lookups, trio.current_time() + PATIENCE_S)
+            together = self._together[manager]
+            asked = _Asked(self, together, lookups, trio.current_time() + PATIENCE_S)
             self._asked[asked] = None
+            together.full = KEYS_TOGETHER_MAX
             if caller.ask(call, asked.heard):
                 if not self._looking:
                     self._looking = True
                     self._cluster.nursery.start_soon(self._look_after)
                 return
-            del self._asked[asked]  # the connection is full, or has just ended
+            self._forget(asked)  # the connection is full, or has just ended
         self._cluster.nursery.start_soon(self._ask, manager, call, lookups)
 
     async def _ask(self, manager: str, call: GetKeys, lookups: list[_Lookup]) -> None:
@@ -137,9 +140,14 @@ class Lookups:
     def heard(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
         """What came of it; None if it was given up. Only the first counts."""
         if asked in self._asked:
-            del self._asked[asked]
+            self._forget(asked)
             asked.together.answered(len(asked.items))
             self._settle(asked.items, answer)
+
+    def _forget(self, asked: _Asked) -> None:
+        del self._asked[asked]
+        if not self._asked:
+            asked.together.full = KEYS_EARLY
 
     @staticmethod
     def _settle(lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:

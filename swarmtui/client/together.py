@@ -1,7 +1,8 @@
 """What several tasks ask for in the same moment leaves in one call: the first of them lets everybody who is awake have a turn.
 
-For a thousand tasks that is what makes a few calls of a thousand questions. A task that is alone would only wait for
-nobody: if it was sent for alone, and nobody else has been sent for or answered since, it is sent for at once.
+For a thousand tasks that is what makes a few calls of a thousand questions. A call that is full leaves before the moment is
+over. A task that is alone would only wait for nobody: if it was sent for alone, and nobody else has been sent for or answered
+since, it is sent for at once.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ T = TypeVar("T")
 
 
 class Together(Generic[T]):
-    """`send` is called with all that was asked for in one moment, in that order. Never waits for an answer."""
+    """`send` is called with what was asked for in one moment, in that order: with `full` of it, or with what there is when
+    everybody has had a turn. Never waits for an answer."""
 
-    def __init__(self, send: Callable[[list[T]], None]) -> None:
+    def __init__(self, send: Callable[[list[T]], None], full: int) -> None:
+        self.full = full
         self._send = send
         self._joined: list[T] = []
         self._lone: trio.lowlevel.Task | None = None
@@ -31,6 +34,8 @@ class Together(Generic[T]):
         """Returns when it is sent, or sure to be in this moment: no checkpoint, and it cannot be cancelled."""
         if self._joined:
             self._joined.append(item)
+            if len(self._joined) >= self.full:
+                self._leave()
             return
         task = trio.lowlevel.current_task()
         if task is self._lone:
@@ -38,8 +43,15 @@ class Together(Generic[T]):
             return
         self._joined.append(item)
         await trio.lowlevel.cancel_shielded_checkpoint()
+        if self._joined:  # else they left, being full
+            is_alone = len(self._joined) == 1 and self._joined[0] is item
+            self._leave()
+            if is_alone:
+                self._lone = task
+
+    def _leave(self) -> None:
         joined, self._joined = self._joined, []
-        self._lone = task if len(joined) == 1 else None
+        self._lone = None
         self._send(joined)
 
     def answered(self, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import trio
+from outcome import Value
 
 from swarmtui.client.together import Together
 
@@ -11,7 +12,7 @@ class Line:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.together: Together[str] = Together(self.calls.append)
+        self.together: Together[str] = Together(self.calls.append, full=3)
 
     def waits(self, item: str) -> bool:
         """Whether who asks for it now lets the others have a turn first."""
@@ -34,6 +35,32 @@ async def test_all_who_ask_in_one_moment_are_sent_for_by_the_first(line):
         for item in "abc":
             nursery.start_soon(line.together.join, item)
     assert [sorted(call) for call in line.calls] == [["a", "b", "c"]]
+
+
+async def test_a_full_call_leaves_before_the_moment_is_over(line):
+    async with trio.open_nursery() as nursery:
+        for item in "abcd":
+            nursery.start_soon(line.together.join, item)
+    assert [len(call) for call in line.calls] == [3, 1]
+    async with trio.open_nursery() as nursery:
+        for item in "efg":
+            nursery.start_soon(line.together.join, item)
+    assert [len(call) for call in line.calls] == [3, 1, 3]
+    assert sorted(item for call in line.calls for item in call) == list("abcdefg")
+
+
+async def test_who_sends_for_one_that_a_full_call_left_behind_was_not_alone(line):
+    first, last = line.together.join("a"), line.together.join("d")
+    first.send(None)
+    assert not line.waits("b")
+    assert not line.waits("c")
+    last.send(None)
+    with pytest.raises(StopIteration):
+        first.send(Value(None))
+    with pytest.raises(StopIteration):
+        last.send(Value(None))
+    assert line.calls == [["a", "b", "c"], ["d"]]
+    assert line.waits("e")
 
 
 async def test_who_was_alone_is_sent_for_at_once(line):
