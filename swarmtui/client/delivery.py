@@ -145,9 +145,10 @@ class Delivery:
         if not self._cluster.index_seen:
             await self._writes.look()  # whoever leads must be found in any case
         if not self._together.is_gathering:
-            await trio.lowlevel.checkpoint_if_cancelled()
+            await trio.lowlevel.checkpoint_if_cancelled()  # once it has a number, somebody must settle it
         write = self._write(transaction, timeout_s)
-        await self._together.join(write)
+        if not self._together.join(write):
+            await self._together.lead(write)
         if not write.settled:
             write.task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(write.abandon)

@@ -10,7 +10,7 @@ import attrs
 
 from swarmtui.client.errors import Refused
 from swarmtui.client.locks import GRACE_S, Fence, hold_lock
-from swarmtui.client.lookups import Lookups
+from swarmtui.client.lookups import Lookups, Untold
 from swarmtui.objects.operations import Put, Remove, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.node_calls import Consistency, GetKey, Records
@@ -40,9 +40,10 @@ class Keys:
         """The key's record, None if there is none. `manager`: who is asked first; any manager answers, led or leading.
         Raises NoQuorum unless a stale read is asked for."""
         if consistency is Consistency.LINEARIZABLE:
-            told, record = await self._lookups.get(key, manager)
-            if told:
-                return record
+            try:
+                return await self._lookups.get(key, manager)
+            except Untold:
+                pass
         records = await self._cluster.read(GetKey(key, consistency))
         return _keys(records)[0] if records.records else None
 

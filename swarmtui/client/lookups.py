@@ -28,6 +28,10 @@ PATIENCE_S = 2.0  # with the one manager; the long way has its own
 KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
 
 
+class Untold(Exception):
+    """No manager that was asked could tell."""
+
+
 @attrs.define(eq=False)
 class _Lookup:
     """One key that a task waits for. `found` says whether `row` tells what there is."""
@@ -74,26 +78,25 @@ class Lookups:
         self._asked: dict[_Asked, None] = {}  # the oldest first
         self._looking = False
 
-    async def get(self, key: str, manager: str = "") -> tuple[bool, KeyValue | None]:
-        """Whether that could be told, and what there is: linearizable, by this manager or, where none is named, by whoever
-        led last. Raises Refused for a manager that there is not."""
+    async def get(self, key: str, manager: str = "") -> KeyValue | None:
+        """What there is: linearizable, by this manager or, where none is named, by whoever led last. Raises Untold, and Refused
+        for a manager that there is not."""
         if manager:
             self._cluster.link(manager)
-        together = self._together.get(manager)
-        if together is None:
-            together = self._together[manager] = Together(partial(self._send_all, manager), KEYS_EARLY)
-        if not together.is_gathering:
-            await trio.lowlevel.checkpoint_if_cancelled()
+        together = self._together.get(manager) or self._new(manager)
         lookup = _Lookup(key)
-        await together.join(lookup)
+        if not together.join(lookup):
+            await together.lead(lookup)
         if not lookup.settled:
             lookup.task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(lookup.abandon)
         row = lookup.row
         if row is None:
-            return lookup.found, None
+            if not lookup.found:
+                raise Untold
+            return None
         version, created_at, updated_at, value, lease = row
-        record = KeyValue(
+        return KeyValue(
             id=key,
             version=version,
             spec_version=version,
@@ -102,7 +105,10 @@ class Lookups:
             value=value,
             lease=lease,
         )
-        return True, record
+
+    def _new(self, manager: str) -> Together[_Lookup]:
+        together = self._together[manager] = Together(partial(self._send_all, manager), KEYS_EARLY)
+        return together
 
     def _send_all(self, manager: str, lookups: list[_Lookup]) -> None:
         wanted = [lookup for lookup in lookups if not lookup.abandoned]

@@ -25,29 +25,34 @@ class Together(Generic[T]):
         self._joined: list[T] = []
         self._lone: trio.lowlevel.Task | None = None
 
-    @property
-    def is_gathering(self) -> bool:
-        """Somebody was first, and sends for all who join now."""
-        return bool(self._joined)
-
-    async def join(self, item: T) -> None:
-        """Returns when it is sent, or sure to be in this moment: no checkpoint, and it cannot be cancelled."""
+    def join(self, item: T) -> bool:
+        """True if it has been sent, or somebody was first and sends for all; else who asks is the first, and goes on with
+        `lead`."""
         if self._joined:
             self._joined.append(item)
             if len(self._joined) >= self.full:
                 self._leave()
-            return
-        task = trio.lowlevel.current_task()
-        if task is self._lone:
+        elif trio.lowlevel.current_task() is self._lone:
             self._send([item])
-            return
+        else:
+            return False
+        return True
+
+    async def lead(self, item: T) -> None:
+        """Returns when it is sent, with whatever others ask for meanwhile. Cancelled at once or not at all."""
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._joined.append(item)
         await trio.lowlevel.cancel_shielded_checkpoint()
         if self._joined:  # else they left, being full
             is_alone = len(self._joined) == 1 and self._joined[0] is item
             self._leave()
             if is_alone:
-                self._lone = task
+                self._lone = trio.lowlevel.current_task()
+
+    @property
+    def is_gathering(self) -> bool:
+        """Somebody was first, and sends for all who join now."""
+        return bool(self._joined)
 
     def _leave(self) -> None:
         joined, self._joined = self._joined, []

@@ -14,9 +14,13 @@ class Line:
         self.calls: list[list[str]] = []
         self.together: Together[str] = Together(self.calls.append, full=3)
 
+    async def ask(self, item: str) -> None:
+        if not self.together.join(item):
+            await self.together.lead(item)
+
     def waits(self, item: str) -> bool:
         """Whether who asks for it now lets the others have a turn first."""
-        joining = self.together.join(item)
+        joining = self.ask(item)
         try:
             joining.send(None)
         except StopIteration:
@@ -33,24 +37,24 @@ def line() -> Line:
 async def test_all_who_ask_in_one_moment_are_sent_for_by_the_first(line):
     async with trio.open_nursery() as nursery:
         for item in "abc":
-            nursery.start_soon(line.together.join, item)
+            nursery.start_soon(line.ask, item)
     assert [sorted(call) for call in line.calls] == [["a", "b", "c"]]
 
 
 async def test_a_full_call_leaves_before_the_moment_is_over(line):
     async with trio.open_nursery() as nursery:
         for item in "abcd":
-            nursery.start_soon(line.together.join, item)
+            nursery.start_soon(line.ask, item)
     assert [len(call) for call in line.calls] == [3, 1]
     async with trio.open_nursery() as nursery:
         for item in "efg":
-            nursery.start_soon(line.together.join, item)
+            nursery.start_soon(line.ask, item)
     assert [len(call) for call in line.calls] == [3, 1, 3]
     assert sorted(item for call in line.calls for item in call) == list("abcdefg")
 
 
 async def test_who_sends_for_one_that_a_full_call_left_behind_was_not_alone(line):
-    first, last = line.together.join("a"), line.together.join("d")
+    first, last = line.ask("a"), line.ask("d")
     first.send(None)
     assert not line.waits("b")
     assert not line.waits("c")
@@ -64,26 +68,26 @@ async def test_who_sends_for_one_that_a_full_call_left_behind_was_not_alone(line
 
 
 async def test_who_was_alone_is_sent_for_at_once(line):
-    await line.together.join("first")
+    await line.ask("first")
     line.together.answered(1)
     assert not line.waits("second")
     assert line.calls == [["first"], ["second"]]
 
 
 async def test_another_task_is_not_known_to_be_alone(line):
-    await line.together.join("first")
+    await line.ask("first")
     line.together.answered(1)
     async with trio.open_nursery() as nursery:
         for item in "ab":
-            nursery.start_soon(line.together.join, item)
+            nursery.start_soon(line.ask, item)
     assert sorted(line.calls[-1]) == ["a", "b"]
 
 
 async def test_who_was_alone_waits_again_when_others_were_sent_for_meanwhile(line):
-    await line.together.join("first")
+    await line.ask("first")
     async with trio.open_nursery() as nursery:
         for item in "ab":
-            nursery.start_soon(line.together.join, item)
+            nursery.start_soon(line.ask, item)
     line.together.answered(1)
     assert line.waits("second")
 
@@ -92,8 +96,8 @@ async def test_who_was_alone_waits_again_when_others_are_about_to_wake_up(line):
     """Their calls may have left before; from now on they can share."""
     async with trio.open_nursery() as nursery:
         for item in "ab":
-            nursery.start_soon(line.together.join, item)
-    await line.together.join("first")
+            nursery.start_soon(line.ask, item)
+    await line.ask("first")
     line.together.answered(2)
     line.together.answered(1)
     assert line.waits("second")
@@ -103,9 +107,9 @@ async def test_none_is_lost_when_the_first_is_cancelled(line):
     async def ask_and_give_up() -> None:
         with trio.CancelScope() as scope:
             scope.cancel()
-            await line.together.join("given up")
+            await line.ask("given up")
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(ask_and_give_up)
-        nursery.start_soon(line.together.join, "kept")
+        nursery.start_soon(line.ask, "kept")
     assert sorted(line.calls[0]) == ["given up", "kept"]
