@@ -7,7 +7,9 @@ each key goes its own long way (`Cluster.read`), which asks the others as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import attrs
@@ -47,12 +49,6 @@ class _Lookup:
         """Whoever waits for it was cancelled."""
         self.task, self.abandoned = None, True
         return trio.lowlevel.Abort.SUCCEEDED
-
-    def settle(self) -> None:
-        self.settled = True
-        task, self.task = self.task, None
-        if task is not None:
-            trio.lowlevel.reschedule(task)
 
 
 @attrs.define(eq=False)
@@ -157,11 +153,16 @@ class Lookups:
 
     @staticmethod
     def _settle(lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:
+        rows: Sequence[KeyRow | None] = ()
         if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) == len(lookups):
-            for lookup, row in zip(lookups, answer.rows, strict=True):
-                lookup.found, lookup.row = True, row
-        for lookup in lookups:
-            lookup.settle()
+            rows = answer.rows
+        reschedule = trio.lowlevel.reschedule  # a thousand times
+        for lookup, row in zip_longest(lookups, rows):
+            lookup.settled, lookup.found, lookup.row = True, bool(rows), row
+            task = lookup.task
+            if task is not None:
+                lookup.task = None
+                reschedule(task)
 
     async def _look_after(self) -> None:
         """While calls are under way: give those up that take too long."""
