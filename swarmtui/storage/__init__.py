@@ -2,7 +2,8 @@
 
 The log (`log`) is a row of segment files. A segment (`segments`) is zero-filled when it is made, never used again, and
 holds frames one behind the other; a frame (`frames`) is everything that one call of `write_many` made durable: hard
-state, truncation and entries, whole or not at all under one checksum.
+state, truncation and entries, whole or not at all under one checksum. Its zeros are written once more, some way ahead of the
+frames: a block that was only allocated costs a durable write a third of its time.
 
 What is promised:
 

@@ -14,6 +14,7 @@ import pytest
 from swarmtui.raft.effects import HardState
 from swarmtui.raft.entries import EntryKind
 from swarmtui.storage import frames as frames_module
+from swarmtui.storage import log as log_module
 from swarmtui.storage import segments as segments_module
 from swarmtui.storage.errors import (
     DamagedLog,
@@ -48,6 +49,28 @@ def test_entries_and_hard_state_come_back(node: Node) -> None:
     restored = node.open().restored
     assert list(restored.entries[1:]) == node.run(2, 5)
     assert restored.hard_state == HardState(4, "", 5)
+
+
+def test_the_blocks_behind_a_frame_are_written_many_at_once(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And after a restart again, as nobody knows then which have been."""
+    monkeypatch.setattr(log_module, "FILLED_AHEAD_BYTES", 1000)
+    lengths: list[int] = []
+
+    def note(what: str, path: Path, length: int) -> None:
+        if what == "write":
+            lengths.append(length)
+
+    for _ in range(2):
+        last = node.open().restored.entries[-1].index
+        lengths.clear()
+        node.disk.on_step = note
+        for index in range(last + 1, last + 4):
+            node.write([node.entry(index, data=b"x" * 300)])
+        node.disk.on_step = None
+        assert [length > 1000 for length in lengths] == [True, False, False]
+    assert node.open().restored.entries[-1].index == 7
+    assert node.segments() == ["00000001.log"]
+    assert node.disk.size(node.directory / "00000001.log") == node.storage.segment_bytes  # never beyond its end
 
 
 def test_a_truncation_and_what_replaces_it_are_one(node: Node) -> None:
