@@ -92,6 +92,7 @@ class Consensus:
         self._ticket = -1  # transfers and changes of members count downwards, proposals upwards
         self._wiring: Wiring | None = None
         self._fault: Exception | None = None  # that came to light in somebody else's step: `run` raises it
+        self._is_turning = False
         self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
@@ -128,7 +129,11 @@ class Consensus:
             self._bell.ring()
 
     def _turn_at_once(self) -> None:
-        """In the step of whoever asks, instead of the driver's task."""
+        """In the step of whoever asks, instead of the driver's task; unless that step is part of a turn, whose effects must
+        be carried out to their end before any that came later."""
+        if self._is_turning:
+            self._bell.ring()
+            return
         try:
             self.turn()
         except Exception:  # no fault of the caller's, who would be told so and survive it: `run` raises it
@@ -224,11 +229,14 @@ class Consensus:
         wiring = self._wiring
         if wiring is None or self._fault is not None:
             return  # not begun, or over
+        self._is_turning = True
         try:
             self._turn(wiring)
         except Exception as error:
             self._fault = error
             raise
+        finally:
+            self._is_turning = False
 
     def _turn(self, wiring: Wiring) -> None:
         if self.proposals.has_pending and not self._is_writing:

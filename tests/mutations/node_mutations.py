@@ -49,8 +49,8 @@ MUTATIONS = (
         name="goes-on-after-half-a-turn",
         rule="a turn that failed half way is the node's last, whoever began it",
         file="swarmtui/node/consensus.py",
-        old="            self._fault = error\n            raise\n\n    def _turn",
-        new="            raise\n\n    def _turn",
+        old="            self._fault = error\n            raise\n        finally",
+        new="            raise\n        finally",
         tests=CONSENSUS,
     ),
     Mutation(
@@ -65,6 +65,14 @@ MUTATIONS = (
             pass
 
     def _hand_over""",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="turn-within-a-turn",
+        rule="the effects of one turn are carried out before those of the next",
+        file="swarmtui/node/consensus.py",
+        old="        if self._is_turning:\n",
+        new="        if False:\n",
         tests=CONSENSUS,
     ),
     Mutation(

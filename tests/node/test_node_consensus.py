@@ -429,6 +429,27 @@ async def test_a_read_that_is_alone_leaves_in_the_step_of_whoever_asks(nursery):
     assert told.count("sends ReadRequest") == 2
 
 
+async def test_who_asks_in_the_middle_of_a_turn_does_not_begin_another_within_it(nursery):
+    """The effects of the inner one would overtake those of the outer."""
+    told: list[str] = []
+    consensus = await follow(nursery, told)
+    wiring, disk = consensus._wiring, consensus._wiring.disk
+    consensus.hear(append(2, commit=1))
+    consensus.hear(Written(consensus.core.log.sequence))
+    told.clear()
+
+    def ask_and_write(effect) -> None:
+        consensus.reads.begin(told.append)
+        assert "sends ReadRequest" not in told
+        disk(effect)
+
+    wiring.disk = ask_and_write
+    consensus.hear(append(3, commit=2))
+    wiring.disk = disk
+    await trio.testing.wait_all_tasks_blocked()
+    assert told.count("sends ReadRequest") == 1
+
+
 async def test_answers_leave_before_the_books_are_kept(nursery):
     told: list[str] = []
     core = RaftCore(
