@@ -12,11 +12,10 @@ import trio
 from swarmtui.client.errors import ClientError, NoQuorum, Refused
 from swarmtui.storage.backup import BackupRefused, BackupWriter, Head, Saved
 from swarmtui.wire.node_calls import StatePiece, StreamState
+from swarmtui.wire.rules import NO_QUORUM
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
-
-NO_QUORUM = "no-quorum"  # the rule by which a manager says so
 
 
 async def save_backup(cluster: Cluster, path: Path, *, node: str = "", replace: bool = False) -> Saved:

@@ -31,7 +31,7 @@ from swarmtui.client.roster import Roster
 from swarmtui.client.services import Services
 from swarmtui.client.status import STATUS_TIMEOUT_S, ClusterStatus, gather_status
 from swarmtui.client.tasks import Tasks
-from swarmtui.client.writes import NOT_A_MANAGER, Writes
+from swarmtui.client.writes import Writes
 from swarmtui.host.info import running_host
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
@@ -51,6 +51,7 @@ from swarmtui.wire.node_calls import (
     WatchRecords,
 )
 from swarmtui.wire.rpc import Broken, CallRefused, NotSent
+from swarmtui.wire.rules import NOT_A_MANAGER
 
 if TYPE_CHECKING:
     from swarmtui.storage.backup import Saved

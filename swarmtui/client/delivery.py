@@ -31,6 +31,7 @@ from swarmtui.objects.operations import Transaction, Verdict
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from swarmtui.wire.rpc import Caller, CallFailed, NotSent
+from swarmtui.wire.rules import LOST, OVERWRITTEN
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -41,8 +42,6 @@ SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
 PAUSE_S = 0.01  # before a write is sent for the third time; each further pause is twice as long,
 PAUSE_MAX_S = 0.5  # at most
-
-OVERWRITTEN_RULE = "overwritten"  # a refusal by a leader that lost its quorum: the next leader is asked
 
 
 @attrs.define(eq=False)
@@ -315,7 +314,7 @@ class Delivery:
         result = outcome.result
         if result is None:
             write.refused = outcome
-            return outcome if write.doubt is None and outcome.rule != OVERWRITTEN_RULE else None
+            return outcome if write.doubt is None and outcome.rule != OVERWRITTEN else None
         if result.verdict is not Verdict.EXPIRED:
             return outcome
         write.session.over = True
@@ -362,7 +361,7 @@ class Delivery:
 
 
 def _given_up(call: Propose) -> tuple[Outcome, ...]:
-    lost = Outcome(Fate.UNKNOWN, rule="lost", reason=f"sent to a leader that leads no more; {READ_FIRST}")
+    lost = Outcome(Fate.UNKNOWN, rule=LOST, reason=f"sent to a leader that leads no more; {READ_FIRST}")
     return (lost,) * call.count
 
 

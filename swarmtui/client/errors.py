@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from swarmtui.objects.operations import Verdict
 from swarmtui.wire.node_calls import Fate, Outcome
+from swarmtui.wire.rules import NO_LEADER, NO_QUORUM
 
 REFUSED, UNKNOWN, TRY_LATER = 1, 3, 4
 
@@ -91,9 +92,9 @@ def error_of(outcome: Outcome) -> ClientError | None:
         return None
     if outcome.fate is Fate.UNKNOWN:
         return Unknown(f"outcome unknown: {outcome.reason}")
-    if outcome.rule == "no-quorum":
+    if outcome.rule == NO_QUORUM:
         return NoQuorum(outcome.reachable, outcome.needed, outcome.voters)
-    if outcome.rule == "no-leader":
+    if outcome.rule == NO_LEADER:
         return NoLeader(outcome.reason)
     result = outcome.result
     if result is not None and result.verdict is Verdict.CONFLICT:

@@ -42,6 +42,7 @@ from swarmtui.objects.operations import (
     Result,
     Transaction,
     Update,
+    Verdict,
 )
 from swarmtui.objects.records import KeyValue, Lease
 
@@ -249,7 +250,7 @@ class _Contender:
             except Conflict as error:  # a renewal of ours whose answer did not come
                 self._version = error.found or self._version
             except Refused as error:
-                if error.rule == "absent":
+                if error.rule == Verdict.ABSENT:
                     self.lost = "its lease was ended"
                     return False
                 await trio.sleep(RETRY_S)

@@ -16,11 +16,11 @@ from swarmtui.objects.manifest import NodeEntry
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
 from swarmtui.wire.rpc import FAILED_RULES, Caller, CallFailed, CallRefused, NotSent
+from swarmtui.wire.rules import LOST, NO_LEADER, NO_QUORUM, NOT_A_MANAGER, NOT_LEADER
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
-NOT_A_MANAGER = "not-a-manager"  # the rule by which a worker refuses what only managers answer
 DIAL_TIMEOUT_S = 1.0
 LOOKS_MAX = 3  # times that a leader is looked for while managers refuse for want of one
 ANSWER_GRACE_S = 2.0  # beyond what the node itself was given
@@ -28,7 +28,7 @@ TRUST_SILENT_S = 1.0  # a leader that said nothing for longer is asked whether i
 TRUST_S = 5.0  # and one that was not asked for longer: it may have handed over, and would forward for ever
 BEREAVED_S = 0.3  # after the leader's connection ended any manager will do: it waits for the next one as well as we can
 
-ELSEWHERE_RULES = frozenset({"no-quorum", "no-leader", "not-leader"})
+ELSEWHERE_RULES = frozenset({NO_QUORUM, NO_LEADER, NOT_LEADER})
 """Refusals by a manager that stands apart: another one may know better."""
 
 FAULT_RULE = "fault"  # of an unknown outcome that no further copy would better: a node failed over this very call
@@ -170,6 +170,6 @@ class Writes:
         return report is not None and report.holds_quorum
 
 
-def _lost(manager: str, why: str, call: Propose, rule: str = "lost") -> tuple[Outcome, ...]:
+def _lost(manager: str, why: str, call: Propose, rule: str = LOST) -> tuple[Outcome, ...]:
     lost = Outcome(Fate.UNKNOWN, rule=rule, reason=f"sent to {manager}, but {why}; {READ_FIRST}")
     return (lost,) * call.count

@@ -59,6 +59,7 @@ from swarmtui.wire.node_calls import (
 )
 from swarmtui.wire.responder import Answering, Pending
 from swarmtui.wire.rpc import CallRejected
+from swarmtui.wire.rules import NOT_A_MANAGER
 
 HEARD_S = 1.5  # without a leader: who said anything at all in this time counts as answering (or two election timeouts)
 
@@ -142,7 +143,7 @@ class Answers:
 
     def _manager(self, call: Call) -> Manager:
         if self.manager is None:
-            raise CallRejected("not-a-manager", f"{self.node.name} is a worker and has no log; ask a manager")
+            raise CallRejected(NOT_A_MANAGER, f"{self.node.name} is a worker and has no log; ask a manager")
         return self.manager
 
     # ------------------------------------------------------------------------------------------------------- status

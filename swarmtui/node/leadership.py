@@ -20,11 +20,12 @@ from swarmtui.objects.operations import Result, Transaction
 from swarmtui.raft.effects import Role, RoleChanged
 from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
+from swarmtui.wire.rules import NOT_LEADER, OVERWRITTEN, WRONG_TERM
 
 log = logging.getLogger("swarmtui.node")
 
 PROPOSAL_TIMEOUT_S = 30.0  # of the manager's own transactions; the step-down usually comes first
-LOST_RULES = frozenset({"not-leader", "wrong-term", "overwritten"})
+LOST_RULES = frozenset({NOT_LEADER, WRONG_TERM, OVERWRITTEN})
 REOPEN_DELAY_S = 1.0  # after a manager loop failed unexpectedly
 
 

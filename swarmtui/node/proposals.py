@@ -30,6 +30,7 @@ from swarmtui.raft.inputs import Input, Proposed
 from swarmtui.store.batching import Batcher
 from swarmtui.store.validation import examine
 from swarmtui.wire.node_calls import Fate, Outcome
+from swarmtui.wire.rules import LOST, OVERWRITTEN
 
 ENTRY_DATA_BYTES_MAX = 1024 * 1024  # of transactions put into one entry; a larger one has an entry of its own
 WAITING_MAX = 20_000  # transactions waiting for their result; more are refused
@@ -207,7 +208,7 @@ class Proposals:
         asked_term, shares = appended
         if asked_term != term or len(results) != sum([share.count for share in shares]):
             reason = f"the entry {index} of term {asked_term} was overwritten by one of term {term}"
-            lost = Outcome(Fate.REFUSED, rule="overwritten", reason=f"{reason}: the leader had lost its quorum")
+            lost = Outcome(Fate.REFUSED, rule=OVERWRITTEN, reason=f"{reason}: the leader had lost its quorum")
             self._settle_each(shares, lost)
             return
         outcomes = _outcomes_of(results)
@@ -239,7 +240,7 @@ class Proposals:
         reason = f"appended but not known to be committed, and {why}; read it again before you repeat it"
         for asked in [asked for spoke in self._wheel.values() for asked in spoke]:
             self._withdraw(asked)
-            self._settle_all(asked, Outcome(Fate.UNKNOWN, rule="lost", reason=reason))
+            self._settle_all(asked, Outcome(Fate.UNKNOWN, rule=LOST, reason=reason))
 
     def _expire(self, asked: _Asked) -> None:
         self._withdraw(asked)

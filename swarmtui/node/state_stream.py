@@ -15,6 +15,7 @@ from swarmtui.node.consensus import Consensus
 from swarmtui.store import Frozen
 from swarmtui.wire.node_calls import StatePiece
 from swarmtui.wire.rpc import CallRejected
+from swarmtui.wire.rules import NO_QUORUM
 
 
 async def stream_state(
@@ -23,7 +24,7 @@ async def stream_state(
     """Raises CallRejected if no quorum vouches for what is here."""
     why = await consensus.reads.confirm(patience_s)
     if why:
-        raise CallRejected("no-quorum", f"the state cannot be saved, no quorum vouches for it: {why}")
+        raise CallRejected(NO_QUORUM, f"the state cannot be saved, no quorum vouches for it: {why}")
     frozen = consensus.store.freeze()
     chunks = frozen.chunks()
     try:

@@ -16,12 +16,13 @@ import trio
 from swarmtui.node.consensus import Consensus
 from swarmtui.wire.node_calls import PROPOSAL_TIMEOUT_MAX_S, Fate, Outcome, Propose, Proposed
 from swarmtui.wire.responder import Pending
+from swarmtui.wire.rules import LOST, NO_LEADER, NO_QUORUM, NOT_LEADER, TRANSFER, WRONG_TERM
 
 ELECTION_TIMEOUTS_MAX = 2  # a write waits for a leader this long
 LOOK_AGAIN_S = 0.005  # at a leader that could not be reached or does not take anything; another one wakes us
 LOST_LEADER_S = 0.1  # for this long a client is believed that its leader is dead; if it lives, we hear it until then
 # Refusals by a leader that mean "ask the next one": nothing was appended.
-RETRY_RULES = frozenset({"not-leader", "wrong-term", "transfer", "not-ready"})
+RETRY_RULES = frozenset({NOT_LEADER, WRONG_TERM, TRANSFER})
 
 
 class NotSent(Exception):
@@ -109,7 +110,7 @@ class Writes:
             return str(error)
         except Lost as error:
             unknown = Outcome(
-                Fate.UNKNOWN, rule="lost", reason=f"sent to the leader, but {error}; read it again before you repeat it"
+                Fate.UNKNOWN, rule=LOST, reason=f"sent to the leader, but {error}; read it again before you repeat it"
             )
             return (unknown,) * call.count
         return self._or_retry(answer.outcomes)
@@ -122,17 +123,17 @@ class Writes:
 
     def _with_arithmetic(self, outcomes: tuple[Outcome, ...]) -> tuple[Outcome, ...]:
         """A leader that is in contact with too few refuses as a follower would: with the same count."""
-        if outcomes[0].rule != "no-quorum":  # of one call none or all are
+        if outcomes[0].rule != NO_QUORUM:  # of one call none or all are
             return outcomes
         status = self._consensus.status()
         found = self._no_quorum(len(set(self._reachable()) & set(status.configuration.voter_ids)))
-        return tuple([found if outcome.rule == "no-quorum" else outcome for outcome in outcomes])
+        return tuple([found if outcome.rule == NO_QUORUM else outcome for outcome in outcomes])
 
     def _no_quorum(self, reachable: int) -> Outcome:
         voters = len(self._consensus.status().configuration.voters)
         needed = voters // 2 + 1
         text = f"no quorum: {reachable} of {voters} managers answer, {needed} are needed"
-        return Outcome(Fate.REFUSED, rule="no-quorum", reason=text, reachable=reachable, needed=needed, voters=voters)
+        return Outcome(Fate.REFUSED, rule=NO_QUORUM, reason=text, reachable=reachable, needed=needed, voters=voters)
 
     def _refusal(self, reason: str) -> Outcome:
         """No leader: say how many managers answer and how many are needed."""
@@ -143,4 +144,4 @@ class Writes:
         if reachable < needed:
             return self._no_quorum(reachable)
         text = f"no leader yet ({reason}): {reachable} of {voters} managers answer, an election is under way; try again"
-        return Outcome(Fate.REFUSED, rule="no-leader", reason=text, reachable=reachable, needed=needed, voters=voters)
+        return Outcome(Fate.REFUSED, rule=NO_LEADER, reason=text, reachable=reachable, needed=needed, voters=voters)

@@ -21,6 +21,7 @@ from swarmtui.sim import linearizability
 from swarmtui.sim.explanation import explain
 from swarmtui.sim.history import Ending, Kind, Operation
 from swarmtui.sim.node import SimulatedNode
+from swarmtui.wire.rules import NOT_LEADER
 
 if TYPE_CHECKING:
     from swarmtui.sim.cluster import SimulatedCluster
@@ -179,7 +180,7 @@ class Client:
         if leader == node.id:
             node.desk.write(transaction, lambda told: self._answered(node, turn, told, via))
         elif via is not None or leader not in self.cluster.nodes:
-            self._answered(node, turn, "not-leader", via)
+            self._answered(node, turn, NOT_LEADER, via)
         else:
             target = self.cluster.nodes[leader]
             self.cluster.carry(node, target, lambda: self._write(target, turn, transaction, node))

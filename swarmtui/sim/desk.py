@@ -19,6 +19,7 @@ from swarmtui.raft.effects import Accepted, ReadReady, ReadRefused, Refused
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import MembersAsked, Proposed, ReadAsked
 from swarmtui.store.batching import split
+from swarmtui.wire.rules import OVERWRITTEN
 
 if TYPE_CHECKING:
     from swarmtui.sim.node import SimulatedNode
@@ -123,7 +124,7 @@ class Desk:
         for appended in self.appended.pop(entry.index, ()):
             if appended.term != entry.term:
                 for request in appended.requests:
-                    request.answer("overwritten")
+                    request.answer(OVERWRITTEN)
                 continue
             self.node.cluster.observer.acknowledges(self.node, entry.index, entry.term)
             self.node.cluster.counts["writes"] += 1

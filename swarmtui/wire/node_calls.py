@@ -104,7 +104,7 @@ class Propose:
 @attrs.define
 class Outcome:
     """`result` with DONE and where the store refused; else `reason` is a sentence, `rule` its short name
-    (no-leader, no-quorum, not-leader, conflict, overload, disk, shutting-down, invalid …). `reachable` and `needed`
+    (`rules`, a verdict of the store, or what nobody decides by: overload, disk, invalid …). `reachable` and `needed`
     are the quorum's arithmetic where it matters."""
 
     fate: Fate

@@ -26,6 +26,7 @@ from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 from swarmtui.wire.node_calls import StreamState, TaskOutput
 from swarmtui.wire.rights import objection
 from swarmtui.wire.rpc import STREAM_ITEMS_MAX, CallRejected
+from swarmtui.wire.rules import INTERNAL, TOO_LARGE
 
 REQUESTS_MAX = 2048  # under way, a connection
 
@@ -178,10 +179,10 @@ class Responder:
         if isinstance(error, CallRejected):
             self._fail(request.id, channel, error.rule, error.reason)
         elif isinstance(error, MalformedMessage):
-            self._fail(request.id, channel, "too-large", str(error))
+            self._fail(request.id, channel, TOO_LARGE, str(error))
         elif not isinstance(error, ConnectionEnded):  # else nobody is left to answer
             log.error("answering %s", name, exc_info=error)
-            self._fail(request.id, channel, "internal", f"{name} failed: {type(error).__name__}: {error}")
+            self._fail(request.id, channel, INTERNAL, f"{name} failed: {type(error).__name__}: {error}")
 
     async def _send(self, id: int, answer: Answer, channel: Channel, stream: _Running | None = None) -> None:
         """An answer, in parts if it is a long list of records: each part is encoded when there is room for it, so that a

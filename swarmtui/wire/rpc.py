@@ -24,9 +24,10 @@ from swarmtui.wire.codec import MalformedMessage, Message
 from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 from swarmtui.wire.node_calls import Records
+from swarmtui.wire.rules import INTERNAL, TOO_LARGE
 
 CALL_TIMEOUT_S = 5.0
-FAILED_RULES = frozenset({"internal", "too-large"})
+FAILED_RULES = frozenset({INTERNAL, TOO_LARGE})
 """Refusals of a call that failed while it was carried out, or was carried out and has an answer that no frame holds: how far
 it had come is not known."""
 STREAM_ITEMS_MAX = 64  # on their way or waiting, a stream

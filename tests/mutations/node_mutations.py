@@ -34,7 +34,7 @@ MUTATIONS = (
         rule="a write that was appended is refused only when another entry was applied at its index",
         file="swarmtui/node/proposals.py",
         old="                self._displaced.setdefault(index, []).append(before)\n",
-        new='                self._settle_each(before[1], Outcome(Fate.REFUSED, rule="overwritten"))\n',
+        new="                self._settle_each(before[1], Outcome(Fate.REFUSED, rule=OVERWRITTEN))\n",
         tests=OVERWRITTEN,
     ),
     Mutation(
@@ -119,8 +119,8 @@ MUTATIONS = (
         name="written-and-not-told-sent-again",
         rule="a write whose answer no frame holds may have been done",
         file="swarmtui/wire/rpc.py",
-        old='FAILED_RULES = frozenset({"internal", "too-large"})',
-        new='FAILED_RULES = frozenset({"internal"})',
+        old="FAILED_RULES = frozenset({INTERNAL, TOO_LARGE})",
+        new="FAILED_RULES = frozenset({INTERNAL})",
         tests=(*WRITES, "tests/client/test_client_writes.py"),
     ),
     Mutation(

@@ -184,8 +184,8 @@ MUTATIONS = (
         name="doubtful-write-called-refused",
         rule="refused is said only if no copy of the write was applied",
         file="swarmtui/client/delivery.py",
-        old="            return outcome if write.doubt is None and outcome.rule != OVERWRITTEN_RULE else None\n",
-        new="            return outcome if outcome.rule != OVERWRITTEN_RULE else None\n",
+        old="            return outcome if write.doubt is None and outcome.rule != OVERWRITTEN else None\n",
+        new="            return outcome if outcome.rule != OVERWRITTEN else None\n",
         tests=SESSIONS,
     ),
     Mutation(
