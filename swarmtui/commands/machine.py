@@ -1,7 +1,7 @@
 """What `up`, `down` and `ls` need of this machine: directories, files, and the host that powers a cluster's nodes.
 
-A protocol, so that tests hand in a machine of their own; `ThisMachine` is the real one. It alone in this room knows `host/`,
-and but for the names of files imports it only when it is asked: most orders concern a cluster that runs already.
+A protocol, so that tests hand in a machine of their own; `ThisMachine` is the real one. It alone in this room asks `host/`
+anything, and but for the names of files imports it only then: most orders concern a cluster that runs already.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from swarmtui.objects.manifest import Manifest
 
 if TYPE_CHECKING:
     from swarmtui.client.discovery import FoundCluster
-    from swarmtui.host.recovery import Epoch, Survey
+    from swarmtui.host.recovery import Epoch
     from swarmtui.host.restore import Backup
+    from swarmtui.host.survey import Survey
     from swarmtui.objects.cluster_file import ClusterFile
 
 __all__ = ["CLUSTER_DIRECTORY", "CLUSTER_FILE", "Machine", "ThisMachine"]

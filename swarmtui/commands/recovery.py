@@ -21,18 +21,17 @@ from swarmtui.commands.command import Arguments, Command, Completes, Context, Ne
 from swarmtui.commands.errors import CommandFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Document, Note
 from swarmtui.commands.words import counted
+from swarmtui.host.survey import Condition, Survey
 from swarmtui.objects.membership import majority, node_of
 from swarmtui.wire.node_calls import Consistency, GetStatus, ListRecords, LogLines, LogRange, NodeReport
 
 if TYPE_CHECKING:
     from swarmtui.commands.ports import ClusterPort, StatusView
-    from swarmtui.host.recovery import Epoch, Survey
+    from swarmtui.host.recovery import Epoch
 
 LEADS_LIMIT_S = 15.0  # for the survivor to start and to elect itself
 LOOK_S = 0.05
 HELD_TABLES = ("service", "secret", "config", "node")
-
-INTACT, RUNNING, OUT = "intact", "running", "out"  # of `host.recovery.Condition`
 
 
 @attrs.frozen
@@ -48,13 +47,13 @@ class Plan:
 def plan_recovery(surveys: Sequence[Survey], wish: str, *, give_up: bool) -> Plan:
     """Who begins anew. `wish` is the name of a manager, "" for the most advanced; `give_up` also those that could come
     back. Raises CommandFailed."""
-    usable = [one for one in surveys if one.condition in (INTACT, RUNNING)]
+    usable = [one for one in surveys if one.condition in (Condition.INTACT, Condition.RUNNING)]
     if not usable:
         what = "; ".join(f"{one.name}: {one.text or one.condition}" for one in surveys)
         raise CommandFailed(
             f"no manager is left to begin anew from ({what}); restore a backup: swarmtui up --restore FILE"
         )
-    best = max(usable, key=lambda one: (one.rank, one.condition == RUNNING))
+    best = max(usable, key=lambda one: (one.rank, one.condition is Condition.RUNNING))
     chosen = next((one for one in surveys if one.name == wish), None) if wish else best
     if chosen is None:
         raise CommandFailed(f"there is no manager {wish}; the managers are {' '.join(one.name for one in surveys)}")
@@ -82,7 +81,7 @@ def _refuse_if_a_quorum_can_come_back(best: Survey, usable: Sequence[Survey]) ->
 
 
 def _where(one: Survey) -> str:
-    return "runs" if one.condition == RUNNING else "can be started"
+    return "runs" if one.condition is Condition.RUNNING else "can be started"
 
 
 def preview(plan: Plan, cluster: str, holds: str) -> list[str]:
@@ -105,11 +104,11 @@ def preview(plan: Plan, cluster: str, holds: str) -> list[str]:
 
 
 def _fate(other: Survey) -> str:
-    if other.condition == RUNNING:
+    if other.condition is Condition.RUNNING:
         return "which runs and will be stopped with its tasks"
-    if other.condition == INTACT:
+    if other.condition is Condition.INTACT:
         return "which could be started and will not be any more"
-    if other.condition == OUT:
+    if other.condition is Condition.OUT:
         return "as before"
     return f"{other.condition}: {other.text}"
 
@@ -134,7 +133,7 @@ async def run_init(context: Context, arguments: Arguments) -> None:
         _refuse_a_quorum(await cluster.status())
         plan = await _agreed(context, arguments, directory)
         _refuse_a_quorum(await cluster.status())  # somebody may have come back while we asked
-        await _stop(cluster, [one.name for one in (*plan.others, plan.survivor) if one.condition == RUNNING])
+        await _stop(cluster, [one.name for one in (*plan.others, plan.survivor) if one.condition is Condition.RUNNING])
         epoch = await _begin(context, directory, plan)
         await cluster.host.power(plan.survivor.name, "start")
         await _until_it_leads(cluster, plan.survivor.name)
@@ -156,7 +155,9 @@ async def _agreed(context: Context, arguments: Arguments, directory: Path) -> Pl
     surveys = await trio.to_thread.run_sync(context.machine.survey, directory)
     if context.found is not None:
         members = {node_of(one.id): one.id for one in surveys}
-        surveys = [await _asked(context.found, one, members) if one.condition == RUNNING else one for one in surveys]
+        surveys = [
+            await _asked(context.found, one, members) if one.condition is Condition.RUNNING else one for one in surveys
+        ]
     force = arguments.flag("force")
     plan = plan_recovery(surveys, arguments.text("node"), give_up=force)
     name = context.machine.manifest(directory).name
@@ -192,7 +193,7 @@ async def _asked(cluster: ClusterPort, one: Survey, members: Mapping[str, str]) 
 
 async def _holds(context: Context, survivor: Survey) -> str:
     """Its objects, counted, where they can be asked for; "" else."""
-    if context.found is None or survivor.condition != RUNNING:
+    if context.found is None or survivor.condition is not Condition.RUNNING:
         return ""
     try:
         answer = await context.found.ask(survivor.name, ListRecords(HELD_TABLES, Consistency.STALE))
@@ -231,7 +232,7 @@ def _tell(context: Context, plan: Plan, epoch: Epoch, then: str) -> None:
     value = {"survivor": epoch.survivor, "index": epoch.index, "term": epoch.term, "out": list(epoch.out)}
     text = f"{epoch.survivor} is the only manager now, from index {epoch.index} and term {epoch.term} on; {then}"
     context.out.show(Document(value, text))
-    names = ", ".join(one.name for one in plan.others if one.condition != OUT)
+    names = ", ".join(one.name for one in plan.others if one.condition is not Condition.OUT)
     if names:
         again = "swarmtui node demote NAME, swarmtui start NAME, swarmtui node promote NAME"
         context.out.show(Note(f"out: {names}; to use one of them again as a new manager: {again}"))

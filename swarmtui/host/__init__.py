@@ -13,11 +13,12 @@ time and mark agree (`processes`).
 Never: the host never tells consensus, dispatcher or events about a node's health, never brings a node back by itself, and
 nobody waits for it. With the host stopped, the cluster goes on unchanged.
 
-Files: `create` makes a cluster, `restore` one with the state of a backup, `recovery` begins one anew from a survivor;
-`household` and `enrolment` add, move and remove single nodes, `roles` gives them the role that their records say, `members`
-knows who was put out. `start` sees that a host runs, `main` and `process` are its process, `status` how that ends, `host` its
-nursery, `events` and `log` what it tells. `spawning` and `foundry` make node processes; `power` is all nodes' power and the
-faults, `supply` one node's, `processes` signals to whole trees, `leftovers` what a power cut left; `ports` and `feed` forward
-published ports; `answers` serves the calls, `lines` makes them. `layout` names the files, `manifest_file` and `info` read the
-two that everybody asks for, `files` writes them so that none is ever half; `identity` says which process is meant.
+Files: `create` makes a cluster, `restore` one with the state of a backup, `recovery` begins one anew from a survivor
+(`survey` is what is known of each); `household` and `enrolment` add, move and remove single nodes, `roles` gives them the
+role that their records say, `members` knows who was put out. `start` sees that a host runs, `main` and `process` are its
+process, `status` how that ends, `host` its nursery, `events` and `log` what it tells. `spawning` and `foundry` make node
+processes; `power` is all nodes' power and the faults, `supply` one node's, `processes` signals to whole trees, `leftovers`
+what a power cut left; `ports` and `feed` forward published ports; `answers` serves the calls, `lines` makes them. `layout`
+names the files, `manifest_file` and `info` read the two that everybody asks for, `files` writes them so that none is ever
+half; `identity` says which process is meant.
 """

@@ -6,7 +6,6 @@ new epoch (`storage.recovery`), holding its lock meanwhile. Those that it puts o
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import attrs
 from swarmtui.host.layout import Layout
 from swarmtui.host.manifest_file import read_manifest
 from swarmtui.host.members import why_out
+from swarmtui.host.survey import Condition, Survey
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.raft.configuration import Member
@@ -28,37 +28,6 @@ from swarmtui.store import Frozen, MalformedSnapshot, Store
 
 class RecoveryRefused(Exception):
     """No new epoch was begun; nothing has changed. One sentence why."""
-
-
-class Condition(enum.StrEnum):
-    """What can be said of a manager's directory without running it."""
-
-    INTACT = "intact"
-    RUNNING = "running"  # a process holds it: ask that
-    DAMAGED = "damaged"
-    LOST = "lost"  # the directory or its log is gone
-    OUT = "out"  # it is no member any more
-
-
-@attrs.frozen(kw_only=True)
-class Survey:
-    """One manager. `voters` and `outgoing` are ids as its own log has them; figures are 0 where nothing could be read."""
-
-    name: str
-    id: str
-    condition: Condition
-    text: str = ""
-    last_index: int = 0
-    last_term: int = 0
-    commit: int = 0
-    term: int = 0
-    voters: tuple[str, ...] = ()
-    outgoing: tuple[str, ...] = ()
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        """Which of two logs is more advanced."""
-        return (self.last_term, self.last_index)
 
 
 @attrs.frozen

@@ -10,7 +10,8 @@ import pytest
 from swarmtui.commands.errors import CommandFailed, WrongUsage
 from swarmtui.commands.output import Document, Note, Recorder
 from swarmtui.commands.recovery import Plan, plan_recovery, preview
-from swarmtui.host.recovery import Condition, Epoch, Survey
+from swarmtui.host.recovery import Epoch
+from swarmtui.host.survey import Condition, Survey
 from tests.commands.fakes import FakeCluster, FakeMachine, Quorum, Status
 
 Order = Callable[..., Awaitable[Recorder]]

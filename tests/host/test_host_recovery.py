@@ -11,7 +11,8 @@ import pytest
 from swarmtui.host.create import create_cluster
 from swarmtui.host.layout import Layout
 from swarmtui.host.members import why_out
-from swarmtui.host.recovery import Condition, RecoveryRefused, force_new_cluster, replayed, survey
+from swarmtui.host.recovery import RecoveryRefused, force_new_cluster, replayed, survey
+from swarmtui.host.survey import Condition
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Put, Transaction
