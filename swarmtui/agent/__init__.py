@@ -27,5 +27,6 @@ What the node does with its tasks:
   Containers may follow;
 - `output` reads what the launcher recorded (`launcher_output`).
 
-This room never decides what should run where. Of the project it imports objects, and the plain data of wire/calls.
+This room never decides what should run where. Of the project it imports objects, the plain data of wire/calls, and
+how storage replaces a file.
 """

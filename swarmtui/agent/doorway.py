@@ -15,6 +15,7 @@ from pathlib import Path
 
 from swarmtui.agent.environment import DOORWAY_NAME, Surroundings
 from swarmtui.objects.codec import encode_json
+from swarmtui.storage.files import replace_file
 
 MANIFEST_NAME = "cluster.json"
 CERTIFICATE_NAME = "task.pem"
@@ -28,7 +29,8 @@ def doorway_of(private: Path) -> Path:
 
 def make_doorway(around: Surroundings, private: Path) -> None:
     """Makes it, or makes it anew. A node that has no certificate for its tasks (its cluster was made by an older version
-    and was not started with `up` since) leaves that out: then a task reaches nothing. Raises OSError."""
+    and was not started with `up` since) leaves that out: then a task reaches nothing. Not synced: no task outlives the
+    machine. Raises OSError."""
     doorway = doorway_of(private)
     for directory in (doorway, doorway / "ca"):
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -38,16 +40,10 @@ def make_doorway(around: Surroundings, private: Path) -> None:
     if original.is_file():
         manifest.symlink_to(os.path.relpath(original, doorway))
     else:
-        _write(manifest, encode_json(around.manifest).encode())
+        replace_file(manifest, encode_json(around.manifest).encode(), durable=False)
     for source, target in (
         (around.directory / CERTIFICATE_NAME, doorway / CERTIFICATE_NAME),
         (around.directory / AUTHORITY_NAME, doorway / "ca" / AUTHORITY_NAME),
     ):
         if source.is_file():
-            _write(target, source.read_bytes())
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
+            replace_file(target, source.read_bytes(), durable=False)

@@ -8,11 +8,12 @@ session's name; it is written behind, so that an order does not cost a sync each
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import trio
+
+from swarmtui.storage.files import replace_file
 
 STATE_BYTES_MAX = 4096
 
@@ -72,17 +73,7 @@ def _load(path: Path) -> tuple[int, int]:
 
 
 def _store(path: Path, term: int, index: int) -> None:
-    fresh = path.with_name(path.name + ".new")
     try:
-        with open(fresh, "w", encoding="utf-8") as file:
-            json.dump({"term": term, "index": index}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        replace_file(path, json.dumps({"term": term, "index": index}).encode())
     except OSError as error:
         raise DamagedState(f"{path} cannot be written: {error}") from None

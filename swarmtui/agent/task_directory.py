@@ -10,7 +10,6 @@ Blocking file operations on small files; callers run them in a thread.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import attrs
 
 from swarmtui.objects.records import TaskStatus
 from swarmtui.objects.states import TaskState
+from swarmtui.storage.files import replace_file
 
 STATUS_NAME = "status.json"
 PRIVATE_NAME = "private"
@@ -55,9 +55,8 @@ class TaskDirectory:
         """Replaces the file at once. Not synced: after a crash of the machine an older or no status is as good, because
         the task is dead in any case and is reported so."""
         self.make()
-        fresh = self.path / f"{STATUS_NAME}.new"
-        fresh.write_text(json.dumps({**attrs.asdict(status), "state": status.state.name}))
-        os.replace(fresh, self.path / STATUS_NAME)
+        text = json.dumps({**attrs.asdict(status), "state": status.state.name})
+        replace_file(self.path / STATUS_NAME, text.encode(), durable=False)
 
     def load_status(self) -> TaskStatus | None:
         """What was saved; None if nothing was, or nothing that can be read."""

@@ -22,6 +22,7 @@ from swarmtui.host import manifest_file
 from swarmtui.host.info import running_host
 from swarmtui.host.layout import DIRECTORY_NAME, Layout
 from swarmtui.objects.manifest import Manifest
+from swarmtui.storage.files import replace_file
 
 CLUSTER_VARIABLE = "SWARMTUI_CLUSTER"
 DEFAULT_NAME = "demo"
@@ -127,9 +128,8 @@ def register_cluster(directory: Path) -> None:
     notes = state_directory() / "clusters"
     notes.mkdir(parents=True, exist_ok=True, mode=0o700)
     note = notes / f"{manifest.id}.json"
-    fresh = note.with_suffix(".new")
-    fresh.write_text(json.dumps({"name": manifest.name, "directory": str(directory.resolve())}) + "\n")
-    fresh.replace(note)
+    text = json.dumps({"name": manifest.name, "directory": str(directory.resolve())}) + "\n"
+    replace_file(note, text.encode(), durable=False)
 
 
 def list_clusters() -> list[FoundCluster]:

@@ -19,6 +19,6 @@ role that their records say, `members` knows who was put out. `start` sees that 
 process, `status` how that ends, `host` its nursery, `events` and `log` what it tells. `spawning` and `foundry` make node
 processes; `power` is all nodes' power and the faults, `supply` one node's, `processes` signals to whole trees, `leftovers`
 what a power cut left; `ports` and `feed` forward published ports; `answers` serves the calls, `lines` makes them. `layout`
-names the files, `manifest_file` and `info` read the two that everybody asks for, `files` writes them so that none is ever
-half; `identity` says which process is meant.
+names the files, `manifest_file` and `info` read the two that everybody asks for, `files` makes new ones and whole trees
+durable; `identity` says which process is meant.
 """

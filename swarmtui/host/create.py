@@ -25,7 +25,7 @@ from time import time as wall_time
 from typing import TYPE_CHECKING
 
 from swarmtui.agent.ports import is_free
-from swarmtui.host.files import PRIVATE_DIRECTORY, replace, sync_directories, sync_directory, write_new
+from swarmtui.host.files import PRIVATE_DIRECTORY, sync_directories, write_new
 from swarmtui.host.layout import DIRECTORY_NAME, NEW_DIRECTORY_NAME, Layout, NodeLayout
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.identifiers import new_id
@@ -33,6 +33,7 @@ from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.storage.errors import DiskFailure
+from swarmtui.storage.files import REAL, replace_file
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, needs_renewal
 
@@ -89,7 +90,7 @@ def create_cluster(
             step("rename")
             new.directory.rename(layout.directory)
             step("sync the name")
-            sync_directory(base)
+            REAL.sync_directory(base)
             return manifest
     except PermissionError as error:
         where = error.filename or base
@@ -174,7 +175,7 @@ def renew_certificates(layout: Layout, manifest: Manifest, now: float) -> list[s
     if due:
         authority = read_authority(layout)
         for path, role, node_id, name in due:
-            replace(path, authority.issue(role, node_id, name).pem)
+            replace_file(path, authority.issue(role, node_id, name).pem)
     return [f"tasks of {name}" if role is Peerage.TASK else name or role.value for _, role, _, name in due]
 
 
@@ -204,7 +205,7 @@ def repair_node(layout: Layout, node: NodeEntry, manifest: Manifest) -> str:
     if own.directory.exists():
         shutil.rmtree(own.directory)
     new.directory.rename(own.directory)
-    sync_directory(layout.nodes)
+    REAL.sync_directory(layout.nodes)
     return ""
 
 

@@ -22,13 +22,14 @@ from contextlib import contextmanager
 import attrs
 
 from swarmtui.host.create import CreationFailed, free_port, read_authority, write_node
-from swarmtui.host.files import replace, sync_directories, sync_directory
+from swarmtui.host.files import sync_directories
 from swarmtui.host.layout import Layout, NodeLayout
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.notations import check_address
 from swarmtui.objects.states import NodeRole
 from swarmtui.storage.errors import StorageError
+from swarmtui.storage.files import REAL, replace_file
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import NotCertified
 
@@ -64,7 +65,7 @@ def make_node(layout: Layout, manifest: Manifest, entry: NodeEntry) -> tuple[Man
         write_node(new, entry, wanted, read_authority(layout), joins=True)
         sync_directories(new.directory)
         new.directory.rename(own.directory)
-        sync_directory(layout.nodes)
+        REAL.sync_directory(layout.nodes)
         write_manifest(layout, wanted)
     return wanted, entry
 
@@ -101,7 +102,7 @@ def change_role(
                 _make_empty_log(own, changed)
             peerage = Peerage.MANAGER if role is NodeRole.MANAGER else Peerage.WORKER
             if own.directory.is_dir():  # one that was lost is made again, or refused, when the node is started
-                replace(own.certificate, read_authority(layout).issue(peerage, entry.id, entry.name).pem)
+                replace_file(own.certificate, read_authority(layout).issue(peerage, entry.id, entry.name).pem)
         return _rewritten(layout, manifest, changed)
 
 
@@ -127,7 +128,7 @@ def own_entry(layout: NodeLayout) -> NodeEntry | None:
 
 
 def write_manifest(layout: Layout, manifest: Manifest) -> None:
-    replace(layout.manifest, encode_json(manifest).encode())
+    replace_file(layout.manifest, encode_json(manifest).encode())
 
 
 # --------------------------------------------------------------------------------------------------------------- inside
@@ -137,7 +138,7 @@ def _rewritten(layout: Layout, manifest: Manifest, entry: NodeEntry) -> Manifest
     wanted = manifest.with_node(entry)
     own = layout.node(entry.name)
     if own.birth.exists():  # a directory that was lost is not begun anew by the way
-        replace(own.birth, encode_json(NodeBirth(node_id=entry.id, manifest=wanted)).encode())
+        replace_file(own.birth, encode_json(NodeBirth(node_id=entry.id, manifest=wanted)).encode())
     write_manifest(layout, wanted)
     return wanted
 
@@ -157,7 +158,7 @@ def _make_empty_log(own: NodeLayout, entry: NodeEntry) -> None:
     if path.exists():
         shutil.rmtree(path)  # begun before a crash, and never named in node.json: nobody has spoken with it
     RaftStorage.create(path, entry.member_id, None)
-    sync_directory(own.directory)
+    REAL.sync_directory(own.directory)
 
 
 def _address(others: Manifest, wanted: str) -> str:

@@ -1,9 +1,12 @@
-"""Writing files so that a crash leaves the old one or the new one, and never half of one."""
+"""What this room does with files beyond replacing one whole (`storage.files`): new private ones, whole trees, last
+words."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from swarmtui.storage.files import REAL
 
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
@@ -18,33 +21,10 @@ def write_new(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """The file as it was, or as it is now. `sync` also against a power cut of the machine."""
-    beside = path.with_name(path.name + ".new")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, PRIVATE_FILE)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        if sync:
-            os.fsync(file.fileno())
-    os.replace(beside, path)
-    if sync:
-        sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Makes names in a directory durable: created, renamed and removed ones."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def sync_directories(root: Path) -> None:
-    """`sync_directory` of this directory and of all below it, the deepest first."""
+    """Makes the names in this directory and in all below it durable, the deepest first."""
     for path, _, _ in os.walk(root, topdown=False):
-        sync_directory(Path(path))
+        REAL.sync_directory(Path(path))
 
 
 def last_line(path: Path, *, characters_max: int = 200) -> str:

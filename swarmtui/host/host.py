@@ -25,7 +25,6 @@ from swarmtui.host.create import renew_certificates, repair_node
 from swarmtui.host.events import EventRing
 from swarmtui.host.faults import FaultTable
 from swarmtui.host.feed import Feed
-from swarmtui.host.files import replace
 from swarmtui.host.household import Household
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.info import HostInfo, write_info
@@ -41,6 +40,7 @@ from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Transaction, Update
 from swarmtui.objects.states import NodeRole
+from swarmtui.storage.files import replace_file
 from swarmtui.wire.admission import Refusal
 from swarmtui.wire.certificates import load_credentials
 from swarmtui.wire.connection import Connection
@@ -324,7 +324,7 @@ class Host:
 
     def _save_faults(self, table: FaultTable) -> None:
         # Not synced: a kill must not wait for the disk, and after a crash of the machine every link is whole anyway.
-        self._save(lambda: replace(self.layout.faults, encode_json(table).encode(), sync=False))
+        self._save(lambda: replace_file(self.layout.faults, encode_json(table).encode(), durable=False))
 
     def _save(self, write: Callable[[], None]) -> None:
         """A full disk or a directory that has gone must not keep anybody from healing."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import attrs
 
-from swarmtui.host.files import replace
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.layout import Layout
+from swarmtui.storage.files import replace_file
 
 
 @attrs.frozen
@@ -28,7 +28,7 @@ class HostInfo:
 
 
 def write_info(layout: Layout, info: HostInfo) -> None:
-    replace(layout.host_info, json.dumps(attrs.asdict(info)).encode() + b"\n")
+    replace_file(layout.host_info, json.dumps(attrs.asdict(info)).encode() + b"\n")
 
 
 def running_host(directory: Path) -> HostInfo | None:

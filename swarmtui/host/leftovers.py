@@ -14,16 +14,18 @@ import attrs
 
 from swarmtui.agent.sweep import kill_marked
 from swarmtui.host import processes
-from swarmtui.host.files import replace
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.layout import Layout
+from swarmtui.storage.files import replace_file
 
 NOTICE_S = 0.5  # a node sees the end of its power pipe and ends by itself within this
 
 
 def write_processes(layout: Layout, running: Mapping[str, ProcessName]) -> None:
     """Who runs now, by node id. Not synced: after a crash of the machine nobody of them is left."""
-    replace(layout.processes, json.dumps({id: attrs.asdict(name) for id, name in running.items()}).encode(), sync=False)
+    replace_file(
+        layout.processes, json.dumps({id: attrs.asdict(name) for id, name in running.items()}).encode(), durable=False
+    )
 
 
 def read_processes(layout: Layout) -> dict[str, ProcessName]:

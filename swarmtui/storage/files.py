@@ -1,4 +1,5 @@
-"""Every file operation of this room, as one small interface: `REAL` is the disk, `simulated` a disk that can fail.
+"""Every file operation of this room, as one small interface: `REAL` is the disk, `simulated` a disk that can fail. And what
+whoever keeps a small file replaces it with: `replace_file`.
 
 Nothing is durable until `sync` or `write_durably_at` (bytes of a file) or `sync_directory` (names in it) returns. Errors
 are OSErrors.
@@ -162,14 +163,17 @@ class RealFiles:
 REAL: FileOps = RealFiles()
 
 
-def write_durably(path: Path, data: bytes, files: FileOps = REAL) -> None:
-    """Replaces the file's content whole or not at all: beside it, synced, renamed, the directory synced."""
+def replace_file(path: Path, data: bytes, files: FileOps = REAL, *, durable: bool = True) -> None:
+    """The file has its old content or this, never half of one, whoever dies meanwhile; only its owner may read it.
+    `durable`: this also survives a loss of power once it returns; without it, the old content, or none, may be found then."""
     beside = path.with_name(path.name + ".tmp")
     file = files.create(beside, 0)
     try:
         file.write_at(data, 0)
-        file.sync()
+        if durable:
+            file.sync()
     finally:
         file.close()
     files.rename(beside, path)
-    files.sync_directory(path.parent)
+    if durable:
+        files.sync_directory(path.parent)

@@ -21,7 +21,7 @@ import attrs
 
 from swarmtui.objects.codec import MalformedObject, decode_json, encode_json
 from swarmtui.storage.errors import StorageError
-from swarmtui.storage.files import REAL, FileOps, write_durably
+from swarmtui.storage.files import REAL, FileOps, replace_file
 
 SEEN_FILE = "seen.json"
 NOTED_FILE = "noted.json"
@@ -66,8 +66,8 @@ def begin_start(node_directory: Path, raft: Path, now: Seen, last: int, files: F
     outer = attrs.evolve(outer, term=max(outer.term, noted.term), commit=max(outer.commit, noted.commit))
     _refuse_older(node_directory, inner, outer, now, last)
     seen = attrs.evolve(now, starts=max(inner.starts, outer.starts) + 1)
-    write_durably(raft / SEEN_FILE, encode_json(seen).encode(), files)
-    write_durably(beside(node_directory), encode_json(seen).encode(), files)
+    replace_file(raft / SEEN_FILE, encode_json(seen).encode(), files)
+    replace_file(beside(node_directory), encode_json(seen).encode(), files)
     return seen
 
 
@@ -86,13 +86,7 @@ def _refuse_older(node_directory: Path, inner: Seen, outer: Seen, now: Seen, las
 def note_seen(node_directory: Path, seen: Seen, files: FileOps = REAL) -> None:
     """How far it has come meanwhile. Not synced: this is asked for after a copy was put back, not after a power cut."""
     path = noted_beside(node_directory)
-    fresh = path.with_name(path.name + ".tmp")
-    file = files.create(fresh, 0)
-    try:
-        file.write_at(encode_json(seen).encode(), 0)
-    finally:
-        file.close()
-    files.rename(fresh, path)
+    replace_file(path, encode_json(seen).encode(), files, durable=False)
 
 
 def _read(path: Path, member: str, files: FileOps) -> Seen:

@@ -10,7 +10,7 @@ import trio
 
 from swarmtui.host import log as log_module
 from swarmtui.host.events import EVENTS_MAX, EventRing
-from swarmtui.host.files import last_line, replace
+from swarmtui.host.files import last_line
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.log import HostLog
 from swarmtui.objects.events import Event
@@ -86,14 +86,6 @@ def test_last_line_is_the_last_that_says_something(tmp_path: Path) -> None:
     path.write_bytes(b"one\n\xff two " + b"x" * 300 + b"\n\n  \n")
     assert last_line(path).startswith("\ufffd two x")
     assert len(last_line(path)) == 200
-
-
-def test_replaced_whole(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    replace(path, b"old")
-    replace(path, b"new", sync=False)
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_process_is_named_by_more_than_its_pid() -> None:

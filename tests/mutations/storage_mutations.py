@@ -233,10 +233,10 @@ MUTATIONS = (
         name="S57-start-counted-outside-first",
         rule="a power cut while a start is counted refuses nobody",
         file="swarmtui/storage/seen.py",
-        old="    write_durably(raft / SEEN_FILE, encode_json(seen).encode(), files)\n"
-        "    write_durably(beside(node_directory), encode_json(seen).encode(), files)",
-        new="    write_durably(beside(node_directory), encode_json(seen).encode(), files)\n"
-        "    write_durably(raft / SEEN_FILE, encode_json(seen).encode(), files)",
+        old="    replace_file(raft / SEEN_FILE, encode_json(seen).encode(), files)\n"
+        "    replace_file(beside(node_directory), encode_json(seen).encode(), files)",
+        new="    replace_file(beside(node_directory), encode_json(seen).encode(), files)\n"
+        "    replace_file(raft / SEEN_FILE, encode_json(seen).encode(), files)",
         tests=(f"{SCENARIO}S57_power_cut_while_a_start_is_counted_refuses_nobody",),
     ),
     Mutation(

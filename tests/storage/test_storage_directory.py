@@ -14,7 +14,7 @@ from swarmtui.objects.manifest import Manifest, NodeBirth, NodeEntry
 from swarmtui.objects.states import NodeRole
 from swarmtui.storage.directory import BIRTH_FILE, open_node_directory
 from swarmtui.storage.errors import DirectoryInUse, DirectoryMissing, ForeignDirectory, NewerFormat
-from swarmtui.storage.files import write_durably
+from swarmtui.storage.files import replace_file
 
 N1 = NodeEntry(id="abc", name="n1", role=NodeRole.MANAGER, address="127.0.0.1:7101", labels={"zone": "a"})
 BIRTH = NodeBirth(node_id="abc", manifest=Manifest(id="c", name="dev", profile="fast", created_at=1.5, nodes=(N1,)))
@@ -92,7 +92,10 @@ def test_a_newer_manifest_is_refused_with_both_numbers(path: Path) -> None:
 
 def test_a_small_file_is_replaced_whole(tmp_path: Path) -> None:
     path = tmp_path / "agent.json"
-    write_durably(path, b"one")
-    write_durably(path, b"two")
+    replace_file(path, b"one")
+    replace_file(path, b"two")
     assert path.read_bytes() == b"two"
+    replace_file(path, b"three", durable=False)
+    assert path.read_bytes() == b"three"
+    assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["agent.json"]
