@@ -19,6 +19,7 @@ import attrs
 import trio
 
 from swarmtui.agent.executor import Executor, Exit, TaskAction, TaskFailed, TaskRejected, Workload
+from swarmtui.causes import innermost
 from swarmtui.objects.records import Task, TaskStatus
 from swarmtui.objects.states import TaskState
 
@@ -84,7 +85,7 @@ class TaskLife:
         except Exception as error:  # a defect here must fail this task, not one node after the other that is given it
             LOG.exception("task %s", self.task.id)
             await self._abandon()
-            await self._end(TaskState.FAILED, error=f"task: internal error: {_innermost(error)!r}")
+            await self._end(TaskState.FAILED, error=f"task: internal error: {innermost(error)!r}")
         finally:
             if self._workload is not None:
                 self._workload.release()
@@ -185,9 +186,3 @@ class TaskLife:
         port = self.status.port if port is None else port
         self.status = TaskStatus(state, time.time(), MESSAGES[state], pid=pid, port=port)
         self._report(self.task, self.status)
-
-
-def _innermost(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import trio
 
+from swarmtui.causes import innermost
 from swarmtui.client import Cluster, connect
 from swarmtui.client.discovery import read_manifest
 from swarmtui.client.errors import ClientError, NoCluster, NotReached
@@ -112,7 +113,7 @@ class ClusterLink:
         """trio has ended. Not asked for: the screen goes on with what it knows, and says why no more comes."""
         self._cluster = None
         if error is not None:
-            self._failure = f"the console's connection failed: {_innermost(error)}"
+            self._failure = f"the console's connection failed: {_named(innermost(error))}"
             for node in self._marks:
                 self._say(NodeLost(node, self._failure))
 
@@ -269,7 +270,5 @@ class ClusterLink:
         return ""
 
 
-def _innermost(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+def _named(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from swarmtui.storage.files import REAL
 
+PACKAGE_PARENT = Path(__file__).resolve().parents[2]  # where `-m swarmtui...` is found, whatever directory we stand in
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
 

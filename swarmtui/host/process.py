@@ -10,6 +10,7 @@ from pathlib import Path
 
 import trio
 
+from swarmtui.causes import innermost
 from swarmtui.host.enrolment import adopt_own
 from swarmtui.host.events import EventRing
 from swarmtui.host.host import Host
@@ -33,7 +34,7 @@ def serve_directory(directory: Path, command: Callable[[Path], Sequence[str]], c
         manifest = adopt_own(layout, read_manifest(directory))
         trio.run(_run, Host(directory, manifest, EventRing(also=log.event), spawn=spawn, foundry=foundry))
     except BaseException as error:
-        log.write(_reason(_innermost(error), error, directory))
+        log.write(_reason(innermost(error), error, directory))
         return 1
     return 0
 
@@ -51,13 +52,6 @@ async def _obey_signals(host: Host) -> None:
         async for number in received:
             host.events.emit("host", f"{signal.Signals(number).name} received")
             host.shut_down()
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What it is about: nurseries wrap what ends them."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _reason(cause: BaseException, error: BaseException, directory: Path) -> str:

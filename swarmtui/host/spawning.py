@@ -18,9 +18,9 @@ from typing import Any, Protocol, cast
 import attrs
 import trio
 
+from swarmtui.host.files import PACKAGE_PARENT
 from swarmtui.host.foundry import MESSAGE_BYTES_MAX
 
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]  # where `-m swarmtui...` is found, whatever directory we stand in
 FORK_LIMIT_S = 15.0  # the foundry may still be importing on a slow machine
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import trio
 
-from swarmtui.host.files import PRIVATE_FILE, last_line
+from swarmtui.host.files import PACKAGE_PARENT, PRIVATE_FILE, last_line
 from swarmtui.host.info import HostInfo, running_host
 from swarmtui.host.layout import Layout, locate
 from swarmtui.host.status import LOCKED_STATUS
@@ -20,8 +20,6 @@ START_LIMIT_S = 20.0
 LOOK_S = 0.01  # between two looks at host.json
 LAST_WORDS_MAX = 2000  # characters of the host's last line: it names a file, and ends with what to do
 _TIME = re.compile(r"^[\d-]+ [\d:.]+ ")  # as `log` writes it
-
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
 class HostFailed(Exception):

@@ -31,10 +31,10 @@ from swarmtui.host.identity import ProcessName, boot_id
 from swarmtui.host.layout import NodeLayout
 from swarmtui.host.spawning import NodeProcess, Spawn
 from swarmtui.objects.manifest import NodeEntry
+from swarmtui.storage.errors import UNUSABLE_STATUS
 from swarmtui.wire.host_calls import NodePower, Power
 from swarmtui.wire.node_calls import LinkFault, StopNode
 
-REFUSED_STATUS = 3  # a node that cannot use its directory ends with this, the reason is its last line
 LAST_WORDS_MAX = 2000  # characters of a node's last line: it names a file, and ends with what to do
 STOP_GRACE_S = 10.0  # Docker's stop_grace_period, where nothing else is known
 START_LIMIT_S = 5.0  # to begin a process, before the order is given up
@@ -263,7 +263,7 @@ class NodeSupply:
             return Power.EXITED, "ended, and nobody can tell how"
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         said = last_line(self._layout.log, characters_max=LAST_WORDS_MAX) if status > 0 else ""
-        if status == REFUSED_STATUS:
+        if status == UNUSABLE_STATUS:
             return Power.REFUSED, said or how
         return Power.EXITED, f"{how}: {said}" if said else how
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from swarmtui.agent.launcher import start_launcher
 
 EXIT_FAILED = 1
-EXIT_DIRECTORY = 3
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +24,9 @@ def main(arguments: list[str]) -> int:
     directory = Path(arguments[0])
     launcher = start_launcher(directory.name)
 
-    from swarmtui.node.run import CannotStart, innermost, run
+    from swarmtui.causes import innermost
+    from swarmtui.node.run import CannotStart, run
+    from swarmtui.storage.errors import UNUSABLE_STATUS
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.INFO, stream=sys.stderr)
     gc.freeze()
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
         run(directory, launcher)
     except CannotStart as error:
         print(error, file=sys.stderr)
-        return EXIT_DIRECTORY
+        return UNUSABLE_STATUS
     except BaseException as error:
         traceback.print_exc()
         cause = innermost(error)

@@ -12,6 +12,7 @@ from swarmtui.agent.environment import Surroundings
 from swarmtui.agent.launcher import LauncherLink
 from swarmtui.agent.obedience import DamagedState
 from swarmtui.agent.process_executor import ProcessExecutor
+from swarmtui.causes import innermost
 from swarmtui.node.agent_session import AgentConnector
 from swarmtui.node.events import Events
 from swarmtui.node.node import CannotListen, Node
@@ -62,13 +63,6 @@ def run(directory: Path, launcher: LauncherLink) -> None:
             reason = f"{cause.filename or directory}: {cause.strerror or cause}"
             raise CannotStart(f"{reason}; mend that and start it again: swarmtui start {directory.name}") from None
         raise
-
-
-def innermost(error: BaseException) -> BaseException:
-    """What nurseries wrapped: the first cause of a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 async def _run(opened: NodeDirectory, launcher: LauncherLink, handover: Handover) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+UNUSABLE_STATUS = 3  # the process of a node that cannot use its directory ends with this; its last line says why
+
 REJOIN = (
     "a voter must not vote with a log that it cannot trust: keep the other managers running, and put a new manager in its "
     "place: swarmtui node rm --force {name} && swarmtui swarm join --role manager --name {name}"
