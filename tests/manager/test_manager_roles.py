@@ -10,12 +10,13 @@ import pytest
 
 from swarmtui.manager.membership import LeaveSeat, MoveSeat, Refusal, Seat, Seats, TakeSeat, Wish
 from swarmtui.manager.reconciler import Moment
-from swarmtui.manager.roles import LOOK_S, RETRY_WISH_FIRST_S, RETRY_WISH_MAX_S, RoleManager
+from swarmtui.manager.roles import LOOK_S, RETRY_WISH_FIRST_S, RETRY_WISH_MAX_S, SOON, RoleManager
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Create, Operation, Remove, Transaction, Update, Verdict
 from swarmtui.objects.records import Cluster, Node, NodeStatus
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import NodeRole, NodeState
+from swarmtui.raft.reasons import REASONS
 from swarmtui.store import Store
 
 QUORUM = Refusal("quorum", "after this change 2 voters decide, 2 of them are needed, and n1 hears 1 (n1; not n3)")
@@ -240,3 +241,7 @@ def test_while_the_cluster_is_shutting_down_nobody_changes(world: World):
     cluster = world.store.all(Cluster)[0]
     world.write(Update(attrs.evolve(cluster, shutting_down=False), version=cluster.version))
     assert len(world.settle()) == 1
+
+
+def test_the_refusals_that_pass_by_themselves_are_ones_that_raft_gives() -> None:
+    assert {name.partition("/")[0] for name in REASONS} >= SOON
