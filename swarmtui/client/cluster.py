@@ -290,12 +290,13 @@ class Cluster:
                 nursery.start_soon(ask, manager.name)
         return found
 
-    async def save_backup(self, path: Path, *, node: str = "", replace: bool = False) -> Saved:
+    async def save_backup(self, path: Path, *, node: str = "", replace: bool = False, stale: bool = False) -> Saved:
         """All of the state at a linearizable index, in a new file that only its owner can read; `swarmtui up --restore`
-        makes a new cluster of it. Raises NoQuorum, Refused, NotReached."""
+        makes a new cluster of it. `stale`: without asking a quorum, from the most advanced manager that answers. Raises
+        NoQuorum, NoLeader, Refused, NotReached."""
         from swarmtui.client.backup import save_backup  # what a `status` need not wait for
 
-        return await save_backup(self, path, node=node, replace=replace)
+        return await save_backup(self, path, node=node, replace=replace, stale=stale)
 
     # ------------------------------------------------------------------------------------------------------ streams
 

@@ -40,12 +40,13 @@ class NoQuorum(ClientError):
 
     exit_code = TRY_LATER
 
-    def __init__(self, reachable: int, needed: int, voters: int) -> None:
+    def __init__(self, reachable: int, needed: int, voters: int, *, instead: str = "") -> None:
+        """`instead`: what can be done without one."""
         missing = max(1, needed - reachable)
         more = "one more manager" if missing == 1 else f"{missing} more managers"
         super().__init__(
             f"no quorum: {reachable} of {voters} managers answer, {needed} are needed; running tasks go on; "
-            f"start {more} (swarmtui start NAME, swarmtui heal)"
+            f"start {more} (swarmtui start NAME, swarmtui heal)" + (f", or {instead}" if instead else "")
         )
         self.reachable, self.needed, self.voters = reachable, needed, voters
 

@@ -77,11 +77,17 @@ def _manifest(context: Context, plan: Plan) -> Manifest:
     manifest = context.machine.create(plan.file, plan.base, plan.path, plan.backup)
     managers = len(manifest.managers)
     nodes = f"{counted(managers, 'manager')}, {counted(len(manifest.nodes) - managers, 'worker')}"
-    restored = (
-        f", from the state of {plan.backup.head.manifest.name} at index {plan.backup.head.index}" if plan.backup else ""
-    )
-    context.out.show(Line(f"created cluster {manifest.name}: {nodes}{restored}"))
+    context.out.show(Line(f"created cluster {manifest.name}: {nodes}{_origin(plan)}"))
     return manifest
+
+
+def _origin(plan: Plan) -> str:
+    """What a restored cluster begins with."""
+    if plan.backup is None:
+        return ""
+    head = plan.backup.head
+    doubt = ", which no quorum vouched for" if head.stale else ""
+    return f", from the state of {head.manifest.name} at index {head.index}{doubt}"
 
 
 # -------------------------------------------------------------------------------------------------------------- healthy

@@ -197,19 +197,31 @@ async def run_snapshot(context: Context, arguments: Arguments) -> None:
 
 
 async def run_snapshot_save(context: Context, arguments: Arguments) -> None:
-    """Needs no view first: any manager gives the same, or says that there is no quorum."""
+    """Needs no view first: any manager gives the same, or says that there is no quorum. Without one, and only if asked, what
+    the most advanced has."""
     node = resolve_node(arguments.text("node"), await fetch_view(context)).name if arguments.text("node") else ""
     path = (context.place.start / arguments.text("file")).expanduser()
-    saved = await context.cluster.save_backup(path, node=node, replace=arguments.flag("force"))
+    stale = arguments.flag("stale")
+    saved = await context.cluster.save_backup(path, node=node, replace=arguments.flag("force"), stale=stale)
     value = {
         "file": str(path),
         "cluster": saved.head.cluster,
         "index": saved.head.index,
         "term": saved.head.term,
         "bytes": saved.size_bytes,
+        **({"stale": True} if stale else {}),
     }
     text = f"saved {context.cluster.manifest.name} at index {saved.head.index} to {path}, {saved.size_bytes} bytes"
     context.out.show(Document(value, text))
+    if stale:
+        context.out.show(Note(_stale_line(saved.head.saved_by, saved.head.index)))
+
+
+def _stale_line(manager: str, index: int) -> str:
+    return (
+        f"stale: no quorum was asked; this is what {manager} had applied, up to index {index}, and what the others "
+        "acknowledged later is missing"
+    )
 
 
 NODE = positional("node", required=False, completes=Completes.NODE)
@@ -249,7 +261,8 @@ COMMANDS: tuple[Command, ...] = (
         name=("raft", "snapshot", "save"),
         summary="Save the whole state of the cluster in FILE, for up --restore",
         detail="Everything at one index, with every write that was acknowledged before: services, keys, secrets. The file "
-        "is written whole or not at all and only its owner can read it.",
+        "is written whole or not at all and only its owner can read it. It needs a quorum; where the majority is lost, --stale "
+        "saves what is left before swarm init --force-new-cluster.",
         parameters=(
             option(
                 "--node",
@@ -257,11 +270,16 @@ COMMANDS: tuple[Command, ...] = (
                 metavar="NODE",
                 completes=Completes.NODE,
             ),
+            flag(
+                "--stale",
+                "Save what the most advanced manager that answers has (or NODE), without asking a quorum: writes that were "
+                "acknowledged since may be missing",
+            ),
             flag("-f --force", "Replace FILE if it exists"),
             positional("file", completes=Completes.FILE),
         ),
         run=run_snapshot_save,
         risk=Risk.CHANGE,
-        examples=("raft snapshot save backup.swarm",),
+        examples=("raft snapshot save backup.swarm", "raft snapshot save --stale backup.swarm"),
     ),
 )

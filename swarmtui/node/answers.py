@@ -106,7 +106,7 @@ class Answers:
             case StreamState():
                 patience_s = min(call.timeout_s, 2 * self.election_timeout_s)
                 manager = self._manager(call)
-                return stream_state(manager.consensus, patience_s, manager.let_go)
+                return stream_state(manager.consensus, patience_s, manager.let_go, stale=call.stale)
             case _:
                 return self._answer(call)
 

@@ -63,6 +63,7 @@ class Head:
     taken_at: float  # seconds since the epoch
     saved_by: str  # the manager that it came from
     manifest: Manifest
+    stale: bool = False  # no quorum was asked: what was acknowledged later may be missing
 
 
 @attrs.frozen

@@ -325,9 +325,11 @@ class TakeSnapshot:
 
 @attrs.frozen
 class StreamState:
-    """Stream of StatePiece: everything in the store at one linearizable index, for a backup. It holds every secret."""
+    """Stream of StatePiece: everything in the store at one linearizable index, for a backup. It holds every secret.
+    `stale`: as it is here now, with no quorum asked."""
 
     timeout_s: float = 5.0
+    stale: bool = False
 
 
 @attrs.frozen

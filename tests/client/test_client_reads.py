@@ -219,18 +219,3 @@ async def test_nothing_runs(world):
             await cluster.records("node")
         with pytest.raises(NoHost):
             await cluster.read(GetKey("a"))
-
-
-async def test_a_backup_without_a_quorum_says_so_whoever_is_asked_last(world, cluster, monkeypatch, tmp_path):
-    """It named the last manager that did not answer, which was killed with two others."""
-    for name in ("n3", "n4", "n5"):
-        await world.nodes[name].die()
-
-    async def pieces(cluster, name):
-        await cluster.report(name) or await cluster.ask(name, GetStatus())
-        raise Refused("no-quorum", "the state cannot be saved, no quorum vouches for it")
-        yield
-
-    monkeypatch.setattr("swarmtui.client.backup._pieces", pieces)
-    with pytest.raises(NoQuorum):
-        await cluster.save_backup(tmp_path / "b.swarm")

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from swarmtui.client.errors import Conflict
+from swarmtui.storage.backup import check_backup
 from swarmtui.storage.recovery import INDEXES_SKIPPED
 from tests.cluster.conftest import FILE, RealCluster, ended, wait_for
 
@@ -31,6 +32,12 @@ def test_a_survivor_begins_anew_twice_and_those_put_out_stay_out(cluster: RealCl
     cluster.run("kill", "n1", "n2")
     shutil.rmtree(cluster.data / "nodes" / "n1")
     wait_for("no quorum", lambda: not cluster.status()["quorum"]["held"])
+    unsaved = cluster.run("raft", "snapshot", "save", "left.swarm", expect=4).stderr
+    assert "1 of 3 managers answer" in unsaved
+    assert "--stale" in unsaved
+    saved = cluster.run("raft", "snapshot", "save", "--stale", "left.swarm")
+    assert "stale: no quorum was asked; this is what n3 had applied" in saved.stderr
+    assert check_backup(cluster.directory / "left.swarm").index >= version
     refused = cluster.run("swarm", "init", "--force-new-cluster", "--yes", expect=1).stderr
     assert "2 of 3 managers are not lost (n2 can be started, n3 runs), 2 make a quorum" in refused
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import attrs
 import pytest
@@ -151,3 +152,33 @@ async def test_raft_snapshot(order, cluster):
     (line,) = (await order("raft snapshot n2")).items
     assert line.text == "snapshot at 412"
     assert cluster.asked[-1][0] == "n2"
+
+
+@pytest.fixture
+def saved(cluster, monkeypatch) -> list[dict]:
+    """What backups were asked for; n2 gives one of index 412 to each."""
+    asked: list[dict] = []
+
+    async def save(path: Path, **how):
+        asked.append({"file": path.name, **how})
+        return SimpleNamespace(head=SimpleNamespace(cluster="c1", index=412, term=7, saved_by="n2"), size_bytes=99)
+
+    monkeypatch.setattr(cluster, "save_backup", save, raising=False)
+    return asked
+
+
+async def test_a_saved_state_says_its_index(order, saved):
+    (document,) = (await order("raft snapshot save b.swarm")).items
+    assert "at index 412 to " in document.text
+    assert "stale" not in document.value
+    assert saved == [{"file": "b.swarm", "node": "", "replace": False, "stale": False}]
+
+
+async def test_a_stale_state_says_what_it_is_not(order, saved):
+    document, note = (await order("raft snapshot save --stale --node n2 b.swarm")).items
+    assert document.value["stale"] is True
+    assert note == Note(
+        "stale: no quorum was asked; this is what n2 had applied, up to index 412, and what the others acknowledged later is "
+        "missing"
+    )
+    assert saved == [{"file": "b.swarm", "node": "n2", "replace": False, "stale": True}]
