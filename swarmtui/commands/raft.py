@@ -10,7 +10,7 @@ from swarmtui.commands.command import Arguments, Command, Completes, Context, Ri
 from swarmtui.commands.errors import CommandFailed, TryLater, exit_code_of
 from swarmtui.commands.listings import natural
 from swarmtui.commands.output import Column, Document, Line, Listing, Note, Row
-from swarmtui.commands.targets import node_names, resolve_node
+from swarmtui.commands.targets import resolve_node
 from swarmtui.commands.views import fetch_view
 from swarmtui.wire.node_calls import (
     LOG_RANGE_MAX,
@@ -164,7 +164,7 @@ async def run_transfer(context: Context, arguments: Arguments) -> None:
     call = TransferLeadership(target.id if target is not None else "")
     answer = await context.cluster.ask(view.status.leader, call)
     if answer.refused:
-        raise CommandFailed(_with_names(answer.refused, view))
+        raise CommandFailed(answer.refused)
     heir = target.name if target is not None else await _who_leads_after(context, view.status.leader)
     context.out.show(Line(answer.text or heir or "transferred", "Text"))
 
@@ -178,13 +178,6 @@ async def _who_leads_after(context: Context, before: str) -> str:
                 return str(leader)
             await trio.sleep(LOOK_S)
     return ""
-
-
-def _with_names(text: str, view: View) -> str:
-    """Consensus knows its members by id alone; people know them by name."""
-    for node_id, name in node_names(view).items():
-        text = text.replace(node_id, name)
-    return text
 
 
 async def run_snapshot(context: Context, arguments: Arguments) -> None:

@@ -28,6 +28,7 @@ from swarmtui.node.reads import Reads
 from swarmtui.node.refusals import ConsensusRefusals, data_of
 from swarmtui.objects.membership import node_of
 from swarmtui.objects.operations import Result
+from swarmtui.objects.records import Node
 from swarmtui.raft.changes import Change
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import (
@@ -49,6 +50,7 @@ from swarmtui.raft.effects import (
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, ReadAsked, SnapshotInstalled, Tick, TransferAsked
 from swarmtui.raft.messages import AnyMessage
+from swarmtui.raft.reasons import Why
 from swarmtui.raft.status import Status
 from swarmtui.store import Frozen, Store
 
@@ -302,7 +304,7 @@ class Consensus:
 
     def _narrate(self, effect: Narrate) -> None:
         if effect.what == "dropped" and effect.why is not None:
-            what = f"{effect.operands['kind']} of {effect.operands['source']}"
+            what = f"{effect.operands['kind']} of {self._called(effect.operands['source'])}"
             self._refusals.tell(what, effect.why, effect.term)
         else:
             self._events.tell(effect.topic, effect, term=effect.term, index=effect.index, data=data_of(effect))
@@ -318,14 +320,24 @@ class Consensus:
 
     def _refused(self, effect: Refused) -> None:
         answer, promise = self._transfers.pop(effect.ticket, None), self._changes.pop(effect.ticket, None)
-        if promise is None:  # whoever asked for a change of members tells what came of it
-            self._refusals.tell("write" if answer is None else "transfer", effect.why, self.core.term)
         if answer is not None:
-            answer(effect.reason)
-        elif promise is not None:
+            why = self._with_name_of_heir(effect.why)
+            self._refusals.tell("transfer", why, self.core.term)
+            answer(str(why))
+        elif promise is not None:  # whoever asked for a change of members tells what came of it
             promise.keep(effect)
         else:
+            self._refusals.tell("write", effect.why, self.core.term)
             self.proposals.refused(effect)
+
+    def _with_name_of_heir(self, why: Why) -> Why:
+        heir = why.operands.get("heir")
+        return why if heir is None else Why(why.name, **{**why.operands, "heir": self._called(heir)})
+
+    def _called(self, id: str) -> str:
+        """What people call it. The core knows its members alone; a worker has its name in the store."""
+        node = self.store.get(Node, node_of(id))
+        return self.core.name(id) if node is None else node.name
 
     def _apply_slice(self, wiring: Wiring) -> None:
         store, index, size_bytes = self.store, 0, 0

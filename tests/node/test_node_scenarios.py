@@ -4,11 +4,14 @@ import random
 
 import attrs
 import trio
+import trio.testing
 
 from swarmtui.node.consensus import Consensus, Wiring
 from swarmtui.node.events import Events
 from swarmtui.node.refusals import SAME_REASON_S, ConsensusRefusals
-from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.operations import Create, Put, Transaction
+from swarmtui.objects.records import Node
+from swarmtui.objects.specs import NodeSpec
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import HardState, Role, RoleChanged, Write
@@ -147,3 +150,30 @@ async def test_of_one_reason_there_is_one_event_in_a_while(autojump_clock):
         "write refused: no leader is known",
         "read refused: no leader is known (999 times since it was told last)",
     ]
+
+
+async def test_a_refused_transfer_names_a_worker_as_people_do(nursery, autojump_clock):
+    """The core knows its members alone, and the event said the id of 25 letters."""
+    _, consensus = await led(nursery)
+    worker = Node(id="w" * 25, spec=NodeSpec("n4"))
+    created = Transaction((Create(worker),))
+    (outcome,) = await consensus.proposals.submit([created], consensus.status().term, 5.0)
+    assert outcome.fate is Fate.DONE
+    told: list[str] = []
+    consensus.transfer(worker.id, told.append)
+    await trio.testing.wait_all_tasks_blocked()
+    (event,) = [event for event in consensus._events.after(0) if event.kind == "refused"]
+    assert event.text == "transfer refused: n4 is no voter in contact to hand over to"
+    assert (event.data["rule"], event.data["operands"]) == ("transfer", {"heir": "n4"})
+    assert told == ["n4 is no voter in contact to hand over to"]
+
+
+async def test_a_dropped_message_names_its_sender_as_people_do(nursery, autojump_clock):
+    _, consensus = await led(nursery)
+    worker = Node(id="w" * 25, spec=NodeSpec("n4"))
+    await consensus.proposals.submit([Transaction((Create(worker),))], consensus.status().term, 5.0)
+    stray = VoteReply(cluster="another", source=worker.id, target="n1", term=1, granted=True)
+    consensus.feed(Received(stray))
+    await trio.testing.wait_all_tasks_blocked()
+    (event,) = [event for event in consensus._events.after(0) if event.kind == "refused"]
+    assert event.text == "VoteReply of n4 refused: of cluster another"
