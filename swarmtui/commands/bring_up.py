@@ -65,7 +65,7 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
 
 
 def _manifest(context: Context, plan: Plan) -> Manifest:
-    """Creates the cluster unless it exists; two at once make one."""
+    """Creates the cluster unless it exists; two at once make one, and only the one that did says so."""
     if plan.directory.exists():
         return context.machine.manifest(plan.directory)
     if plan.file is None:
@@ -74,11 +74,18 @@ def _manifest(context: Context, plan: Plan) -> Manifest:
         plan.base.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CommandFailed(f"{plan.base} cannot be made: {error.strerror}; choose another directory") from None
-    manifest = context.machine.create(plan.file, plan.base, plan.path, plan.backup)
+    made = context.machine.create(plan.file, plan.base, plan.path, plan.backup)
+    if made is not None:
+        context.out.show(Line(f"created cluster {_with_nodes(made)}{_origin(plan)}"))
+        return made
+    found = context.machine.manifest(plan.directory)
+    context.out.show(Line(f"found cluster {_with_nodes(found)}; another swarmtui up has just created it"))
+    return found
+
+
+def _with_nodes(manifest: Manifest) -> str:
     managers = len(manifest.managers)
-    nodes = f"{counted(managers, 'manager')}, {counted(len(manifest.nodes) - managers, 'worker')}"
-    context.out.show(Line(f"created cluster {manifest.name}: {nodes}{_origin(plan)}"))
-    return manifest
+    return f"{manifest.name}: {counted(managers, 'manager')}, {counted(len(manifest.nodes) - managers, 'worker')}"
 
 
 def _origin(plan: Plan) -> str:

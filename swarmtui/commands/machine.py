@@ -47,7 +47,10 @@ class Machine(Protocol):
 
     def create(
         self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Backup | None = None
-    ) -> Manifest: ...
+    ) -> Manifest | None:
+        """None if somebody else's `up` was first: then theirs is there."""
+        ...
+
     def read_backup(self, path: Path) -> Backup:
         """The whole file, checked."""
         ...
@@ -105,7 +108,7 @@ class ThisMachine:
 
     def create(
         self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Backup | None = None
-    ) -> Manifest:
+    ) -> Manifest | None:
         from swarmtui.host.create import ClusterExists, CreationFailed, create_cluster
 
         plant = None
@@ -118,7 +121,7 @@ class ThisMachine:
         except ClusterExists as error:
             if backup is not None:
                 raise CommandFailed(str(error)) from None
-            return self.manifest(base / CLUSTER_DIRECTORY)  # somebody else's `up` was first: it is theirs and ours
+            return None
         except CreationFailed as error:
             raise CommandFailed(str(error)) from None
 
