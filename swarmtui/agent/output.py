@@ -33,9 +33,11 @@ async def read_output(
         lines = await trio.to_thread.run_sync(reader.tail, max(0, min(tail, OUTPUT_TAIL_MAX)))
         ran = runs()
         if not lines:
-            yield OutputLines(task_id, (), "" if ran or reader.exists else "the task wrote nothing, or nothing is left")
+            missing = "" if ran or reader.exists else "the task wrote nothing, or nothing is left"
+            yield OutputLines(task_id, (), missing, caught_up=True)
         for start in range(0, len(lines), CHUNK_LINES_MAX):
-            yield OutputLines(task_id, tuple(lines[start : start + CHUNK_LINES_MAX]))
+            end = start + CHUNK_LINES_MAX
+            yield OutputLines(task_id, tuple(lines[start:end]), caught_up=end >= len(lines))
         while follow:
             ran = runs()  # asked before reading: what it wrote before it ended is then in the file
             lines, missing = await trio.to_thread.run_sync(reader.more)

@@ -1,7 +1,7 @@
 """The output of tasks, merged: `logs` and `service logs`, each line with `web.2@n3` in front.
 
-Output lies with the node that ran the task. Without `-f` every task's lines are gathered and shown in the order of their
-times; with it they are shown as they come, and tasks that replace others are followed as they appear.
+Output lies with the node that ran the task. Every task's lines are gathered and shown in the order of their times; with
+`-f` what comes later is shown as it comes, and tasks that replace others are followed as they appear.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from swarmtui.commands.views import fetch, fetch_view
 from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Task
 from swarmtui.objects.states import TaskState
-from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, TaskOutput
+from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, OutputLines, TaskOutput
 
 NEW_TASKS_POLL_S = 0.25
+PAST_PATIENCE_S = 2.0  # for what was written before to come from every node; a paused one says nothing
 
 Since = Callable[[float], float]
 """From the time now to the time that lines must not be older than; seconds since the epoch."""
@@ -117,36 +118,84 @@ async def show_logs(
     if arguments.flag("follow"):
         await _follow(context, arguments, words, view, sources)
         return
-    lines: list[tuple[float, int, Source, OutputLine]] = []
+    past = _Past(context, arguments, sources)
 
     async def gather(source: Source) -> None:
-        async for line in _lines(context, arguments, source, follow=False):
-            lines.append((line.time, len(lines), source, line))
+        async for said in _answers(context, arguments, source, follow=False):
+            past.hold(source, said.lines)
 
     async with trio.open_nursery() as nursery:
         for source in sources:
             nursery.start_soon(gather, source)
-    for _, _, source, line in sorted(lines, key=lambda item: item[:2]):
-        context.out.show(_document(source, line, arguments))
+    past.show()
+
+
+class _Past:
+    """What tasks wrote before now, held until all of it has come, or somebody's patience is over, and then shown in the
+    order of its times. A task whose past is here is read no further until then, so no more than the tails is held."""
+
+    def __init__(self, context: Context, arguments: Arguments, sources: Iterable[Source]) -> None:
+        self._context = context
+        self._arguments = arguments
+        self._missing = {source.task.id for source in sources}
+        self._lines: list[tuple[Source, OutputLine]] = []
+        self._all_here = trio.Event()
+        self._shown = trio.Event()
+
+    def holds_up(self, source: Source) -> bool:
+        """What this task says belongs to the past."""
+        return source.task.id in self._missing and not self._shown.is_set()
+
+    def hold(self, source: Source, lines: Iterable[OutputLine]) -> None:
+        self._lines += [(source, line) for line in lines]
+
+    async def is_here(self, source: Source) -> None:
+        """All that this task wrote before has come: waits until the past is shown."""
+        self._missing.discard(source.task.id)
+        if not self._missing:
+            self._all_here.set()
+        await self._shown.wait()
+
+    async def show_when_here(self, patience_s: float) -> None:
+        if self._missing:
+            with trio.move_on_after(patience_s):
+                await self._all_here.wait()
+        self.show()
+
+    def show(self) -> None:
+        for source, line in sorted(self._lines, key=lambda held: held[1].time):
+            self._context.out.show(_document(source, line, self._arguments))
+        self._lines.clear()
+        self._shown.set()
 
 
 async def _follow(
     context: Context, arguments: Arguments, words: Sequence[str], view: View, sources: Sequence[Source]
 ) -> None:
-    seen: set[str] = set()
+    seen = {source.task.id for source in sources}
+    past = _Past(context, arguments, sources)
 
     async def follow_one(source: Source) -> None:
-        async for line in _lines(context, arguments, source, follow=True):
-            context.out.show(_document(source, line, arguments))
+        async for said in _answers(context, arguments, source, follow=True):
+            if not past.holds_up(source):
+                for line in said.lines:
+                    context.out.show(_document(source, line, arguments))
+                continue
+            past.hold(source, said.lines)
+            if said.caught_up:
+                await past.is_here(source)
+        await past.is_here(source)  # it has ended, or cannot be read
 
     async with trio.open_nursery() as nursery:
+        for source in sources:
+            nursery.start_soon(follow_one, source)
+        await past.show_when_here(PAST_PATIENCE_S)
         while True:
-            for source in sources:
+            await trio.sleep(NEW_TASKS_POLL_S)
+            for source in await _sources_now(context, words, view):
                 if source.task.id not in seen:
                     seen.add(source.task.id)
                     nursery.start_soon(follow_one, source)
-            await trio.sleep(NEW_TASKS_POLL_S)
-            sources = await _sources_now(context, words, view)
 
 
 async def _sources_now(context: Context, words: Sequence[str], before: View) -> list[Source]:
@@ -162,8 +211,10 @@ async def _sources_now(context: Context, words: Sequence[str], before: View) -> 
         return []
 
 
-async def _lines(context: Context, arguments: Arguments, source: Source, *, follow: bool) -> AsyncIterator[OutputLine]:
-    """The lines of one task that are wanted; what is missing becomes one note."""
+async def _answers(
+    context: Context, arguments: Arguments, source: Source, *, follow: bool
+) -> AsyncIterator[OutputLines]:
+    """What one task wrote, with the lines that are wanted; what is missing becomes one note."""
     since: Since | None = arguments.get("since")
     oldest = since(context.wall()) if since is not None else 0.0
     tail = arguments.get("tail")
@@ -172,9 +223,7 @@ async def _lines(context: Context, arguments: Arguments, source: Source, *, foll
         async for answer in context.cluster.stream(source.node_name, call):
             if answer.missing:
                 context.out.show(Note(f"{source.prefix}: {answer.missing}"))
-            for line in answer.lines:
-                if line.time >= oldest:
-                    yield line
+            yield attrs.evolve(answer, lines=tuple(line for line in answer.lines if line.time >= oldest))
     except Exception as error:
         if exit_code_of(error) is None:
             raise

@@ -292,6 +292,7 @@ class OutputLines:
     task_id: str
     lines: tuple[OutputLine, ...]
     missing: str = ""  # a sentence, if there is nothing (left) to show
+    caught_up: bool = False  # with this, all of the tail has been told; what follows was written later
 
 
 @attrs.frozen

@@ -199,6 +199,19 @@ async def test_a_tail_of_nothing_only_follows(tmp_path: Path, pipes: Pipes) -> N
         await anext(chunks)
 
 
+async def test_the_end_of_what_was_written_before_is_marked(tmp_path: Path, pipes: Pipes, monkeypatch) -> None:
+    monkeypatch.setattr(output, "CHUNK_LINES_MAX", 2)
+    pipes.write(b"1\n2\n3\n4\n")
+    running = True
+    chunks = read_output("t1", tmp_path, 10, True, lambda: running)
+    assert [((await anext(chunks)).caught_up) for _ in range(2)] == [False, True]
+    pipes.write(b"5\n")
+    with trio.fail_after(5):
+        assert not (await anext(chunks)).caught_up
+    await chunks.aclose()
+    assert [chunk.caught_up async for chunk in read_output("t2", tmp_path / "no", 10, True, lambda: False)] == [True]
+
+
 async def test_a_task_that_wrote_nothing_says_so(tmp_path: Path) -> None:
     chunks = [chunk async for chunk in read_output("t1", tmp_path, 10, True, lambda: False)]
     assert [chunk.missing for chunk in chunks] == ["the task wrote nothing, or nothing is left"]
