@@ -54,6 +54,7 @@ Where to find what
     timers      the election timer
     hurry       early pre-votes after a refused dial to the leader
     receiving   what happens to a message before its role sees it
+    ballot      the term, our vote in it, and what of them the disk has; a leaf
     voting      who gets our vote: the rule of the living leader first
     follower    taking entries, answering for what is durable
     candidate   pre-vote, then the real one

@@ -90,7 +90,7 @@ class Belonging:
         core = self.core
         core.send(
             RemovedNotice(
-                cluster=core.cluster, source=core.node_id, target=peer, term=core.term, index=core.members.index
+                cluster=core.cluster, source=core.node_id, target=peer, term=core.ballot.term, index=core.members.index
             )
         )
 
@@ -100,7 +100,7 @@ class Belonging:
         why = Why("removed/told", by=core.name(notice.source), index=notice.index)
         self._expel(why)
         if not isinstance(core.role, Follower):
-            core.follow(core.term, "", why)
+            core.follow(core.ballot.term, "", why)
 
     def _expel(self, why: Why) -> None:
         if not self.expelled:

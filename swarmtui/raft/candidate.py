@@ -79,7 +79,7 @@ class Candidate:
                 cluster=core.cluster,
                 source=core.node_id,
                 target=peer,
-                term=core.term + 1 if self.pre else core.term,
+                term=core.ballot.term + 1 if self.pre else core.ballot.term,
                 last_index=core.log.last,
                 last_term=core.log.last_term,
                 pre=self.pre,
@@ -96,7 +96,7 @@ class Candidate:
         if message.pre != self.pre or not self.asked:
             return  # to another question, or to one that was taken back
         if message.granted:
-            if message.term == self.core.term + (1 if self.pre else 0):
+            if message.term == self.core.ballot.term + (1 if self.pre else 0):
                 self._count(message.source, True)
         else:
             by = self.core.name(message.source)
@@ -116,7 +116,7 @@ class Candidate:
                 core.lead(self.cause, self.votes)
         elif tally is Tally.LOST and not self.pre:
             refused = sum(not vote for vote in self.votes.values())
-            core.follow(core.term, "", Why("election-lost", refused=refused, voters=len(core.members.voters)))
+            core.follow(core.ballot.term, "", Why("election-lost", refused=refused, voters=len(core.members.voters)))
         # A lost pre-vote binds nothing: wait for the hurry's next attempt or the timer.
 
     def tick(self) -> None:

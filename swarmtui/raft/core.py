@@ -1,7 +1,7 @@
 """One member of the consensus: what is fed to it, what it wants done, what it says of itself.
 
-The role (follower, candidate, leader) is an object that holds only its own data; here is what outlives a role: the term
-and the vote, the log, the members, and how much of the log the state machine has.
+The role (follower, candidate, leader) is an object that holds only its own data; here is what outlives a role: the
+term and the vote (`ballot`), the log, the members, and how much of the log the state machine has.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from swarmtui.raft.ballot import Ballot
 from swarmtui.raft.belonging import Belonging
 from swarmtui.raft.candidate import Candidate
 from swarmtui.raft.compaction import on_snapshot_taken
@@ -16,7 +17,6 @@ from swarmtui.raft.configuration import Configuration
 from swarmtui.raft.effects import (
     Apply,
     Effect,
-    HardState,
     Narrate,
     Refused,
     RoleChanged,
@@ -50,7 +50,7 @@ from swarmtui.raft.invariants import check, require
 from swarmtui.raft.leader import Leader
 from swarmtui.raft.log import Log, Restored
 from swarmtui.raft.members import Members
-from swarmtui.raft.messages import Message, SnapshotMark, VoteReply
+from swarmtui.raft.messages import Message, SnapshotMark
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import AwaitingApply
@@ -91,48 +91,22 @@ class RaftCore:
         self.applied = self.handed = restored.snapshot.index if restored.snapshot else 0
         self.members = Members(restored.configuration, self.applied)
         self.members.append(self.log.between(self.applied + 1, self.log.last))
-        self.term, self.vote = restored.hard_state.term, restored.hard_state.vote
-        if self.log.last_term > self.term:  # a snapshot arrived in a term that had not reached the disk
-            self.term, self.vote = self.log.last_term, ""
+        self.ballot = Ballot(restored.hard_state, self.log.last_term)
         self.hurry: Hurry | None = None
         self.incoming = Incoming(self)
         self.unreachable: set[str] = set()  # peers whose connection is broken, until the next sign of life
         self.disk_patience_s = options.election_timeout_s * DISK_PATIENCE
-        self._hard_state_sequence = 0  # the Write that makes (term, vote) durable
-        self._hard_state_changed = False
-        self._commit_written = restored.hard_state.commit
-        self._vote_reply: VoteReply | None = None  # granted, waiting for its vote to be durable
-        self.voted_at: float | None = None
         self.reads = AwaitingApply(self, first_number=int(draw() * READ_NUMBERS))
         self._effects: list[Effect] = []
         self.role: Follower | Candidate | Leader = Follower(self, "", self._first_timer())
         self.belonging = Belonging(self)
-        self._inputs: dict[type, Callable[[Any], None]] = {
-            Tick: self._on_tick,
-            Gap: self._on_gap,
-            Received: lambda event: receive(self, event.message),
-            Proposed: self._on_proposed,
-            Written: self._on_written,
-            Applied: self._on_applied,
-            LeaderLost: lambda event: on_leader_lost(self, event),
-            Unreachable: self._on_unreachable,
-            Reachable: self._on_reachable,
-            ReadAsked: lambda event: self.role.ask_read(event.ticket),
-            TransferAsked: self._on_transfer_asked,
-            MembersAsked: self._on_members_asked,
-            CampaignAsked: self._on_campaign_asked,
-            SnapshotTaken: lambda event: on_snapshot_taken(self, event.mark),
-            ChunkRead: self._on_chunk_read,
-            ChunkWritten: self.incoming.on_written,
-            SnapshotInstalled: self.incoming.on_installed,
-        }
 
     # ---- the three verbs ----
 
     def feed(self, event: Input, now: float) -> None:
         """Something happened at `now`. Many inputs may be fed before one drain: their writes become one."""
         self.now = max(now, self.now)
-        self._inputs[type(event)](event)
+        _INPUTS[type(event)](self, event)
 
     def drain(self) -> list[Effect]:
         """What must be done, in this order. Raises InvariantViolation: the node has to stop."""
@@ -162,6 +136,20 @@ class RaftCore:
     def entries(self, first: int, last: int) -> list[Entry]:
         """Entries [first, last], as far as they are in memory."""
         return self.log.between(first, last)
+
+    @property
+    def term(self) -> int:
+        """For the embedder, as `vote`; the rules read them off `ballot`."""
+        return self.ballot.term
+
+    @property
+    def vote(self) -> str:
+        return self.ballot.vote
+
+    @property
+    def hard_state_is_durable(self) -> bool:
+        """Whether the term and the vote may be told."""
+        return self.ballot.is_durable(self.log.completed)
 
     def term_at(self, index: int) -> int | None:
         return self.log.term_at(index)
@@ -201,9 +189,10 @@ class RaftCore:
     def _on_written(self, event: Written) -> None:
         if not self.log.complete(event.sequence):
             return
-        if self._vote_reply is not None and self.hard_state_is_durable:
-            self.send(self._vote_reply)
-            self._vote_reply = None
+        owed = self.ballot.owed
+        if owed is not None and self.hard_state_is_durable:
+            self.send(owed)
+            self.ballot.owed = None
         if not isinstance(self.role, Follower):
             self.role.written()
 
@@ -261,8 +250,8 @@ class RaftCore:
     def follow(self, term: int, leader: str, why: Why) -> None:
         """Become a follower of `leader` ("" while unknown), in a new term or in this one."""
         role = self.role
-        if term > self.term:
-            self._set_hard_state(term, "")
+        if term > self.ballot.term:
+            self.ballot.change(term, "", self.log.next_sequence)
         elif isinstance(role, Follower) and role.leader == leader:
             return
         role.end()
@@ -285,7 +274,7 @@ class RaftCore:
 
     def stand(self, cause: Why, transfer: bool) -> None:
         """Be a candidate in a new term, with a vote for ourselves."""
-        self._set_hard_state(self.term + 1, self.node_id)
+        self.ballot.change(self.ballot.term + 1, self.node_id, self.log.next_sequence)
         self._campaign(Candidate(self, self.new_timer(), cause, pre=False, transfer=transfer))
 
     def _campaign(self, candidate: Candidate) -> None:
@@ -301,31 +290,6 @@ class RaftCore:
         self.hurry = None
         self.role = leader = Leader(self, votes)
         self.announce(cause, leader.first_index)
-
-    def vote_for(self, candidate: str, reply: VoteReply) -> None:
-        """Vote, tell once that is durable, and give the candidate time."""
-        if self.vote != candidate:
-            self._set_hard_state(self.term, candidate)
-            self.narrate("vote granted", to=self.name(candidate))
-        self.hurry = None
-        self.voted_at = self.now
-        if isinstance(self.role, Follower):
-            self.role.timer = self.new_timer()
-        if self.hard_state_is_durable:
-            self.send(reply)
-        else:
-            self._vote_reply = reply
-
-    def _set_hard_state(self, term: int, vote: str) -> None:
-        require(term > self.term or (term == self.term and not self.vote), "one vote in a term", term=term, vote=vote)
-        self.term, self.vote = term, vote
-        self._vote_reply = None
-        self._hard_state_changed = True
-        self._hard_state_sequence = self.log.next_sequence
-
-    @property
-    def hard_state_is_durable(self) -> bool:
-        return self.log.completed >= self._hard_state_sequence
 
     def disk_is_stuck(self) -> bool:
         oldest = self.log.oldest_write_at
@@ -360,14 +324,9 @@ class RaftCore:
 
     def write_now(self) -> None:
         """Emit everything that changed since the last Write as one; the commit index travels along for free."""
-        if not (self._hard_state_changed or self.log.is_dirty):
-            return
-        hard_state = None
-        if self._hard_state_changed or self.log.commit > self._commit_written:
-            hard_state = HardState(self.term, self.vote, self.log.commit)
-            self._commit_written = self.log.commit
-            self._hard_state_changed = False
-        self.emit(self.log.take_write(hard_state, self.now))
+        ballot, log = self.ballot, self.log
+        if ballot.changed or log.is_dirty:
+            self.emit(log.take_write(ballot.take(log.commit), self.now))
 
     def _hand_out(self) -> None:
         """Apply what is committed everywhere and durable here."""
@@ -385,11 +344,11 @@ class RaftCore:
         self._effects.append(Send(message))  # type: ignore[arg-type]
 
     def announce(self, why: Why, first_index: int = 0) -> None:
-        self.emit(RoleChanged(self.role.kind, self.term, self.role.leader, why, first_index))
+        self.emit(RoleChanged(self.role.kind, self.ballot.term, self.role.leader, why, first_index))
 
     def narrate(self, what: str, why: Why | None = None, **operands: object) -> None:
         topic = "election" if "vote" in what else "raft"
-        self.emit(Narrate(topic, what, self.term, self.log.last, operands, why))
+        self.emit(Narrate(topic, what, self.ballot.term, self.log.last, operands, why))
 
     def drop(self, message: Message, why: Why) -> None:
         """A peer's mistake: said, and otherwise ignored."""
@@ -398,3 +357,25 @@ class RaftCore:
     def name(self, id: str) -> str:
         """What people call this node."""
         return self.members.names.get(id, id)
+
+
+_INPUTS: dict[type, Callable[[RaftCore, Any], None]] = {
+    Tick: RaftCore._on_tick,
+    Gap: RaftCore._on_gap,
+    Received: lambda core, event: receive(core, event.message),
+    Proposed: RaftCore._on_proposed,
+    Written: RaftCore._on_written,
+    Applied: RaftCore._on_applied,
+    LeaderLost: on_leader_lost,
+    Unreachable: RaftCore._on_unreachable,
+    Reachable: RaftCore._on_reachable,
+    ReadAsked: lambda core, event: core.role.ask_read(event.ticket),
+    TransferAsked: RaftCore._on_transfer_asked,
+    MembersAsked: RaftCore._on_members_asked,
+    CampaignAsked: RaftCore._on_campaign_asked,
+    SnapshotTaken: lambda core, event: on_snapshot_taken(core, event.mark),
+    ChunkRead: RaftCore._on_chunk_read,
+    ChunkWritten: lambda core, event: core.incoming.on_written(event),
+    SnapshotInstalled: lambda core, event: core.incoming.on_installed(event),
+}
+"""What each input does."""

@@ -126,7 +126,7 @@ class Follower:
     def _heard(self, leader: str, session: int, round_number: int) -> None:
         core = self.core
         if leader != self.leader:
-            require(not self.leader, "one leader in a term", term=core.term, leader=self.leader, other=leader)
+            require(not self.leader, "one leader in a term", term=core.ballot.term, leader=self.leader, other=leader)
             self.leader = leader
             core.announce(Why("leader-heard", leader=core.name(leader)))
         core.hurry = None
@@ -208,7 +208,7 @@ class Follower:
                 cluster=core.cluster,
                 source=core.node_id,
                 target=message.source,
-                term=core.term,
+                term=core.ballot.term,
                 session=message.session,
                 accepted=False,
                 match=0,
@@ -244,7 +244,7 @@ class Follower:
             self.forwarded[number] = Forwarded(ticket, core.now)
             core.send(
                 ReadRequest(
-                    cluster=core.cluster, source=core.node_id, target=self.leader, term=core.term, ticket=number
+                    cluster=core.cluster, source=core.node_id, target=self.leader, term=core.ballot.term, ticket=number
                 )
             )
 
@@ -275,7 +275,7 @@ class Follower:
                 cluster=core.cluster,
                 source=core.node_id,
                 target=self.leader,
-                term=core.term,
+                term=core.ballot.term,
                 session=self.session,
                 accepted=True,
                 match=match,

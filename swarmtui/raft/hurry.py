@@ -52,12 +52,12 @@ class Hurry:
 
 def on_leader_lost(core: RaftCore, hint: LeaderLost) -> None:
     role = core.role
-    if not isinstance(role, Follower) or role.leader != hint.leader or hint.term != core.term:
+    if not isinstance(role, Follower) or role.leader != hint.leader or hint.term != core.ballot.term:
         return
     left_ms = max(0.0, role.timer.expires_at - core.now) * 1000
     cause = Why("dial-refused", left_ms=round(left_ms), leader=core.name(hint.leader))
     role.forget_leader()
-    core.voted_at = None  # whoever we voted for in this term has been elected and is gone, or was not elected
+    core.ballot.voted_at = None  # whoever we voted for in this term has been elected and is gone, or was not elected
     if core.options.hurry and core.is_voter and core.hurry is None:
         rank_s = _rank(core, hint.leader) * core.options.hurry_rank_s
         core.hurry = Hurry(cause, rank_s, core.now + rank_s)

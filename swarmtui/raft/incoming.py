@@ -111,7 +111,7 @@ class Incoming:
                 cluster=core.cluster,
                 source=core.node_id,
                 target=role.leader,
-                term=core.term,
+                term=core.ballot.term,
                 session=role.session,
                 index=mark.index,
                 next_offset=next_offset,

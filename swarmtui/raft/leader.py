@@ -47,7 +47,7 @@ class Leader:
         self.meet_members()
         for peer, progress in self.progress.items():
             progress.heard_at = core.now if votes.get(peer) else None
-        core.append([Entry(self.first_index, core.term, EntryKind.NOOP)])
+        core.append([Entry(self.first_index, core.ballot.term, EntryKind.NOOP)])
 
     @property
     def progress(self) -> dict[str, Progress]:
@@ -74,7 +74,7 @@ class Leader:
         if now >= self.contact_check_at and not self._still_has_quorum():
             return
         if core.disk_is_stuck():
-            core.follow(core.term, "", Why("disk-hangs", patience_ms=round(core.disk_patience_s * 1000)))
+            core.follow(core.ballot.term, "", Why("disk-hangs", patience_ms=round(core.disk_patience_s * 1000)))
             return
         self.transfer.tick()
         if now >= self.heartbeat_at:
@@ -118,7 +118,7 @@ class Leader:
             patience_ms=round(patience * 1000),
             hears=names,
         )
-        core.follow(core.term, "", why)
+        core.follow(core.ballot.term, "", why)
         return False
 
     def heard(self) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ class Leader:
     def end(self) -> None:
         """No longer leading: every read that was not decided is refused."""
         for read in self.reads.abandon():
-            self._refuse_read(read, Why("leadership-lost", term=self.core.term))
+            self._refuse_read(read, Why("leadership-lost", term=self.core.ballot.term))
 
     # ---- proposals ----
 
@@ -150,15 +150,15 @@ class Leader:
         if why is not None:
             core.emit(Refused(proposal.ticket, why))
             return
-        first, term, kind = core.log.last + 1, core.term, proposal.kind
+        first, term, kind = core.log.last + 1, core.ballot.term, proposal.kind
         core.append([Entry(first + i, term, kind, payload) for i, payload in enumerate(proposal.payloads)])
         core.emit(Accepted(proposal.ticket, term, first))
 
     def _why_not(self, proposal: Proposed) -> Why | None:
         """The rule, with its operands, that forbids to append; nothing is appended then."""
         core = self.core
-        if proposal.term != core.term:
-            return Why("wrong-term", asked=proposal.term, mine=core.term)
+        if proposal.term != core.ballot.term:
+            return Why("wrong-term", asked=proposal.term, mine=core.ballot.term)
         if self.transfer.target:
             return Why("transfer", heir=core.name(self.transfer.target))
         waiting_bytes = core.log.bytes_behind(core.applied)
@@ -203,7 +203,7 @@ class Leader:
         held = {peer: progress.match for peer, progress in self.progress.items()}
         held[core.node_id] = log.durable
         index = core.members.quorum.agreed(held, 0)
-        if index <= log.commit or log.term_at(index) != core.term:
+        if index <= log.commit or log.term_at(index) != core.ballot.term:
             return
         core.commit_to(index)
         if self.notice_at is None:
@@ -310,7 +310,7 @@ class Leader:
                     cluster=core.cluster,
                     source=core.node_id,
                     target=read.source,
-                    term=core.term,
+                    term=core.ballot.term,
                     ticket=read.ticket,
                     index=index,
                 )

@@ -83,14 +83,14 @@ class LeaderMembership:
                 why = self._why_not(wanted)
                 if why is None:
                     self._append(wanted)
-                    core.emit(Accepted(asked.ticket, core.term, core.log.last))
+                    core.emit(Accepted(asked.ticket, core.ballot.term, core.log.last))
                     return
         core.emit(Refused(asked.ticket, why))
 
     def _why_not_now(self, asked: MembersAsked) -> Why | None:
         core, members = self.core, self.core.members
-        if asked.term != core.term:
-            return Why("wrong-term", asked=asked.term, mine=core.term)
+        if asked.term != core.ballot.term:
+            return Why("wrong-term", asked=asked.term, mine=core.ballot.term)
         if self.leader.transfer.target:
             return Why("transfer", heir=core.name(self.leader.transfer.target))
         if core.log.commit < self.leader.first_index:  # the bug of single-server changes (raft-dev 2015)
@@ -136,7 +136,7 @@ class LeaderMembership:
         core = self.core
         fault = why_not_next(core.members.current, wanted)
         require(not fault, "every quorum of one configuration meets every quorum of the next", why=fault)
-        entry = Entry(core.log.last + 1, core.term, EntryKind.CONFIGURATION, encode_configuration(wanted))
+        entry = Entry(core.log.last + 1, core.ballot.term, EntryKind.CONFIGURATION, encode_configuration(wanted))
         core.append([entry])
 
     # ---- going on by itself ----
@@ -159,7 +159,7 @@ class LeaderMembership:
         if heir := leader.transfer.heir():
             leader.transfer.tell(heir)
         leader.replication.notice(self.core.log.commit, leader.reads.number)
-        self.core.follow(self.core.term, "", Why("voter-no-more/leader", index=self.core.members.index))
+        self.core.follow(self.core.ballot.term, "", Why("voter-no-more/leader", index=self.core.members.index))
 
     def go_on(self) -> None:
         """Leave a joint configuration, or promote who is ready; nothing while a change or a transfer is under way."""

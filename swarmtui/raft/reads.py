@@ -115,7 +115,7 @@ class AwaitingApply:
                 cluster=core.cluster,
                 source=core.node_id,
                 target=source,
-                term=core.term,
+                term=core.ballot.term,
                 ticket=ticket,
                 index=0,
                 why=why,

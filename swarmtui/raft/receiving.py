@@ -35,14 +35,17 @@ def receive(core: RaftCore, message: AnyMessage) -> None:
     if apart is not None:
         apart(core, message)
     else:
-        if message.term > core.term:
+        mine = core.ballot.term
+        if message.term > mine:
             _adopt_term(core, message)
-        if message.term < core.term:
+        elif message.term < mine:
             _answer_stale(core, message)
             return
         if isinstance(message, Append | SnapshotChunk) and not isinstance(core.role, Follower):
-            require(isinstance(core.role, Candidate), "one leader in a term", term=core.term, other=message.source)
-            core.follow(core.term, message.source, Why("leader-heard", leader=core.name(message.source)))
+            require(
+                isinstance(core.role, Candidate), "one leader in a term", term=core.ballot.term, other=message.source
+            )
+            core.follow(core.ballot.term, message.source, Why("leader-heard", leader=core.name(message.source)))
         core.role.receive(message)
 
 
@@ -58,12 +61,14 @@ def why_not_ours(core: RaftCore, message: AnyMessage) -> Why | None:
 
 
 def _adopt_term(core: RaftCore, message: AnyMessage) -> None:
-    core.follow(message.term, "", Why("newer-term", seen=message.term, of=core.name(message.source), mine=core.term))
+    core.follow(
+        message.term, "", Why("newer-term", seen=message.term, of=core.name(message.source), mine=core.ballot.term)
+    )
 
 
 def _on_vote_reply(core: RaftCore, message: VoteReply) -> None:
     """The term of a granted pre-vote is only asked for, nobody's; that of a refusal is the voter's own."""
-    if message.term > core.term and not (message.pre and message.granted):
+    if message.term > core.ballot.term and not (message.pre and message.granted):
         _adopt_term(core, message)
     if isinstance(core.role, Candidate):
         core.role.on_vote_reply(message)
@@ -76,14 +81,14 @@ def _on_removed_notice(core: RaftCore, notice: RemovedNotice) -> None:
 def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
     """A leader of an older term learns of ours; so does a candidate stuck above its leader's term free the cluster."""
     if isinstance(message, Append | SnapshotChunk):
-        why = Why("old-term/leader", asked=message.term, mine=core.term)
+        why = Why("old-term/leader", asked=message.term, mine=core.ballot.term)
         core.narrate("append refused", why, to=core.name(message.source))
         core.send(
             AppendReply(
                 cluster=core.cluster,
                 source=core.node_id,
                 target=message.source,
-                term=core.term,
+                term=core.ballot.term,
                 session=message.session,
                 accepted=False,
                 match=0,

@@ -23,8 +23,8 @@ def status_of(core: RaftCore, now: float) -> Status:
     return Status(
         node=core.node_id,
         role=role.kind,
-        term=core.term,
-        vote=core.vote,
+        term=core.ballot.term,
+        vote=core.ballot.vote,
         leader=role.leader,
         first=log.first,
         last=log.last,

@@ -34,7 +34,7 @@ class Transfer:
         elif not (chosen := self.heir(target)):
             why = Why("transfer/silent", heir=core.name(target)) if target else Why("transfer/nobody")
         else:
-            core.emit(Accepted(ticket, core.term, 0))
+            core.emit(Accepted(ticket, core.ballot.term, 0))
             self.begin(chosen)
             return
         core.emit(Refused(ticket, why))
@@ -65,7 +65,7 @@ class Transfer:
     def tell(self, heir: str) -> None:
         """Campaign at once."""
         core = self.core
-        core.send(TimeoutNow(cluster=core.cluster, source=core.node_id, target=heir, term=core.term))
+        core.send(TimeoutNow(cluster=core.cluster, source=core.node_id, target=heir, term=core.ballot.term))
 
     def tick(self) -> None:
         if self.target and self.core.now >= self.gives_up_at:

@@ -36,13 +36,14 @@ def answer_vote_request(core: RaftCore, request: VoteRequest) -> None:
 
 def answer_pre_vote(core: RaftCore, request: VoteRequest) -> None:
     """Would I vote so? The answer binds nothing, resets nothing and changes no term."""
-    could_vote = request.term > core.term or (request.term == core.term and core.vote in ("", request.source))
+    ballot = core.ballot
+    could_vote = request.term > ballot.term or (request.term == ballot.term and ballot.vote in ("", request.source))
     rival = _fresh_candidate(core)
     if rival and rival != request.source:
         # Two at a time would split the votes.
-        _refuse(core, request, Why("rival", rival=core.name(rival), mine=core.term))
+        _refuse(core, request, Why("rival", rival=core.name(rival), mine=ballot.term))
     elif not could_vote:
-        _refuse(core, request, Why("old-term/pre-vote", asked=request.term, mine=core.term))
+        _refuse(core, request, Why("old-term/pre-vote", asked=request.term, mine=ballot.term))
     elif not core.log.is_up_to_date(request.last_term, request.last_index):
         _refuse(core, request, _why_behind(core, request))
     else:
@@ -59,23 +60,41 @@ def _fresh_candidate(core: RaftCore) -> str:
     if isinstance(core.role, Candidate) and not core.role.pre:
         return "" if core.role.is_overdue() else core.node_id
     patience_s = min(core.options.candidacy_patience_s, core.options.election_timeout_s)
-    if core.voted_at is None or core.role.leader or core.now >= core.voted_at + patience_s:
+    voted_at = core.ballot.voted_at
+    if voted_at is None or core.role.leader or core.now >= voted_at + patience_s:
         return ""
-    return core.vote
+    return core.ballot.vote
 
 
 def _answer_vote(core: RaftCore, request: VoteRequest) -> None:
-    if request.term > core.term:
-        why = Why("newer-term/candidate", seen=request.term, of=core.name(request.source), mine=core.term)
+    ballot = core.ballot
+    if request.term > ballot.term:
+        why = Why("newer-term/candidate", seen=request.term, of=core.name(request.source), mine=ballot.term)
         core.follow(request.term, "", why)
-    if request.term < core.term:
-        _refuse(core, request, Why("old-term/vote", asked=request.term, mine=core.term))
-    elif core.vote not in ("", request.source):
-        _refuse(core, request, Why("voted", vote=core.name(core.vote), mine=core.term))
+    if request.term < ballot.term:
+        _refuse(core, request, Why("old-term/vote", asked=request.term, mine=ballot.term))
+    elif ballot.vote not in ("", request.source):
+        _refuse(core, request, Why("voted", vote=core.name(ballot.vote), mine=ballot.term))
     elif not core.log.is_up_to_date(request.last_term, request.last_index):
         _refuse(core, request, _why_behind(core, request))
     else:
-        core.vote_for(request.source, _grant(core, request))
+        vote_for(core, _grant(core, request))
+
+
+def vote_for(core: RaftCore, grant: VoteReply) -> None:
+    """Vote for whom this is to be told, tell it once that is durable, and give the candidate time."""
+    ballot, candidate = core.ballot, grant.target
+    if ballot.vote != candidate:
+        ballot.change(ballot.term, candidate, core.log.next_sequence)
+        core.narrate("vote granted", to=core.name(candidate))
+    core.hurry = None
+    ballot.voted_at = core.now
+    if isinstance(core.role, Follower):
+        core.role.timer = core.new_timer()
+    if core.hard_state_is_durable:
+        core.send(grant)
+    else:
+        ballot.owed = grant
 
 
 def _why_behind(core: RaftCore, request: VoteRequest) -> Why:
@@ -101,7 +120,7 @@ def _refuse(core: RaftCore, request: VoteRequest, why: Why) -> None:
             cluster=core.cluster,
             source=core.node_id,
             target=request.source,
-            term=core.term,
+            term=core.ballot.term,
             granted=False,
             pre=request.pre,
             why=why,

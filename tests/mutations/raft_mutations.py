@@ -44,20 +44,20 @@ MUTATIONS = (
         name="commit-of-an-old-term-by-counting",
         rule="only entries of the leader's own term are committed by counting",
         file="swarmtui/raft/leader.py",
-        old="if index <= log.commit or log.term_at(index) != core.term:",
+        old="if index <= log.commit or log.term_at(index) != core.ballot.term:",
         new="if index <= log.commit:",
         tests=(*RAFT, *SIMULATOR),
     ),
     Mutation(
         name="vote-told-before-durable",
         rule="a vote is durable before it is told",
-        file="swarmtui/raft/core.py",
-        old="""        if self.hard_state_is_durable:
-            self.send(reply)
-        else:""",
-        new="""        if True:
-            self.send(reply)
-        else:""",
+        file="swarmtui/raft/voting.py",
+        old="""    if core.hard_state_is_durable:
+        core.send(grant)
+    else:""",
+        new="""    if True:
+        core.send(grant)
+    else:""",
         tests=SIMULATOR,
     ),
     Mutation(
@@ -71,9 +71,9 @@ MUTATIONS = (
     Mutation(
         name="vote-forgotten-on-disk",
         rule="one vote in a term, also over a restart",
-        file="swarmtui/raft/core.py",
-        old="hard_state = HardState(self.term, self.vote, self.log.commit)",
-        new='hard_state = HardState(self.term, "", self.log.commit)',
+        file="swarmtui/raft/ballot.py",
+        old="return HardState(self.term, self.vote, commit)",
+        new='return HardState(self.term, "", commit)',
         tests=SIMULATOR,
     ),
     Mutation(
@@ -141,15 +141,15 @@ MUTATIONS = (
         name="vote-twice-in-a-term",
         rule="one vote in a term",
         file="swarmtui/raft/voting.py",
-        old="""    elif core.vote not in ("", request.source):""",
-        new="""    elif core.vote == core.node_id and core.vote != request.source:""",
+        old="""    elif ballot.vote not in ("", request.source):""",
+        new="""    elif ballot.vote == core.node_id and ballot.vote != request.source:""",
         tests=SIMULATOR,
     ),
     Mutation(
         name="late-grants-counted",
         rule="a grant counts only in the term that it was asked for",
         file="swarmtui/raft/candidate.py",
-        old="if message.term == self.core.term + (1 if self.pre else 0):",
+        old="if message.term == self.core.ballot.term + (1 if self.pre else 0):",
         new="if True:",
         tests=(*RAFT, *SIMULATOR),
     ),

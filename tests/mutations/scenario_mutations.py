@@ -34,7 +34,7 @@ MUTATIONS = (
         name="S19-old-term-committed-by-counting",
         rule="only entries of the leader's own term are committed by counting",
         file="swarmtui/raft/leader.py",
-        old="if index <= log.commit or log.term_at(index) != core.term:",
+        old="if index <= log.commit or log.term_at(index) != core.ballot.term:",
         new="if index <= log.commit:",
         tests=(script("S19_figure_8"), script("S19_figure_8_overwritten")),
     ),

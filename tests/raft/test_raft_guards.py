@@ -37,6 +37,7 @@ from swarmtui.raft.messages import (
 )
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.progress import ProgressState
+from swarmtui.raft.voting import vote_for
 
 THREE = Configuration(tuple(Member(f"n{i}", f"n{i}", f"a{i}") for i in (1, 2, 3)))
 
@@ -360,9 +361,9 @@ def test_a_second_leader_of_a_term_stops_its_follower(trio):
 def test_a_second_vote_in_a_term_stops_the_node(trio):
     core = trio.cores["n1"]
     reply = VoteReply(cluster="c", source="n1", target="n2", term=1, granted=True)
-    core.vote_for("n2", reply)
+    vote_for(core, reply)
     with pytest.raises(InvariantViolation, match="one vote in a term"):
-        core.vote_for("n3", attrs.evolve(reply, target="n3"))
+        vote_for(core, attrs.evolve(reply, target="n3"))
 
 
 def test_a_snapshot_of_what_is_not_applied_stops_the_node(trio):
