@@ -53,7 +53,6 @@ class Status:
     applied: int
     snapshot: int
     configuration: Configuration
-    configuration_index: int
     heard: tuple[str, ...]
     holds_quorum: bool  # leads, and heard a quorum within an election timeout
     timer_left_s: float | None

@@ -33,7 +33,6 @@ def status_of(core: RaftCore, now: float) -> Status:
         applied=core.applied,
         snapshot=core.snapshot.index if core.snapshot else 0,
         configuration=core.members.current,
-        configuration_index=core.members.index,
         heard=heard,
         holds_quorum=leads and core.members.quorum.reached(heard),
         timer_left_s=None if timer is None else max(0.0, timer.expires_at - now),

@@ -111,8 +111,6 @@ Answer = (
     | HostReport
 )
 
-STREAMS: tuple[type, ...] = (Observe, WatchRecords, TaskOutput, StreamState)
-
 _READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, LogRange, Observe, WatchRecords, TaskOutput)
 ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
     Peerage.ADMIN: (

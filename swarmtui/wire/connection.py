@@ -234,7 +234,6 @@ class Connection:
                 data = b"".join(frames)
                 self._stuck = not self._stream.write(data)
                 self._statistics.frames_sent += len(frames)
-                self._statistics.bytes_sent += len(data)
                 self._statistics.sends += 1
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._failure = error
@@ -304,8 +303,6 @@ class Connection:
             await self._broke("the other side hung up")
             return messages
         self.heard_at = trio.current_time()
-        self._statistics.receives += 1
-        self._statistics.bytes_received += len(data)
         self._reader.feed(data)
         try:
             self._parse(messages)
@@ -323,7 +320,6 @@ class Connection:
         if self._outgoing.torn and not cut:
             self._end_torn()
         while (frame := self._reader.next_frame()) is not None:
-            self._statistics.frames_received += 1
             if cut:
                 self._outgoing.lose(frame[0])
                 continue

@@ -15,11 +15,7 @@ class Statistics:
     """Counters of one connection, from its beginning. `frames_refused`: full queues; `frames_lost`: link faults."""
 
     frames_sent: int = 0
-    bytes_sent: int = 0
     sends: int = 0
-    frames_received: int = 0
-    bytes_received: int = 0
-    receives: int = 0
     frames_waiting: int = 0
     bytes_waiting: int = 0
     frames_refused: int = 0

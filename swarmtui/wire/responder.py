@@ -64,7 +64,7 @@ class Pending:
 
 
 Answerer = Callable[[Call, Identity], "Pending | Answering | AsyncIterator[Answer]"]
-"""Answers one call of a certified caller: an awaitable or a Pending, or for the calls of `STREAMS` an async iterator. May raise
+"""Answers one call of a certified caller: an awaitable or a Pending, or for a stream an async iterator. May raise
 CallRejected; anything else that it raises is a fault of this program, is logged, and costs this one call only."""
 
 

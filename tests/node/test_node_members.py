@@ -29,7 +29,6 @@ STATUS = Status(
     applied=9,
     snapshot=0,
     configuration=Configuration((A, B, C2)),
-    configuration_index=4,
     heard=("a", "c.2"),
     holds_quorum=True,
     timer_left_s=None,

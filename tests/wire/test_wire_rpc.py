@@ -8,7 +8,7 @@ import trio.testing
 
 from swarmtui.objects.events import Event
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.calls import ALLOWED, STREAMS, Peerage
+from swarmtui.wire.calls import ALLOWED, Peerage
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.host_calls import GetHost
 from swarmtui.wire.messages import Cancel, Failed, Reply, Request
@@ -52,7 +52,7 @@ class Node:
 
     def answer(self, call, who):
         self.calls.append((call, who))
-        return self.stream(call) if isinstance(call, STREAMS) else self.one(call)
+        return self.stream(call) if isinstance(call, Observe | WatchRecords | TaskOutput) else self.one(call)
 
     async def one(self, call):
         if isinstance(call, TakeSnapshot):
