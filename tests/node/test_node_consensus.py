@@ -1,6 +1,5 @@
 """The driver of the core: one voter and a disk that is a promise, so every order of events can be chosen."""
 
-import random
 from types import SimpleNamespace
 
 import pytest
@@ -12,24 +11,17 @@ from swarmtui.node.events import Events
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.operations import Put, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
-from swarmtui.raft.configuration import Configuration, Member, encode_configuration
-from swarmtui.raft.core import RaftCore
-from swarmtui.raft.effects import Apply, HardState, Role, Write
+from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.raft.effects import Apply, Role, Write
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Applied, CampaignAsked, Gap, Received, Tick, Written
 from swarmtui.raft.invariants import InvariantViolation
-from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import Append
-from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
+from tests.node.conftest import newborn
 
 ALONE = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),))
-
-
-def restored() -> Restored:
-    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(ALONE))
-    return Restored(HardState(1, "", 1), None, ALONE, (genesis,))
 
 
 class PromisedDisk:
@@ -57,15 +49,7 @@ async def alone(nursery):
 
 
 async def lead_alone(nursery):
-    core = RaftCore(
-        node_id="a",
-        cluster="c",
-        options=RaftOptions(),
-        restored=restored(),
-        draw=random.Random(1).random,
-        now=trio.current_time(),
-    )
-    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    consensus = newborn(ALONE)
     disk = PromisedDisk(consensus)
     led = trio.Event()
 
@@ -336,16 +320,7 @@ PAIR = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"), Member("b", "n2",
 
 async def follow(nursery, told: list[str]) -> Consensus:
     """A follower of "b" whose wiring notes in `told` what is done, in order."""
-    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(PAIR))
-    core = RaftCore(
-        node_id="a",
-        cluster="c",
-        options=RaftOptions(),
-        restored=Restored(HardState(1, "", 1), None, PAIR, (genesis,)),
-        draw=random.Random(1).random,
-        now=trio.current_time(),
-    )
-    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    consensus = newborn(PAIR)
     wiring = Wiring(
         send=lambda message: told.append(f"sends {type(message).__name__}"),
         disk=lambda effect: told.append(f"writes {[entry.index for entry in effect.entries]}"),
@@ -452,15 +427,7 @@ async def test_who_asks_in_the_middle_of_a_turn_does_not_begin_another_within_it
 
 async def test_answers_leave_before_the_books_are_kept(nursery):
     told: list[str] = []
-    core = RaftCore(
-        node_id="a",
-        cluster="c",
-        options=RaftOptions(),
-        restored=restored(),
-        draw=random.Random(1).random,
-        now=trio.current_time(),
-    )
-    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    consensus = newborn(ALONE)
     wiring = Wiring(
         send=lambda message: None,
         disk=lambda effect: consensus.feed(Written(effect.sequence)),
@@ -473,7 +440,9 @@ async def test_answers_leave_before_the_books_are_kept(nursery):
     consensus.feed(CampaignAsked())
     await trio.testing.wait_all_tasks_blocked()
     told.clear()
-    consensus.proposals.begin([encode(put("k", b"v"))], core.term, 5.0, lambda outcomes: told.append("answer"))
+    consensus.proposals.begin(
+        [encode(put("k", b"v"))], consensus.core.term, 5.0, lambda outcomes: told.append("answer")
+    )
     await trio.testing.wait_all_tasks_blocked()
     at = told.index("answer")
     assert told[at : at + 3] == ["answer", "flush", "books"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,20 +9,15 @@ import trio
 import trio.testing
 
 from swarmtui.node.consensus import Consensus, Wiring
-from swarmtui.node.events import Events
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
-from swarmtui.raft.core import RaftCore
-from swarmtui.raft.effects import HardState
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, Input, Received, Written
-from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import Append, TimeoutNow, VoteReply
-from swarmtui.raft.options import RaftOptions
-from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
+from tests.node.conftest import newborn
 
 FIVE = Configuration(voters=tuple(Member(id, f"n-{id}", f"127.0.0.1:{at}") for at, id in enumerate("abcde", 1)))
 
@@ -49,16 +43,7 @@ def entries_of(source: str, term: int, entries: tuple[Entry, ...], commit: int) 
 
 @pytest.fixture
 def consensus(nursery) -> Consensus:
-    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(FIVE))
-    core = RaftCore(
-        node_id="a",
-        cluster="c",
-        options=RaftOptions(),
-        restored=Restored(HardState(1, "", 1), None, FIVE, (genesis,)),
-        draw=random.Random(1).random,
-        now=trio.current_time(),
-    )
-    consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
+    consensus = newborn(FIVE)
     wiring = Wiring(
         send=lambda message: None,
         disk=lambda effect: consensus.feed(Written(effect.sequence)),

@@ -1,7 +1,5 @@
 """Scenarios of docs/raft.md that need a node's waiting rooms around the core: what those who wait are told."""
 
-import random
-
 import attrs
 import trio
 import trio.testing
@@ -12,17 +10,14 @@ from swarmtui.node.refusals import SAME_REASON_S, ConsensusRefusals
 from swarmtui.objects.operations import Create, Put, Transaction
 from swarmtui.objects.records import Node
 from swarmtui.objects.specs import NodeSpec
-from swarmtui.raft.configuration import Configuration, Member, encode_configuration
-from swarmtui.raft.core import RaftCore
-from swarmtui.raft.effects import HardState, Role, RoleChanged, Write
-from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.raft.effects import Role, RoleChanged, Write
 from swarmtui.raft.inputs import CampaignAsked, Received, Written
-from swarmtui.raft.log import Restored
 from swarmtui.raft.messages import Append, AppendReply, VoteReply, VoteRequest
 from swarmtui.raft.options import RaftOptions
 from swarmtui.raft.reasons import Why
-from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
+from tests.node.conftest import newborn
 
 VOTERS = Configuration(tuple(Member(f"n{i}", f"n{i}", f"127.0.0.1:{i}") for i in (1, 2, 3)))
 TIMEOUT_S = RaftOptions().election_timeout_s
@@ -70,17 +65,8 @@ class Life:
 async def led(nursery, life: Life | None = None) -> tuple[Peers, Consensus]:
     """n1 of three leads, its disk is prompt, its peers agree to everything."""
     life = life or Life([], trio.Event(), trio.Event())
-    genesis = Entry(1, 1, EntryKind.CONFIGURATION, encode_configuration(VOTERS))
-    core = RaftCore(
-        node_id="n1",
-        cluster="c",
-        options=RaftOptions(),
-        restored=Restored(HardState(1, "", 1), None, VOTERS, (genesis,)),
-        draw=random.Random(1).random,
-        now=trio.current_time(),
-    )
     peers = Peers()
-    consensus = peers.consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=TIMEOUT_S)
+    consensus = peers.consensus = newborn(VOTERS, "n1", TIMEOUT_S)
 
     def disk(effect) -> None:
         if isinstance(effect, Write):
