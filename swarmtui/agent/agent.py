@@ -285,7 +285,7 @@ class Agent:
 
     def _name(self, task: Task) -> str:
         """As everybody else writes it: a global service's task is named for its node, not for the node's id."""
-        return task.name if task.slot else f"{task.service_name}.{self._node.name}"
+        return task.name_on(self._node.name)
 
     async def _remember(self, task: Task, status: TaskStatus) -> None:
         await self._save(task.id, self._name(task), status)

@@ -28,7 +28,6 @@ from swarmtui.commands.targets import (
     resolve_node,
 )
 from swarmtui.commands.views import fetch_view
-from swarmtui.commands.words import task_name
 from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Task
 from swarmtui.objects.specs import ServiceSpec
@@ -136,7 +135,7 @@ async def _signal_task(context: Context, task: Task, names: Mapping[str, str], a
         return
     node = names.get(task.node_id)
     if node is None or task.status.state.is_terminal:
-        raise CommandFailed(f"{task_name(task, node or '')} does not run")
+        raise CommandFailed(f"{task.name_on(node or '')} does not run")
     answer = await context.cluster.ask(node, SignalTask(task.id, action))
     if answer.refused:
         raise CommandFailed(answer.refused)

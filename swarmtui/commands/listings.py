@@ -14,7 +14,7 @@ import attrs
 
 from swarmtui.commands.effects import LIVE_MANAGER_STATES
 from swarmtui.commands.output import Column, Listing, Row
-from swarmtui.commands.words import ago, mode_word, port_words, short_id, task_name
+from swarmtui.commands.words import ago, mode_word, port_words, short_id
 from swarmtui.objects.counting import down_nodes, replica_counts
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.states import TaskState
@@ -156,7 +156,7 @@ def task_listing(tasks: Iterable[Task], nodes: Iterable[Node], shown: Shown, *, 
 
 def shown_name(task: Task, node_names: Mapping[str, str]) -> str:
     """`web.2`; of a global service `agent.n6`, by the node's name where it is known."""
-    return task_name(task, node_names.get(task.node_id, ""))
+    return task.name_on(node_names.get(task.node_id, ""))
 
 
 def natural(text: str) -> list[tuple[int, int, str]]:

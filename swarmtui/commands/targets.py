@@ -15,7 +15,6 @@ import attrs
 
 from swarmtui.commands.effects import LIVE_MANAGER_STATES, View
 from swarmtui.commands.errors import CommandFailed
-from swarmtui.commands.words import task_name
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.states import TaskState
 
@@ -47,7 +46,7 @@ class TaskTarget:
 
     @property
     def name(self) -> str:
-        return task_name(self.task, self.node_name)
+        return self.task.name_on(self.node_name)
 
 
 @attrs.frozen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from swarmtui.objects.records import Task
 from swarmtui.objects.specs import EndpointSpec, ReplicatedMode, ServiceMode
 
 ID_SHOWN = 12  # characters of an id in tables
@@ -42,11 +41,6 @@ def ago(then: float, now: float) -> str:
 
 def short_id(id: str, no_trunc: bool = False) -> str:
     return id if no_trunc else id[:ID_SHOWN]
-
-
-def task_name(task: Task, node_name: str) -> str:
-    """`web.2`, or `agent.n6` of a global service, whose slots are its nodes; by the node's id where the name is ""."""
-    return f"{task.service_name}.{task.slot or node_name or task.node_id}"
 
 
 def mode_word(mode: ServiceMode) -> str:

@@ -132,7 +132,8 @@ def why_ended(task: Task) -> str:
 
 
 def task_name(task: Task, node: Node | None = None) -> str:
-    """`web.2`, or `agent on n3` for a task of a global service."""
+    """`web.2`, or `agent on n3` for a task of a global service: events are sentences, and say it so on purpose
+    where lists show the name `agent.n3` (Task.name_on)."""
     if task.slot:
         return task.name
     return f"{task.service_name} on {node.name if node is not None else task.node_id}"

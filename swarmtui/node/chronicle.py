@@ -77,10 +77,8 @@ def _service(_store: Store, before: Record | None, after: Record | None) -> str:
 
 def task_name(store: Store, task: Task) -> str:
     """`web.2`, or for a global service `agent.n3`, as `ps` writes it."""
-    if task.slot:
-        return task.name
     node = store.get(Node, task.node_id)
-    return f"{task.service_name}.{node.name if node else task.node_id}"
+    return task.name_on(node.name if node else "")
 
 
 def _task(store: Store, before: Record | None, after: Record | None) -> str:

@@ -141,8 +141,12 @@ class Task(Record):
 
     @property
     def name(self) -> str:
-        """`web.2`, or `agent.<node id>` for a global service."""
-        return f"{self.service_name}.{self.slot or self.node_id}"
+        """`web.2`, or `agent.<node id>` for a global service: for where nobody knows the nodes' names."""
+        return self.name_on("")
+
+    def name_on(self, node_name: str) -> str:
+        """`web.2`, or `agent.n3` for a global service, whose slots are its nodes; by the node's id where the name is ""."""
+        return f"{self.service_name}.{self.slot or node_name or self.node_id}"
 
 
 @attrs.frozen(kw_only=True)

@@ -161,7 +161,8 @@ def _title(record: Record, store: Store | None = None) -> str:
 
 
 def _task_name(task: Task, store: Store | None) -> str:
-    return task.name if task.slot else f"{task.service_name}.{_node_name(task.node_id, store)}"
+    """As everywhere, but short where the node is not known: a line of a log has no room for a whole id."""
+    return task.name_on(_node_name(task.node_id, store))
 
 
 def _node_name(node_id: str, store: Store | None) -> str:

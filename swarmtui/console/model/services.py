@@ -162,7 +162,7 @@ def task_rows(
             rows.append(
                 TaskRow(
                     id=task.id,
-                    name=f"{task.service_name}.{task.slot}" if task.slot else f"{task.service_name}.{node or '?'}",
+                    name=task.name_on(node or "?"),  # a short id where the node is not known: the column is narrow
                     service=task.service_name,
                     letter=letter,
                     ink=ink,
