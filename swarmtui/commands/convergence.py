@@ -143,7 +143,10 @@ def _slot_that_ended(name: str, task: Task) -> SlotProgress:
 
 def is_current(task: Task, service: Service) -> bool:
     """True when the task is what the service's spec asks for now; its number of replicas is no part of it. A change of
-    constraints alone leaves a task where it is, unless its node fits no more, and then it is told to stop."""
+    constraints alone leaves a task where it is, unless its node fits no more, and then it is told to stop.
+
+    The managers decide that (manager.tasks.is_clean) and judge the node. Here no node is judged: a task that must leave
+    counts until they want it to stop."""
     if task.service_spec_version == service.spec_version:
         return True
     wanted = service.spec.task_template

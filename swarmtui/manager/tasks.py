@@ -71,8 +71,11 @@ def slot_tasks(store: Store, key: SlotKey) -> Sequence[Task]:
 
 
 def is_clean(task: Task, service: Service, node: Node | None = None) -> bool:
-    """True when the task is what the service's spec asks for now. A change of nothing but the placement
-    constraints leaves alone a task whose node satisfies the new ones."""
+    """True when the task is what the service's spec asks for now; one that is not is replaced. A change of nothing but the
+    placement constraints leaves alone a task whose node satisfies the new ones. Without a node, as for the attempts that
+    a slot has used up, such a change is a new spec like any other.
+
+    Whoever waits for a service asks something weaker (commands.convergence.is_current): there any node will do."""
     if task.service_spec_version == service.spec_version:
         return True
     wanted = service.spec.task_template
