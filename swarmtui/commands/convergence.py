@@ -28,8 +28,6 @@ STEADY_S = 1.0
 SLOTS_SHOWN_MAX = 20  # as docker: beyond, only the sum
 EMPTY_GLOBAL_S = 2.0  # a global service without any task for this long fits no node
 
-_PAUSED = ("paused", "rollback_paused")
-
 
 @attrs.frozen
 class Convergence:
@@ -186,7 +184,7 @@ async def _wait_for_one(context: Context, service_id: str, quiet: bool) -> None:
         if service is None:
             raise CommandFailed(f"service {service_id[:12]} was removed while it converged")
         status = service.update_status
-        if status is not None and status.state in _PAUSED:
+        if status is not None and status.state.is_paused:
             raise CommandFailed(f"{service.name}: update {status.state.replace('_', ' ')}: {status.message}")
         now = trio.current_time()
         standing = convergence_of(service, tables.tasks, tables.nodes)

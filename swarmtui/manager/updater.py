@@ -29,16 +29,18 @@ from swarmtui.objects.operations import Create, Operation
 from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Service, Task, UpdateStatus
 from swarmtui.objects.specs import UpdateConfig
-from swarmtui.objects.states import TaskState, UpdateOrder
+from swarmtui.objects.states import TaskState, UpdateOrder, UpdateState
 
-PAUSED = ("paused", "rollback_paused")
-UNDER_WAY = ("updating", "rollback_started")
-COMPLETED = {"updating": "completed", "rollback_started": "rollback_completed"}
+COMPLETED = {
+    UpdateState.UPDATING: (UpdateState.COMPLETED, "update completed"),
+    UpdateState.ROLLBACK_STARTED: (UpdateState.ROLLBACK_COMPLETED, "rollback completed"),
+}
+"""What ends each of those that are under way, in Docker's words."""
 
 
 def is_under_way(service: Service) -> bool:
     """True from the first replacement of an update until its last slot holds what it should."""
-    return service.update_status is not None and service.update_status.state in UNDER_WAY
+    return service.update_status is not None and service.update_status.state.is_under_way
 
 
 @attrs.frozen
@@ -66,7 +68,7 @@ class Updater:
         """`present`: the occupied slots that stay, in the order in which they are to be updated."""
         service = slots.service
         status = service.update_status
-        if status is not None and status.state in PAUSED:
+        if status is not None and status.state.is_paused:
             return Plan()
         config = _config(slots)
         steps: list[Step] = []
@@ -123,7 +125,7 @@ class Updater:
 def _config(slots: Slots) -> UpdateConfig:
     service = slots.service
     status = service.update_status
-    rolling_back = status is not None and status.state.startswith("rollback")
+    rolling_back = status is not None and status.state.is_rollback
     return service.spec.rollback_config if rolling_back else service.spec.update_config
 
 
@@ -170,14 +172,14 @@ def _replace(slots: Slots, slot: Slot, config: UpdateConfig) -> Step:
 
 def _begun(slots: Slots) -> UpdateStatus | None:
     status = slots.service.update_status
-    if status is not None and status.state in UNDER_WAY:
+    if status is not None and status.state.is_under_way:
         return None
-    return UpdateStatus("updating", started_at=slots.moment.wall, message="update in progress")
+    return UpdateStatus(UpdateState.UPDATING, started_at=slots.moment.wall, message="update in progress")
 
 
 def _completed(slots: Slots) -> UpdateStatus | None:
     status = slots.service.update_status
     if status is None or status.state not in COMPLETED:
         return None
-    message = "update completed" if status.state == "updating" else "rollback completed"
-    return attrs.evolve(status, state=COMPLETED[status.state], completed_at=slots.moment.wall, message=message)
+    state, message = COMPLETED[status.state]
+    return attrs.evolve(status, state=state, completed_at=slots.moment.wall, message=message)

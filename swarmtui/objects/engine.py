@@ -190,7 +190,7 @@ def _service(service: Service) -> dict[str, Any]:
 
 
 def _update_status(status: UpdateStatus) -> dict[str, Any]:
-    shown = {"State": status.state, "StartedAt": engine_time(status.started_at), "Message": status.message}
+    shown = {"State": status.state.value, "StartedAt": engine_time(status.started_at), "Message": status.message}
     if status.completed_at:
         shown["CompletedAt"] = engine_time(status.completed_at)
     return shown

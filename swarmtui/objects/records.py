@@ -14,7 +14,7 @@ import attrs
 
 from swarmtui.objects.membership import member_id
 from swarmtui.objects.specs import NodeSpec, PortConfig, Resources, ServiceMode, ServiceSpec, TaskSpec
-from swarmtui.objects.states import NodeRole, NodeState, TaskState
+from swarmtui.objects.states import NodeRole, NodeState, TaskState, UpdateState
 
 
 @attrs.frozen(kw_only=True)
@@ -76,10 +76,9 @@ class Node(Record):
 
 @attrs.frozen
 class UpdateStatus:
-    """How far a rolling update has come. `state` is one of Docker's: updating, paused, completed, rollback_started,
-    rollback_paused, rollback_completed."""
+    """How far a rolling update has come."""
 
-    state: str
+    state: UpdateState
     started_at: float = 0.0
     completed_at: float = 0.0
     message: str = ""

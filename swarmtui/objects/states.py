@@ -81,6 +81,30 @@ class UpdateOrder(enum.StrEnum):
     START_FIRST = "start-first"
 
 
+class UpdateState(enum.StrEnum):
+    """How far a service's rolling update has come, or the rollback of one. Docker's words."""
+
+    UPDATING = "updating"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLBACK_PAUSED = "rollback_paused"
+    ROLLBACK_COMPLETED = "rollback_completed"
+
+    @property
+    def is_under_way(self) -> bool:
+        return self in (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
+
+    @property
+    def is_paused(self) -> bool:
+        """True when nothing more comes until the service is changed."""
+        return self in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED)
+
+    @property
+    def is_rollback(self) -> bool:
+        return self in (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_PAUSED, UpdateState.ROLLBACK_COMPLETED)
+
+
 class FailureAction(enum.StrEnum):
     """What an update does when its tasks fail."""
 

@@ -7,7 +7,7 @@ import pytest
 from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import RestartPolicy, UpdateConfig
-from swarmtui.objects.states import Availability, RestartCondition, TaskState, UpdateOrder
+from swarmtui.objects.states import Availability, RestartCondition, TaskState, UpdateOrder, UpdateState
 from tests.manager.minicluster import MiniCluster, Program
 
 
@@ -204,7 +204,9 @@ def test_paused_update_is_left_alone(cluster: MiniCluster) -> None:
     cluster.service(replicas=2)
     cluster.run(0.1)
     service = cluster.store.get(Service, "id-web")
-    cluster.apply(Update(attrs.evolve(service, update_status=UpdateStatus("paused")), version=service.version))
+    cluster.apply(
+        Update(attrs.evolve(service, update_status=UpdateStatus(UpdateState.PAUSED)), version=service.version)
+    )
     cluster.respec(replicas=3, args=("new",))
     cluster.run(1.0)
     assert sorted(versions(cluster)) == ["new", "sleep", "sleep"]

@@ -14,8 +14,9 @@ from swarmtui.objects.dispatch import DispatchMessage
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import NodeBirth
 from swarmtui.objects.operations import Operation, Put, Remove, Result, Transaction
-from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task
+from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task, UpdateStatus
 from swarmtui.objects.specs import GlobalMode, ServiceMode, ServiceSpec
+from swarmtui.objects.states import UpdateState
 
 st.register_type_strategy(str, st.text(st.characters(exclude_categories=("Cs",)), max_size=8))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
@@ -90,6 +91,17 @@ def test_a_state_that_does_not_exist_is_refused() -> None:
     task = codec.plain(Task(id="t", service_id="s", service_name="web"))
     with pytest.raises(MalformedObject, match="7 is not a valid TaskState"):
         codec.from_plain({**task, "desired_state": 7}, Task)
+
+
+@pytest.mark.parametrize(
+    "word", ["updating", "paused", "completed", "rollback_started", "rollback_paused", "rollback_completed"]
+)
+def test_the_state_of_an_update_is_stored_as_the_word_that_docker_has_for_it(word: str) -> None:
+    """As logs and snapshots held it when it was any text."""
+    stored = {"is": "Service", "id": "s1", "spec": {"name": "web"}, "update_status": {"state": word, "started_at": 5.0}}
+    service = codec.decode(msgspec.msgpack.encode(stored), Service)
+    assert service.update_status == UpdateStatus(UpdateState(word), 5.0)
+    assert msgspec.msgpack.decode(codec.encode(service)) == stored
 
 
 requests = [st.integers(0, 2**64 - 1)] * 4

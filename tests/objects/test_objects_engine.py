@@ -23,6 +23,7 @@ from swarmtui.objects.records import (
     Service,
     Task,
     TaskStatus,
+    UpdateStatus,
 )
 from swarmtui.objects.specs import (
     ContainerSpec,
@@ -35,7 +36,7 @@ from swarmtui.objects.specs import (
     ServiceSpec,
     TaskSpec,
 )
-from swarmtui.objects.states import NodeState, TaskState
+from swarmtui.objects.states import NodeState, TaskState, UpdateState
 
 
 @pytest.mark.parametrize(("ttl_s", "shown"), [(1.5, 1_500_000_000), (1e300, 9_208_512_000_000_000_000), (-1.0, 0)])
@@ -81,6 +82,13 @@ def test_a_service_is_shown_as_docker_shows_it() -> None:
     ]
     assert "PreviousSpec" not in shown
     assert "UpdateStatus" not in shown
+
+
+def test_an_update_is_shown_by_the_word_that_docker_has_for_its_state() -> None:
+    status = UpdateStatus(UpdateState.ROLLBACK_PAUSED, 1.5, message="stuck")
+    shown = to_engine(Service(id="s1", spec=ServiceSpec("web"), update_status=status))["UpdateStatus"]
+    assert shown == {"State": "rollback_paused", "StartedAt": "1970-01-01T00:00:01.500000Z", "Message": "stuck"}
+    assert type(shown["State"]) is str
 
 
 def test_a_running_task_shows_its_state_in_small_letters_and_its_process() -> None:

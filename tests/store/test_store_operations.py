@@ -22,7 +22,7 @@ from swarmtui.objects.records import (
     UpdateStatus,
 )
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ReplicatedMode, ServiceSpec
-from swarmtui.objects.states import Availability, NodeState, TaskState
+from swarmtui.objects.states import Availability, NodeState, TaskState, UpdateState
 
 if TYPE_CHECKING:
     from .conftest import Log
@@ -140,7 +140,7 @@ def test_the_spec_version_changes_with_the_spec_only(log: Log) -> None:
 
 def test_an_update_by_spec_version_leaves_what_the_system_wrote(log: Log) -> None:
     log.do(Create(WEB))
-    running = UpdateStatus("updating", 5.0)
+    running = UpdateStatus(UpdateState.UPDATING, 5.0)
     log.do(Update(attrs.evolve(WEB, update_status=running), version=1))
     five = attrs.evolve(WEB, spec=ServiceSpec("web", mode=ReplicatedMode(5)), previous_spec=WEB.spec)
     assert log.do(Update(five, spec_version=1)).verdict is Verdict.DONE

@@ -232,8 +232,8 @@ def _judge(
     leaving: list[TaskRow],
 ) -> tuple[ServiceState, str]:
     update = service.update_status
-    if update is not None and update.state in ("updating", "rollback_started"):
-        word = "updating" if update.state == "updating" else "rolling back"
+    if update is not None and update.state.is_under_way:
+        word = "rolling back" if update.state.is_rollback else "updating"
         return ServiceState.UPDATING, f"{word}: {update.message}" if update.message else word
     if running < wanted:
         return _judge_short(tasks, wanted_tasks)
