@@ -6,7 +6,7 @@ import random
 
 import trio
 
-from swarmtui.node.consensus import Consensus
+from swarmtui.node.consensus import Consensus, Wiring
 from swarmtui.node.events import Events
 from swarmtui.raft.configuration import Configuration, encode_configuration
 from swarmtui.raft.core import RaftCore
@@ -15,6 +15,9 @@ from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.log import Restored
 from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
+
+UNWIRED = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
+"""No network, no disk and nobody who wants to know: what the driver itself does is watched by its core and its store."""
 
 
 def newborn(members: Configuration, id: str = "a", election_timeout_s: float = 0.5) -> Consensus:

@@ -19,7 +19,7 @@ from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.raft.messages import Append
 from swarmtui.store import Store
 from swarmtui.wire.node_calls import Fate
-from tests.node.conftest import newborn
+from tests.node.conftest import UNWIRED, newborn
 
 ALONE = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),))
 
@@ -261,8 +261,7 @@ class Beating:
 async def test_a_machine_that_slept_is_one_gap_and_one_tick(nursery, autojump_clock):
     core = Beating()
     consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
-    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
-    nursery.start_soon(consensus.run, nothing)
+    nursery.start_soon(consensus.run, UNWIRED)
     await trio.sleep(0.15)
     core.fed.clear()
     autojump_clock.jump(60)
@@ -297,8 +296,7 @@ async def test_heartbeats_go_on_while_a_long_log_is_applied(nursery, autojump_cl
 
     monkeypatch.setattr(store, "apply", apply)
     consensus = Consensus(core, store, Events("n1"), election_timeout_s=0.5)
-    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
-    nursery.start_soon(consensus.run, nothing)
+    nursery.start_soon(consensus.run, UNWIRED)
     await trio.testing.wait_all_tasks_blocked()
     assert core.fed.count(Applied) == 16
     assert core.fed.count(Tick) >= 15
@@ -308,8 +306,7 @@ async def test_heartbeats_go_on_while_a_long_log_is_applied(nursery, autojump_cl
 async def test_of_heavy_entries_few_are_applied_at_once(nursery):
     core = LongLog(long_log(8, bytes(APPLY_SLICE_BYTES // 2)))
     consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
-    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
-    nursery.start_soon(consensus.run, nothing)
+    nursery.start_soon(consensus.run, UNWIRED)
     await trio.testing.wait_all_tasks_blocked()
     assert core.fed.count(Applied) == 4
     assert consensus.store.index == 8
@@ -451,8 +448,7 @@ async def test_answers_leave_before_the_books_are_kept(nursery):
 async def test_a_deadline_that_was_put_off_wakes_nobody_for_nothing(nursery, autojump_clock):
     core = Beating()
     consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
-    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
-    nursery.start_soon(consensus.run, nothing)
+    nursery.start_soon(consensus.run, UNWIRED)
     await trio.sleep(0.05)
     core.fed.clear()
     core.deadline = trio.current_time() + 0.1  # a turn does not hurry to tell trio
@@ -487,10 +483,9 @@ async def test_a_violation_that_a_call_brings_to_light_ends_the_node_and_is_not_
     core = Beating()
     core.role, core.log = SimpleNamespace(kind=Role.FOLLOWER), SimpleNamespace(oldest_write_at=None)
     consensus = Consensus(core, Store(), Events("n1"), election_timeout_s=0.5)
-    nothing = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
     with pytest.raises(BaseExceptionGroup) as raised:  # noqa: PT012 - where it is raised is the point
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(consensus.run, nothing)
+            nursery.start_soon(consensus.run, UNWIRED)
             await trio.testing.wait_all_tasks_blocked()
             monkeypatch.setattr(core, verb, broken)
             called = False
