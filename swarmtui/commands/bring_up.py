@@ -23,7 +23,7 @@ from swarmtui.commands.convergence import convergence_of
 from swarmtui.commands.effects import LIVE_MANAGER_STATES
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage, exit_code_of
 from swarmtui.commands.output import Failure, Line, Note, Progress, SlotMark, SlotProgress
-from swarmtui.commands.planning import Plan, plan_up
+from swarmtui.commands.planning import UpPlan, plan_up
 from swarmtui.commands.ports import NodeView, StatusView
 from swarmtui.commands.published import ports_in_trouble, ports_not_yet
 from swarmtui.commands.task_output import show_logs
@@ -64,7 +64,7 @@ async def bring_up(context: Context, arguments: Arguments) -> None:
         raise SomeFailed(1)
 
 
-def _manifest(context: Context, plan: Plan) -> Manifest:
+def _manifest(context: Context, plan: UpPlan) -> Manifest:
     """Creates the cluster unless it exists; two at once make one, and only the one that did says so."""
     if plan.directory.exists():
         return context.machine.manifest(plan.directory)
@@ -88,7 +88,7 @@ def _with_nodes(manifest: Manifest) -> str:
     return f"{manifest.name}: {counted(managers, 'manager')}, {counted(len(manifest.nodes) - managers, 'worker')}"
 
 
-def _origin(plan: Plan) -> str:
+def _origin(plan: UpPlan) -> str:
     """What a restored cluster begins with."""
     if plan.backup is None:
         return ""
@@ -101,7 +101,7 @@ def _origin(plan: Plan) -> str:
 
 
 async def _apply_and_wait(
-    context: Context, plan: Plan, manifest: Manifest, limit_s: float, patience_s: float = math.inf
+    context: Context, plan: UpPlan, manifest: Manifest, limit_s: float, patience_s: float = math.inf
 ) -> int:
     """Applies the file once there is a leader and waits until all is well, but no longer than `patience_s` once it is
     applied. Returns how many parts were refused."""
@@ -260,7 +260,7 @@ async def _summary(context: Context) -> str:
 # ----------------------------------------------------------------------------------------------------------- foreground
 
 
-async def _stay(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> None:
+async def _stay(context: Context, plan: UpPlan, manifest: Manifest, limit_s: float) -> None:
     """Brings it up and shows all output until Ctrl-C, which is `down`, whenever it comes."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -273,7 +273,7 @@ async def _stay(context: Context, plan: Plan, manifest: Manifest, limit_s: float
     await shut_down(context, plan.directory, manifest.name)
 
 
-async def _show_all(context: Context, plan: Plan, manifest: Manifest, limit_s: float) -> None:
+async def _show_all(context: Context, plan: UpPlan, manifest: Manifest, limit_s: float) -> None:
     """What goes wrong is said, and then it goes on: in the foreground a person is there to see it."""
     await context.machine.ensure_host(plan.directory)
     async with context.machine.connect(plan.directory) as cluster:

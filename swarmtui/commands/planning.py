@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Plan:
+class UpPlan:
     """Which cluster is meant. `file` is None for a cluster that is resumed without one."""
 
     base: Path  # the directory that holds `.swarmtui/`
@@ -47,14 +47,14 @@ class Plan:
         return self.base / CLUSTER_DIRECTORY
 
 
-def plan_up(context: Context, arguments: Arguments) -> Plan:
+def plan_up(context: Context, arguments: Arguments) -> UpPlan:
     """Which cluster these arguments mean, read and checked. Nothing is written."""
     if arguments.get("restore") is not None:
         return _restored(context, arguments)
     return _plan(context, arguments)
 
 
-def _restored(context: Context, arguments: Arguments) -> Plan:
+def _restored(context: Context, arguments: Arguments) -> UpPlan:
     """A new cluster in a directory that has none."""
     start = context.place.start
     if context.place.selector is not None:
@@ -66,7 +66,7 @@ def _restored(context: Context, arguments: Arguments) -> Plan:
         plan = _plan(context, arguments)
     else:
         file = context.machine.file_of_backup(backup)
-        plan = Plan(
+        plan = UpPlan(
             start, file, None, f"no {CLUSTER_FILE} from here upward: nodes and settings are those of the backup"
         )
     if plan.directory.exists():
@@ -77,7 +77,7 @@ def _restored(context: Context, arguments: Arguments) -> Plan:
     return attrs.evolve(plan, backup=backup)
 
 
-def _plan(context: Context, arguments: Arguments) -> Plan:
+def _plan(context: Context, arguments: Arguments) -> UpPlan:
     managers, workers = arguments.get("managers"), arguments.get("workers")
     if context.place.selector is not None:
         if arguments.get("file") is not None:
@@ -89,18 +89,18 @@ def _plan(context: Context, arguments: Arguments) -> Plan:
         return _nearest(context)
     path = path or _nearest_file(context.place.start)
     if path is not None:
-        return Plan(path.parent, _read(context, path, managers, workers), path)
+        return UpPlan(path.parent, _read(context, path, managers, workers), path)
     base = context.place.start
-    return Plan(base, _parsed(lambda: bare_cluster_file(_name_of(base), managers, workers), ""), None)
+    return UpPlan(base, _parsed(lambda: bare_cluster_file(_name_of(base), managers, workers), ""), None)
 
 
-def _nearest(context: Context) -> Plan:
+def _nearest(context: Context) -> UpPlan:
     """The nearest cluster.toml or cluster upward; with neither, the packaged default."""
     start = context.place.start.resolve()
     for base in (start, *start.parents):
         path = base / CLUSTER_FILE
         if path.is_file():
-            return Plan(base, _read(context, path, None, None), path)
+            return UpPlan(base, _read(context, path, None, None), path)
         if is_own_cluster(base / CLUSTER_DIRECTORY):
             return _resumed(context, base, None, None)
     base = context.machine.default_base()
@@ -113,16 +113,16 @@ def _nearest(context: Context) -> Plan:
     introduction = (
         f"no {CLUSTER_FILE} from here upward: this is the packaged default cluster {file.name!r}, its data in {base}"
     )
-    return Plan(base, file, None, introduction)
+    return UpPlan(base, file, None, introduction)
 
 
-def _resumed(context: Context, base: Path, managers: int | None, workers: int | None) -> Plan:
+def _resumed(context: Context, base: Path, managers: int | None, workers: int | None) -> UpPlan:
     """A cluster that exists: with the file it was made from, if that still lies there."""
     manifest = context.machine.manifest(base / CLUSTER_DIRECTORY)
     path = base / manifest.cluster_file if manifest.cluster_file else None
     if path is not None and path.is_file():
-        return Plan(base, _read(context, path, managers, workers), path)
-    return Plan(base, None, None)
+        return UpPlan(base, _read(context, path, managers, workers), path)
+    return UpPlan(base, None, None)
 
 
 def _named_file(name: str, start: Path) -> Path | None:

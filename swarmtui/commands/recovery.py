@@ -35,7 +35,7 @@ HELD_TABLES = ("service", "secret", "config", "node")
 
 
 @attrs.frozen
-class Plan:
+class RecoveryPlan:
     """What would be done. `others` are all managers but the survivor; `better` is one that knows more, if it is not the
     survivor."""
 
@@ -44,7 +44,7 @@ class Plan:
     better: Survey | None = None
 
 
-def plan_recovery(surveys: Sequence[Survey], wish: str, *, give_up: bool) -> Plan:
+def plan_recovery(surveys: Sequence[Survey], wish: str, *, give_up: bool) -> RecoveryPlan:
     """Who begins anew. `wish` is the name of a manager, "" for the most advanced; `give_up` also those that could come
     back. Raises CommandFailed."""
     usable = [one for one in surveys if one.condition in (Condition.INTACT, Condition.RUNNING)]
@@ -62,7 +62,7 @@ def plan_recovery(surveys: Sequence[Survey], wish: str, *, give_up: bool) -> Pla
     if not give_up:
         _refuse_if_a_quorum_can_come_back(best, usable)
     others = tuple(one for one in surveys if one is not chosen)
-    return Plan(chosen, others, best if best.rank > chosen.rank else None)
+    return RecoveryPlan(chosen, others, best if best.rank > chosen.rank else None)
 
 
 def _refuse_if_a_quorum_can_come_back(best: Survey, usable: Sequence[Survey]) -> None:
@@ -84,7 +84,7 @@ def _where(one: Survey) -> str:
     return "runs" if one.condition is Condition.RUNNING else "can be started"
 
 
-def preview(plan: Plan, cluster: str, holds: str) -> list[str]:
+def preview(plan: RecoveryPlan, cluster: str, holds: str) -> list[str]:
     """What will be kept, what may be lost, who will be out: one line each."""
     one = plan.survivor
     uncertain = one.last_index - one.commit
@@ -150,7 +150,7 @@ def _refuse_a_quorum(status: StatusView) -> None:
         )
 
 
-async def _agreed(context: Context, arguments: Arguments, directory: Path) -> Plan:
+async def _agreed(context: Context, arguments: Arguments, directory: Path) -> RecoveryPlan:
     """The plan, once it was shown and confirmed."""
     surveys = await trio.to_thread.run_sync(context.machine.survey, directory)
     if context.found is not None:
@@ -212,7 +212,7 @@ async def _stop(cluster: ClusterPort, names: Sequence[str]) -> None:
             nursery.start_soon(partial(cluster.host.power, name, "stop"))
 
 
-async def _begin(context: Context, directory: Path, plan: Plan) -> Epoch:
+async def _begin(context: Context, directory: Path, plan: RecoveryPlan) -> Epoch:
     return await trio.to_thread.run_sync(context.machine.force_new_cluster, directory, plan.survivor.name)
 
 
@@ -228,7 +228,7 @@ async def _until_it_leads(cluster: ClusterPort, name: str) -> None:
     )
 
 
-def _tell(context: Context, plan: Plan, epoch: Epoch, then: str) -> None:
+def _tell(context: Context, plan: RecoveryPlan, epoch: Epoch, then: str) -> None:
     value = {"survivor": epoch.survivor, "index": epoch.index, "term": epoch.term, "out": list(epoch.out)}
     text = f"{epoch.survivor} is the only manager now, from index {epoch.index} and term {epoch.term} on; {then}"
     context.out.show(Document(value, text))

@@ -17,7 +17,7 @@ from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler,
 from swarmtui.manager.sizes import tasks_per_transaction
 from swarmtui.manager.slots import Slot, Slots, Step
 from swarmtui.manager.tasks import has_ended, want_all
-from swarmtui.manager.updater import Plan, Updater, is_under_way
+from swarmtui.manager.updater import UpdatePlan, Updater, is_under_way
 from swarmtui.objects.operations import OPERATIONS_MAX, Create, Operation, Require, Update
 from swarmtui.objects.records import Cluster, Node, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
@@ -72,7 +72,7 @@ class Orchestrator(Reconciler):
     def slots(self, service: Service, moment: Moment) -> Slots:
         return Slots(self.store, service, cluster_of(self.store), moment, self.new_id, self._ended_since)
 
-    def decision(self, service: Service, steps: Iterable[Step], plan: Plan) -> Decision | None:
+    def decision(self, service: Service, steps: Iterable[Step], plan: UpdatePlan) -> Decision | None:
         """One transaction of as many whole steps as fit, valid only while the service's spec is what it was."""
         each = tasks_per_transaction(service.spec.task_template, OPERATIONS_PER_TASK)
         operations: list[Operation] = []

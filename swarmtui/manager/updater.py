@@ -12,7 +12,7 @@ The plan is made anew from the store at every look, so a new leader continues wh
       its restarts
 
 A slot whose new task ended is the restart policy's business and holds up nobody. Policies on failure (pause, continue,
-rollback, monitor) are not there yet and have their room in `Plan.status`; a paused update is respected already.
+rollback, monitor) are not there yet and have their room in `UpdatePlan.status`; a paused update is respected already.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def is_under_way(service: Service) -> bool:
 
 
 @attrs.frozen
-class Plan:
+class UpdatePlan:
     """What the update does now. `status` is the service's new update status, None: as it was."""
 
     steps: tuple[Step, ...] = ()
@@ -64,12 +64,12 @@ class Updater:
         for key in [key for key in self._finished_at if key[0] == service_id]:
             del self._finished_at[key]
 
-    def plan(self, slots: Slots, present: Iterable[Slot]) -> Plan:
+    def plan(self, slots: Slots, present: Iterable[Slot]) -> UpdatePlan:
         """`present`: the occupied slots that stay, in the order in which they are to be updated."""
         service = slots.service
         status = service.update_status
         if status is not None and status.state.is_paused:
-            return Plan()
+            return UpdatePlan()
         config = _config(slots)
         steps: list[Step] = []
         waiting: list[Slot] = []
@@ -90,15 +90,15 @@ class Updater:
                 busy.add((slot.number, slot.node_id))
         if not waiting and not busy and not steps:
             self.forget(service.id)
-            return Plan(status=None if mixed else _completed(slots))
+            return UpdatePlan(status=None if mixed else _completed(slots))
         if not waiting and not is_under_way(service):
-            return Plan(tuple(steps))  # slots that are merely new, not updated
+            return UpdatePlan(tuple(steps))  # slots that are merely new, not updated
         free, deadline = self._free_workers(slots, config, busy, len(waiting))
         for slot in waiting[:free]:
             steps.append(_replace(slots, slot, config))
             busy.add((slot.number, slot.node_id))
         self._under_way[service.id] = busy
-        return Plan(tuple(steps), _begun(slots) if waiting else None, deadline)
+        return UpdatePlan(tuple(steps), _begun(slots) if waiting else None, deadline)
 
     def _free_workers(
         self, slots: Slots, config: UpdateConfig, busy: set[tuple[int, str]], waiting: int

@@ -9,7 +9,7 @@ import pytest
 
 from swarmtui.commands.errors import CommandFailed, WrongUsage
 from swarmtui.commands.output import Document, Note, Recorder
-from swarmtui.commands.recovery import Plan, plan_recovery, preview
+from swarmtui.commands.recovery import RecoveryPlan, plan_recovery, preview
 from swarmtui.host.recovery import Epoch
 from swarmtui.host.survey import Condition, Survey
 from tests.commands.fakes import FakeCluster, FakeMachine, Quorum, Status
@@ -44,7 +44,7 @@ def test_of_two_that_are_equal_the_one_that_runs_begins_anew() -> None:
 
 def test_another_can_be_named_and_what_that_costs_is_said() -> None:
     plan = plan_recovery([one(1, last=9, commit=7), one(2, last=11), *lost(3, 4, 5)], "n1", give_up=False)
-    assert plan == Plan(plan.survivor, plan.others, plan.better)
+    assert plan == RecoveryPlan(plan.survivor, plan.others, plan.better)
     lines = preview(plan, "dev", "3 services")
     assert lines[0] == "n1 begins dev anew as its only manager:"
     assert "index 9, term 3, of which 2 were not known to be committed and are kept as well: 3 services" in lines[1]

@@ -16,10 +16,10 @@ import trio
 
 import swarmtui
 from tests.cluster.conftest import RealCluster, ended
-from tests.nemesis.storm import Plan, Summary, Violation, storm
+from tests.nemesis.storm import StormPlan, Summary, Violation, storm
 
 
-def run(plan: Plan, directory: Path, quiet: bool = False) -> Summary:
+def run(plan: StormPlan, directory: Path, quiet: bool = False) -> Summary:
     """A cluster of its own in this directory, ended whatever comes. Raises Violation."""
     real = RealCluster(directory)
     began = time.monotonic()
@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--keep", metavar="DIR", type=Path, help="an empty directory for the cluster, kept for a look")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    plan = Plan(seed=seed, seconds=options.seconds, managers=options.managers, clients=options.clients)
+    plan = StormPlan(seed=seed, seconds=options.seconds, managers=options.managers, clients=options.clients)
     print(
         f"nemesis seed {seed}; again: python -m tests.nemesis --seed {seed} --seconds {options.seconds:g}", flush=True
     )

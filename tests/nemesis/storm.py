@@ -43,7 +43,7 @@ class Violation(AssertionError):
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class StormPlan:
     seed: int
     seconds: float
     managers: int = 5
@@ -57,7 +57,7 @@ class Plan:
 
 @attrs.frozen
 class Summary:
-    plan: Plan
+    plan: StormPlan
     record: Record
     faults: dict[str, int]
     judged: dict[str, int]
@@ -77,7 +77,7 @@ class Summary:
         )
 
 
-async def storm(cluster: swarmtui.Cluster, plan: Plan, say: Say) -> Summary:
+async def storm(cluster: swarmtui.Cluster, plan: StormPlan, say: Say) -> Summary:
     """Everything from the first write to the judgement. Raises Violation."""
     record = Record()
     rng = random.Random(f"nemesis {plan.seed}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.nemesis.__main__ import run
-from tests.nemesis.storm import Plan
+from tests.nemesis.storm import StormPlan
 
 SECONDS = float(os.environ.get("SWARMTUI_NEMESIS_SECONDS", "60"))
 
@@ -22,7 +22,7 @@ SECONDS = float(os.environ.get("SWARMTUI_NEMESIS_SECONDS", "60"))
 def test_history_of_a_tormented_cluster_is_linearizable(tmp_path: Path):
     seed = int(os.environ.get("SWARMTUI_NEMESIS_SEED", random.SystemRandom().randrange(10**6)))
     print(f"\nnemesis seed {seed}; again: python -m tests.nemesis --seed {seed} --seconds {SECONDS:g}")
-    summary = run(Plan(seed=seed, seconds=SECONDS), tmp_path)
+    summary = run(StormPlan(seed=seed, seconds=SECONDS), tmp_path)
     print(summary)
     assert "undecided" not in summary.judged, summary
     assert sum(summary.faults.values()) >= SECONDS / 15
