@@ -77,6 +77,14 @@ MUTATIONS = (
         tests=SIMULATOR,
     ),
     Mutation(
+        name="answer-of-a-term-that-is-over",
+        rule="a vote that waits for the disk is void once its term is over",
+        file="swarmtui/raft/ballot.py",
+        old="        self.owed = None\n",
+        new="",
+        tests=RAFT,
+    ),
+    Mutation(
         name="stale-append-truncates",
         rule="entries that agree are never truncated by a stale append",
         file="swarmtui/raft/follower.py",
