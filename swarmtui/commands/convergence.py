@@ -7,7 +7,7 @@ that a program that ends at once is seen and a person does not wait for nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import trio
@@ -19,6 +19,7 @@ from swarmtui.commands.output import Progress, SlotMark, SlotProgress
 from swarmtui.commands.published import say_ports_in_trouble
 from swarmtui.commands.views import fetch
 from swarmtui.objects.counting import down_nodes
+from swarmtui.objects.matching import is_clean
 from swarmtui.objects.records import Node, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import TaskState
@@ -74,15 +75,16 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
     """Where `service` stands, from its tasks. Those on a node that is down are as good as gone."""
     nodes = list(nodes)
     down = down_nodes(nodes)
-    node_names = {node.id: node.name for node in nodes}
+    by_id = {node.id: node for node in nodes}
     own = [
         task
         for task in tasks
-        if task.service_id == service.id and (task.node_id not in down or _is_over(task, service))
+        if task.service_id == service.id
+        and (task.node_id not in down or _is_over(task, service, by_id.get(task.node_id)))
     ]
     by_slot: dict[str, list[Task]] = {}
     for task in own:
-        by_slot.setdefault(str(task.slot or node_names.get(task.node_id) or task.node_id), []).append(task)
+        by_slot.setdefault(_slot_name(task, by_id), []).append(task)
     progress: list[SlotProgress] = []
     running, outdated, surplus, stuck = 0, 0, 0, []
     ended: list[Task] = []
@@ -93,11 +95,11 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
         )
         if not wanted_here:
             newest = max(by_slot[name], key=lambda task: task.created_at)
-            if _is_over(newest, service):
+            if _is_over(newest, service, by_id.get(newest.node_id)):
                 ended.append(newest)
                 progress.append(_slot_that_ended(name, newest))
             continue
-        slot = _slot_progress(name, service, wanted_here)
+        slot = _slot_progress(name, service, wanted_here, by_id)
         progress.append(slot)
         running += slot.mark is SlotMark.RUNNING
         outdated += slot.mark is SlotMark.MOVING and any(_runs(task) for task in wanted_here)
@@ -118,13 +120,20 @@ def convergence_of(service: Service, tasks: Iterable[Task], nodes: Iterable[Node
     )
 
 
+def _slot_name(task: Task, nodes: Mapping[str, Node]) -> str:
+    """Its number, or the node that a global service's task stands for."""
+    node = nodes.get(task.node_id)
+    return str(task.slot or (node.name if node is not None else "") or task.node_id)
+
+
 def _runs(task: Task) -> bool:
     return task.status.state is TaskState.RUNNING and task.desired_state is TaskState.RUNNING
 
 
-def _is_over(task: Task, service: Service) -> bool:
+def _is_over(task: Task, service: Service, node: Node | None) -> bool:
     """It ended, and stays in its slot as the last one until an update replaces it: the managers restart no other there."""
-    return task.status.state.is_terminal and task.desired_state is TaskState.SHUTDOWN and is_current(task, service)
+    stays = task.status.state.is_terminal and task.desired_state is TaskState.SHUTDOWN
+    return stays and is_clean(task, service, node)
 
 
 def _has_failed(task: Task) -> bool:
@@ -139,24 +148,13 @@ def _slot_that_ended(name: str, task: Task) -> SlotProgress:
     return SlotProgress(name, SlotMark.FAILED, text, trouble=True)
 
 
-def is_current(task: Task, service: Service) -> bool:
-    """True when the task is what the service's spec asks for now; its number of replicas is no part of it. A change of
-    constraints alone leaves a task where it is, unless its node fits no more, and then it is told to stop.
-
-    The managers decide that (manager.tasks.is_clean) and judge the node. Here no node is judged: a task that must leave
-    counts until they want it to stop."""
-    if task.service_spec_version == service.spec_version:
-        return True
-    wanted = service.spec.task_template
-    placement = attrs.evolve(task.spec.placement, constraints=wanted.placement.constraints)
-    return task.ports == service.spec.endpoint_spec.ports and attrs.evolve(task.spec, placement=placement) == wanted
-
-
-def _slot_progress(name: str, service: Service, tasks: Sequence[Task]) -> SlotProgress:
-    current = [task for task in tasks if is_current(task, service)] or list(tasks)
-    task = max(current, key=lambda task: (task.desired_state, task.status.state <= TaskState.RUNNING, task.created_at))
+def _slot_progress(name: str, service: Service, tasks: Sequence[Task], nodes: Mapping[str, Node]) -> SlotProgress:
+    clean = [task for task in tasks if is_clean(task, service, nodes.get(task.node_id))]
+    task = max(
+        clean or tasks, key=lambda task: (task.desired_state, task.status.state <= TaskState.RUNNING, task.created_at)
+    )
     state = task.status.state
-    if _runs(task) and is_current(task, service):
+    if clean and _runs(task):
         return SlotProgress(name, SlotMark.RUNNING, "running")
     if state <= TaskState.PENDING and task.status.error:
         return SlotProgress(name, SlotMark.FAILED, task.status.error, trouble=True)

@@ -28,7 +28,7 @@ Where to find what:
     replicated, global_                     the orchestrators; updater and restart for what they replace, and when
     slots, tasks                            what is true of a slot and of a task
     allocator, scheduler, release           NEW -> PENDING, PENDING -> ASSIGNED, and READY -> RUNNING for who had to wait
-    filters, constraints, ledger, spread    where a task may go, what each node holds, which node is best
+    filters, ledger, spread                 where a task may go, what each node holds, which node is best
     dispatcher                              the sessions of agents; sessions is one of them, reports what they tell of their tasks
     health, silence                         what is believed of a node, and the clock behind it
     nodes, enforcer                         tasks whose node stays away, or is no longer right for them

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from swarmtui.manager.constraints import satisfies
 from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler, cluster_of
 from swarmtui.manager.tasks import creation_order, placement_of, task_name
+from swarmtui.objects.constraints import satisfies
 from swarmtui.objects.operations import OPERATIONS_MAX, Advance, Require
 from swarmtui.objects.records import Node, Service, Task, TaskStatus
 from swarmtui.objects.states import Availability, TaskState

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from swarmtui.manager.constraints import satisfies
 from swarmtui.manager.ledger import NodeLedger
 from swarmtui.manager.nodes import is_available
+from swarmtui.objects.constraints import satisfies
 from swarmtui.objects.records import Task
 
 

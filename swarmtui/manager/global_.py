@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from swarmtui.manager.constraints import satisfies
 from swarmtui.manager.nodes import is_invalid, is_paused
 from swarmtui.manager.reconciler import Decision, Moment, cluster_of
 from swarmtui.manager.replicated import Orchestrator
 from swarmtui.manager.slots import Slot, Slots, Step
 from swarmtui.manager.tasks import has_ended, want_all
+from swarmtui.objects.constraints import satisfies
 from swarmtui.objects.operations import Create
 from swarmtui.objects.records import Node, Service
 from swarmtui.objects.specs import GlobalMode

@@ -24,7 +24,8 @@ import enum
 from collections.abc import Iterable
 
 from swarmtui.manager.nodes import is_down, is_drained
-from swarmtui.manager.tasks import creation_order, died_with_its_node, ended_by_itself, has_ended, is_clean, is_runnable
+from swarmtui.manager.tasks import creation_order, died_with_its_node, ended_by_itself, has_ended, is_runnable
+from swarmtui.objects.matching import is_clean
 from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Cluster, Node, Service, Task
 from swarmtui.objects.states import RestartCondition, TaskState

@@ -14,11 +14,11 @@ from typing import ClassVar
 
 import attrs
 
-from swarmtui.manager.constraints import value_of
 from swarmtui.manager.filters import Filter, explain, refusal
 from swarmtui.manager.ledger import Ledger, NodeLedger, Version, is_active, is_tracked
 from swarmtui.manager.reconciler import Decision, Loop, Moment, Narration, cluster_of
 from swarmtui.manager.spread import place
+from swarmtui.objects.constraints import value_of
 from swarmtui.objects.operations import OPERATIONS_MAX, Advance, Operation, Require, Verdict
 from swarmtui.objects.records import Cluster, Node, Task, TaskStatus
 from swarmtui.objects.states import TaskState

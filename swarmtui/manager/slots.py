@@ -15,7 +15,6 @@ from swarmtui.manager.reconciler import Moment, Narration
 from swarmtui.manager.restart import Cause, attempts_before, cause_of, delay_s, may_restart
 from swarmtui.manager.tasks import (
     creation_order,
-    is_clean,
     is_runnable,
     is_stopped,
     new_task,
@@ -24,6 +23,7 @@ from swarmtui.manager.tasks import (
     want_all,
     why_ended,
 )
+from swarmtui.objects.matching import is_clean
 from swarmtui.objects.operations import Create, Operation
 from swarmtui.objects.records import Cluster, Node, Service, Task
 from swarmtui.objects.states import TaskState

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import attrs
-
 from swarmtui.manager.allocator import allocated
-from swarmtui.manager.constraints import satisfies
 from swarmtui.objects.operations import Advance
 from swarmtui.objects.records import NODE_WAS_RESTARTED, Node, Service, Task
 from swarmtui.objects.specs import Placement
@@ -68,25 +65,6 @@ def slot_tasks(store: Store, key: SlotKey) -> Sequence[Task]:
     if number:
         return store.tasks(service_id=service_id, slot=number)
     return store.tasks(service_id=service_id, node_id=node_id)
-
-
-def is_clean(task: Task, service: Service, node: Node | None = None) -> bool:
-    """True when the task is what the service's spec asks for now; one that is not is replaced. A change of nothing but the
-    placement constraints leaves alone a task whose node satisfies the new ones. Without a node, as for the attempts that
-    a slot has used up, such a change is a new spec like any other.
-
-    Whoever waits for a service asks something weaker (commands.convergence.is_current): there any node will do."""
-    if task.service_spec_version == service.spec_version:
-        return True
-    wanted = service.spec.task_template
-    if task.ports != service.spec.endpoint_spec.ports:
-        return False
-    if task.spec == wanted:
-        return True
-    if node is None:
-        return False
-    same_constraints = attrs.evolve(task.spec.placement, constraints=wanted.placement.constraints)
-    return attrs.evolve(task.spec, placement=same_constraints) == wanted and satisfies(node, wanted.placement)
 
 
 def new_task(

@@ -12,6 +12,7 @@ what a cluster was created as (`manifest`). Around them:
                            ports, constraints, durations, sizes, `{{.Task.Slot}}`: as files and the command line write them
     identifiers, membership
                            fresh ids, and who a node is in the consensus
+    constraints, matching  which nodes a placement allows, and whether a task is what its service asks for now
     counting               how many tasks run, for whoever says so
 
 This room never decides, stores or sends anything and imports nothing of the project.

@@ -63,6 +63,18 @@ def test_a_change_of_constraints_alone_leaves_tasks_current():
     assert convergence_of(WEB, [task(1, TaskState.RUNNING, spec=loose), task(2, TaskState.RUNNING)], NODES).is_reached
 
 
+def test_a_task_whose_node_fits_the_new_constraints_no_more_is_yet_to_be_replaced():
+    """`service update` said that it had converged while the updater was still on its way there."""
+    template = attrs.evolve(TEMPLATE, placement=Placement(("node.hostname == n2",)))
+    service = attrs.evolve(WEB, spec=attrs.evolve(WEB.spec, task_template=template))
+    before = [task(1, TaskState.RUNNING, node="id1"), task(2, TaskState.RUNNING, node="id2")]
+    standing = convergence_of(service, before, NODES)
+    assert (standing.running, standing.outdated, standing.is_reached) == (1, 1, False)
+    assert [slot.mark for slot in standing.slots] == [SlotMark.MOVING, SlotMark.RUNNING]
+    ended = [over(1, TaskState.COMPLETE, node="id1"), over(2, TaskState.COMPLETE, node="id2")]
+    assert [convergence_of(service, [each], NODES).ended for each in ended] == [0, 1]
+
+
 def test_what_no_node_fits_is_settled_and_says_why():
     pending = task(2, TaskState.PENDING, node="", status=TaskStatus(TaskState.PENDING, error="no suitable node (x)"))
     standing = convergence_of(WEB, [task(1, TaskState.RUNNING), pending], NODES)

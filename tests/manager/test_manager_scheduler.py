@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarmtui.manager.constraints import satisfies
+from swarmtui.objects.constraints import satisfies
 from swarmtui.objects.operations import Advance, Create, Require
 from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import Node, NodeDescription, NodeStatus, Task
