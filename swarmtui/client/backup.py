@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from swarmtui.client.errors import ClientError, NoLeader, NoQuorum, Refused
+from swarmtui.client.errors import ClientError, NoLeader, NoQuorum, NotReached, Refused
 from swarmtui.storage.backup import BackupRefused, BackupWriter, Head, Saved
 from swarmtui.wire.node_calls import StatePiece, StreamState
 from swarmtui.wire.rules import NO_QUORUM
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
 COMPARE_S = 2.0  # for managers to say how far they are; one that is paused says nothing at all
+PIECE_QUIET_S = 5.0  # between two pieces: a manager that was paused on the way keeps its connection and sends no more
 
 
 async def save_backup(
@@ -89,6 +90,17 @@ async def _save_from(cluster: Cluster, name: str, path: Path, replace: bool, sta
 
 
 async def _pieces(cluster: Cluster, name: str, stale: bool) -> AsyncIterator[StatePiece]:
-    async for answer in cluster.stream(name, StreamState(stale=stale)):
+    """However long all of it takes, as long as it goes on. Raises NotReached if it does not."""
+    call = StreamState(stale=stale)
+    answers = cluster.stream(name, call)
+    patience_s = PIECE_QUIET_S if stale else PIECE_QUIET_S + call.timeout_s  # a quorum is asked before the first
+    while True:
+        with trio.move_on_after(patience_s) as waiting:
+            answer = await anext(answers, None)
+        if waiting.cancelled_caught:
+            raise NotReached(name, f"no more of its state came in {patience_s:.3g} s")
+        if answer is None:
+            return
         assert isinstance(answer, StatePiece)
         yield answer
+        patience_s = PIECE_QUIET_S

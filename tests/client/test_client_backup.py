@@ -1,8 +1,12 @@
 """Saving the state: from a quorum, or by a refusal that says how else; and, if asked, what the most advanced manager has."""
 
-import pytest
+from functools import partial
+from types import SimpleNamespace
 
-from swarmtui.client import NoHost, NoQuorum, Refused
+import pytest
+import trio
+
+from swarmtui.client import NoHost, NoQuorum, NotReached, Refused
 from swarmtui.client.errors import NoLeader
 from swarmtui.storage.backup import check_backup, read_state
 from swarmtui.wire.node_calls import GetStatus, StatePiece, StreamState
@@ -14,7 +18,8 @@ VOUCHED = "the state cannot be saved, no quorum vouches for it"
 
 @pytest.fixture
 def saving(monkeypatch):
-    """Every manager gives a state that names it, and unless that is asked for only where a quorum vouches."""
+    """Every manager gives a state that names it, and unless that is asked for only where a quorum vouches. A test may put
+    another in its place: `saving.state`."""
     plain = FakeNode.answer
 
     async def state(node: FakeNode, call: StreamState):
@@ -24,9 +29,11 @@ def saving(monkeypatch):
         yield StatePiece(node.applied, node.term, last=True)
 
     def answer(node: FakeNode, call, who):
-        return state(node, call) if isinstance(call, StreamState) else plain(node, call, who)
+        return how.state(node, call) if isinstance(call, StreamState) else plain(node, call, who)
 
+    how = SimpleNamespace(state=state)
     monkeypatch.setattr(FakeNode, "answer", answer)
+    return how
 
 
 async def lose_majority(world) -> None:
@@ -88,3 +95,39 @@ async def test_nobody_is_left_for_a_stale_backup(world, cluster, saving, tmp_pat
         await world.nodes[name].die()
     with pytest.raises(NoHost, match="swarmtui up"):
         await cluster.save_backup(tmp_path / "b.swarm", stale=True)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+@pytest.mark.parametrize("pieces", [0, 1])
+async def test_a_manager_that_is_paused_on_the_way_is_named_and_leaves_no_file(
+    world, cluster, saving, monkeypatch, tmp_path, pieces, stale
+):
+    """Its connection stands: the order waited for ever."""
+
+    async def state(node: FakeNode, call: StreamState):
+        for _ in range(pieces):
+            yield StatePiece(node.applied, node.term, b"some of it")
+        await trio.sleep_forever()
+
+    saving.state = state
+    monkeypatch.setattr("swarmtui.client.backup.PIECE_QUIET_S", 0.1)
+    monkeypatch.setattr("swarmtui.client.backup.StreamState", partial(StreamState, timeout_s=0.1))
+    with (
+        trio.fail_after(5),
+        pytest.raises(NotReached, match=r"^n3 does not answer: no more of its state came in 0\.[12] s"),
+    ):
+        await cluster.save_backup(tmp_path / "b.swarm", node="n3", stale=stale)
+    assert not list(tmp_path.glob("*b.swarm*"))
+
+
+async def test_a_state_that_takes_long_as_a_whole_is_waited_for(world, cluster, saving, monkeypatch, tmp_path):
+    async def state(node: FakeNode, call: StreamState):
+        for _ in range(8):
+            await trio.sleep(0.1)
+            yield StatePiece(node.applied, node.term, b"x")
+        yield StatePiece(node.applied, node.term, last=True)
+
+    saving.state = state
+    monkeypatch.setattr("swarmtui.client.backup.PIECE_QUIET_S", 0.5)
+    await cluster.save_backup(tmp_path / "b.swarm", stale=True)
+    assert b"".join(read_state(tmp_path / "b.swarm")) == b"x" * 8
