@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ENTRIES_DEFAULT = 20
 NEXT_LEADER_S = 1.0  # for whoever took over to say so
 LOOK_S = 0.05
+LAST_INDEX_S = 2.0  # for who gave a stale state to say how far its log goes on
 
 STATE_COLUMNS = (
     Column("NODE", "node"),
@@ -207,13 +208,23 @@ async def run_snapshot_save(context: Context, arguments: Arguments) -> None:
     text = f"saved {context.cluster.manifest.name} at index {saved.head.index} to {path}, {saved.size_bytes} bytes"
     context.out.show(Document(value, text))
     if stale:
-        context.out.show(Note(_stale_line(saved.head.saved_by, saved.head.index)))
+        report = await context.cluster.report(saved.head.saved_by, LAST_INDEX_S)
+        last = report.last if report is not None else 0
+        context.out.show(Note(_stale_line(saved.head.saved_by, saved.head.index, last)))
 
 
-def _stale_line(manager: str, index: int) -> str:
-    return (
+def _stale_line(manager: str, index: int, last: int) -> str:
+    """`last`: the end of its log. Above what it applied there is what no leader told it to be committed any more, and
+    what a lost leader had acknowledged all the same."""
+    line = (
         f"stale: no quorum was asked; this is what {manager} had applied, up to index {index}, and what the others "
         "acknowledged later is missing"
+    )
+    if last <= index:
+        return line
+    return (
+        f"{line}; the log of {manager} goes on to index {last}, and what a lost leader acknowledged may be among that: "
+        f"this file has none of it, swarm init --force-new-cluster --node {manager} keeps it"
     )
 
 

@@ -15,6 +15,7 @@ from swarmtui.commands.output import Document, Note, Recorder
 from swarmtui.commands.task_output import show_logs
 from swarmtui.objects.events import Event
 from swarmtui.objects.records import Task
+from swarmtui.wire.host_calls import Power
 from swarmtui.wire.node_calls import Done, GetStatus, LogLine, OutputLine, PeerReport, TakeSnapshot
 from tests.commands.fakes import NOW, FakeCluster
 
@@ -182,3 +183,25 @@ async def test_a_stale_state_says_what_it_is_not(order, saved):
         "missing"
     )
     assert saved == [{"file": "b.swarm", "node": "n2", "replace": False, "stale": True}]
+
+
+@pytest.mark.parametrize(("last", "says"), [(412, False), (415, True)])
+async def test_a_stale_state_says_what_force_new_cluster_would_keep_of_the_same_log(
+    order, cluster, saved, monkeypatch, last, says
+):
+    """A leader that is lost may have acknowledged entries that this manager holds and was never told to apply."""
+    plain = cluster._report
+    monkeypatch.setattr(cluster, "_report", lambda name: attrs.evolve(plain(name), last=last, applied=412))
+    _, note = (await order("raft snapshot save --stale b.swarm")).items
+    added = (
+        "; the log of n2 goes on to index 415, and what a lost leader acknowledged may be among that: this file has none of "
+        "it, swarm init --force-new-cluster --node n2 keeps it"
+    )
+    assert note.text.endswith("later is missing" + (added if says else ""))
+    assert "up to index 412" in note.text
+
+
+async def test_a_stale_state_is_told_of_even_if_its_manager_is_gone_by_then(order, cluster, saved):
+    cluster.host.powers["n2"] = (Power.KILLED, "")
+    _, note = (await order("raft snapshot save --stale b.swarm")).items
+    assert note.text.endswith("later is missing")
