@@ -47,7 +47,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         name=("events",),
         summary="Show what happens, as it happens",
-        detail=f"Filters: kind ({', '.join(EVENT_KINDS)}), node, object, text.",
+        detail=f"Filters: kind ({', '.join(EVENT_KINDS)}), node, object, text. That a task started or ended is told by its "
+        "node as it happens, and by the leader (recorded as …) once the cluster knows: each outlives the other's death.",
         parameters=(
             option(
                 "--since", 'Begin at a time ("42m" ago, "2026-01-31T13:23:37Z")', metavar="TIME", reader=parse_since

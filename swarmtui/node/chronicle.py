@@ -2,6 +2,10 @@
 
 Only the leader tells them, from its own store, so that each is told once; another manager that takes over goes on from
 its own first entry.
+
+That a task runs or has ended is told by its node's agent too, which needs no leader for it. Both are told, for each is held
+in memory alone and may be all that is left: the agent's when the leader dies, the leader's when the node does. The agent
+says what happened; the leader says that it is in the store now.
 """
 
 from __future__ import annotations
@@ -14,6 +18,11 @@ from swarmtui.objects.records import Node, Record, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import TaskState
 from swarmtui.store import Change, Resync, Store
+
+TOLD_BY_AGENTS = frozenset(
+    {TaskState.RUNNING, TaskState.COMPLETE, TaskState.SHUTDOWN, TaskState.FAILED, TaskState.REJECTED}
+)
+"""States that the agent of the task's node tells as it enters them."""
 
 
 async def chronicle(store: Store, events: Events, term: int) -> None:
@@ -93,7 +102,8 @@ def _task(store: Store, before: Record | None, after: Record | None) -> str:
     where = f" on {node.name}" if node and after.slot else ""
     why = f": {after.status.error}" if after.status.error else ""
     pid = f" pid {after.status.pid}" if after.status.state is TaskState.RUNNING and after.status.pid else ""
-    return f"task {task_name(store, after)} {after.status.state.word.lower()}{where}{pid}{why}"
+    recorded = "recorded as " if after.status.state in TOLD_BY_AGENTS else ""
+    return f"task {task_name(store, after)} {recorded}{after.status.state.word.lower()}{where}{pid}{why}"
 
 
 _TELLERS: dict[type[Record], Callable[[Store, Record | None, Record | None], str]] = {
