@@ -318,7 +318,9 @@ class Cluster:
                 raise self.nobody(0)
             await trio.sleep(REJOIN_PAUSE_S)
 
-    def events(self, *, since: float | None = None, follow: bool = True) -> AsyncIterator[Event]:
+    def events(
+        self, *, since: float | None = None, until: float | None = None, follow: bool = True
+    ) -> AsyncIterator[Event]:
         """Events of all nodes and the host in order of time; `since` is seconds since the epoch (None: from now on when
-        following, else all that is held)."""
-        return merged_events(self, since, follow)
+        following, else all that is held). They end at `until`, at once if that is past."""
+        return merged_events(self, since, until, follow)

@@ -6,6 +6,7 @@ again for what came after the last event that was seen of it, so nothing is told
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -24,18 +25,23 @@ HOST = ""  # the host among the sources
 RETRY_S = 0.25
 HELD_QUIET_S = 1.0  # a source that said nothing for so long will not tell what it holds
 BUFFER_EVENTS = 1_000
+LATE_S = 0.25  # after the moment at which the stream ends, for what happened before it to arrive
 SOURCES_LOOK_S = 0.5  # how often nodes that came or went are looked for
 
 
-async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> AsyncIterator[Event]:
+async def merged_events(
+    cluster: Cluster, since: float | None, until: float | None, follow: bool
+) -> AsyncIterator[Event]:
     """See `Cluster.events`."""
     began = time.time()
+    end = math.inf if until is None else until
     if since is None and follow:
         since = began
     held = [event for event in await _held(cluster) if since is None or event.time >= since]
     for event in sorted(held, key=lambda event: (event.time, event.node, event.seq)):
-        yield event
-    if not follow:
+        if event.time <= end:
+            yield event
+    if not follow or end <= began:
         return
     last: dict[str, Event | None] = {}
     for event in held:  # in order of its source
@@ -43,11 +49,20 @@ async def merged_events(cluster: Cluster, since: float | None, follow: bool) -> 
     send, receive = trio.open_memory_channel[Event](BUFFER_EVENTS)
     scope = trio.CancelScope()
     cluster.nursery.start_soon(_follow_all, cluster, last, since or began, send, scope)
+    last_call = max(end, time.time()) + LATE_S  # what is held may have been long in coming
     try:
-        async for event in receive:
-            yield event
+        while (news := await _next_before(receive, last_call)) is not None:
+            if news.time <= end:
+                yield news
     finally:
         scope.cancel()
+
+
+async def _next_before(receive: trio.MemoryReceiveChannel[Event], end: float) -> Event | None:
+    """None once it is `end`, in seconds since the epoch."""
+    with trio.move_on_after(max(0.0, end - time.time())):
+        return await receive.receive()
+    return None
 
 
 async def _follow_all(

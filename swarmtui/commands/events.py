@@ -30,11 +30,24 @@ async def run_events(context: Context, arguments: Arguments) -> None:
             raise WrongUsage(f"invalid filter {key}={value}; {nearest(value, EVENT_KINDS)}")
     filtered((), wanted, FILTERS)  # a wrong key is refused before anything is waited for
     follow = not arguments.flag("no_follow")
-    since: Since | None = arguments.get("since")
-    oldest = since(context.wall()) if since is not None else None if follow else 0.0
-    async for event in context.cluster.events(since=oldest, follow=follow):
+    oldest, newest = _span(arguments, context.wall(), follow)
+    async for event in context.cluster.events(since=oldest, until=newest, follow=follow):
         if filtered((event,), wanted, FILTERS):
             context.out.show(Document(attrs.asdict(event), event_line(event)))
+
+
+def _span(arguments: Arguments, now: float, follow: bool) -> tuple[float | None, float | None]:
+    """The times between which events are wanted; without --since from now on, or all that is still known where the stream
+    has an end, as docker has it."""
+    since: Since | None = arguments.get("since")
+    until: Since | None = arguments.get("until")
+    newest = until(now) if until is not None else None
+    if since is None:
+        return (None if follow and until is None else 0.0), newest
+    oldest = since(now)
+    if newest is not None and newest < oldest:
+        raise WrongUsage(f"--until is {oldest - newest:.3g} s before --since; write a later one")
+    return oldest, newest
 
 
 def event_line(event: Event) -> str:
@@ -53,10 +66,11 @@ COMMANDS: tuple[Command, ...] = (
             option(
                 "--since", 'Begin at a time ("42m" ago, "2026-01-31T13:23:37Z")', metavar="TIME", reader=parse_since
             ),
+            option("--until", "End at a time, written as for --since", metavar="TIME", reader=parse_since),
             flag("--no-follow", "Show what is still known and end"),
             option("-f --filter", "Only KEY=VALUE", metavar="FILTER", repeated=True, reader=parse_filter),
         ),
         run=run_events,
-        examples=("events --filter kind=election", "events --since 5m --no-follow"),
+        examples=("events --filter kind=election", "events --since 5m --no-follow", "events --since 5m --until 2m"),
     ),
 )

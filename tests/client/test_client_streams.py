@@ -145,6 +145,71 @@ async def test_events_that_are_followed_never_end(world, cluster):
     assert waited.cancelled_caught
 
 
+async def test_events_until_a_moment_that_is_past_are_those_held_up_to_it_and_it_ends(world, cluster):
+    now = time.time()
+    for age, text in ((30, "early"), (20, "in time"), (10, "late")):
+        world.nodes["n2"].tell("raft", text, now - age)
+    with trio.fail_after(10):
+        told = [event.text async for event in cluster.events(since=now - 25, until=now - 15)]
+    assert told == ["in time"]
+
+
+async def test_events_until_a_moment_to_come_are_followed_and_end_then(world, cluster, nursery, monkeypatch):
+    """Also if the last of them comes over its connection a little later; what happened after it is not told."""
+    monkeypatch.setattr("swarmtui.client.events.LATE_S", 1.0)  # on a busy machine
+    n1 = world.nodes["n1"]
+    until = time.time() + 1.0
+    n1.tell("raft", "held", until - 5)
+    received: list[str] = []
+
+    async def tell() -> None:
+        with trio.fail_after(10):
+            while "held" not in received or not n1.calls["Observe"]:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            n1.tell("raft", "live", until - 0.1)
+            while "live" not in received:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            n1.tell("raft", "too late", until + 0.001)
+            while time.time() < until:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            n1.tell("raft", "just before", until - 0.001)
+
+    nursery.start_soon(tell)
+    with trio.fail_after(10):
+        async for event in cluster.events(since=until - 60, until=until):
+            received.append(event.text)  # noqa: PERF401 - what was received by now is looked at
+    assert received == ["held", "live", "just before"]
+    assert time.time() >= until
+
+
+async def test_a_paused_node_costs_the_events_until_a_moment_that_passes_meanwhile_nothing(world, cluster, monkeypatch):
+    """It is waited for before anything is shown; what the others told in that time is asked for all the same."""
+    telling = type(world.nodes["n2"])._observe
+
+    async def paused(node, call):
+        if node.entry.name == "n2":
+            await trio.sleep_forever()
+        async for answer in telling(node, call):
+            yield answer
+
+    monkeypatch.setattr(type(world.nodes["n2"]), "_observe", paused)
+    until = time.time() + 0.4
+    world.nodes["n1"].tell("raft", "held", until - 2)
+    received: list[str] = []
+
+    async def read() -> None:
+        async for event in cluster.events(since=until - 60, until=until):
+            received.append(event.text)  # noqa: PERF401 - as above
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            while not world.nodes["n1"].calls["Observe"]:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+            world.nodes["n1"].tell("raft", "meanwhile", until - 0.001)
+    assert received == ["held", "meanwhile"]
+
+
 async def test_who_is_slow_to_tell_what_it_holds_is_heard_to_the_end(world, cluster, monkeypatch):
     """By its own word, not by a time of silence: on a busy machine its events were left out."""
     telling = type(world.nodes["n2"])._observe

@@ -470,9 +470,11 @@ class FakeCluster:
             return
         yield OutputLines(call.task_id, self.outputs[call.task_id][-call.tail :])
 
-    async def events(self, *, since: float | None = None, follow: bool = True) -> AsyncIterator[Event]:
+    async def events(
+        self, *, since: float | None = None, until: float | None = None, follow: bool = True
+    ) -> AsyncIterator[Event]:
         for event in self.recent:
-            if since is None or event.time >= since:
+            if (since is None or event.time >= since) and (until is None or event.time <= until):
                 yield event
 
 

@@ -110,6 +110,23 @@ async def test_events_are_filtered_and_begin_where_asked(order, cluster):
         await order("events --filter knd=x")
 
 
+async def test_events_end_where_asked(order, cluster):
+    """As docker's: with --until alone they begin with what is still known."""
+    cluster.recent = [Event(NOW - age, "n1", age, "raft", f"{age} s ago") for age in (100, 50, 10)]
+    for words, told in (
+        ("--since 60s --until 30s", ["50 s ago"]),
+        ("--until 30s", ["100 s ago", "50 s ago"]),
+        (f"--since 60s --until {NOW - 50:.0f}", ["50 s ago"]),
+        ("--no-follow --since 60s --until 2099-01-31T13:23:37Z", ["50 s ago", "10 s ago"]),
+    ):
+        assert [item.value["text"] for item in (await order(f"events {words}")).items] == told, words
+
+
+async def test_events_that_end_before_they_begin_are_refused(order, cluster):
+    with pytest.raises(WrongUsage, match=r"^--until is 30 s before --since; .*later"):
+        await order("events --since 30s --until 1m")
+
+
 async def test_raft_log_pages_through_a_nodes_own_log(order, cluster):
     cluster.log = [LogLine(index, 7, "transactions", f"put k{index}", 40, index < 1200) for index in range(101, 1300)]
     (listing,) = (await order("raft log -n 3")).items
