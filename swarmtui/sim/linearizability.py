@@ -9,7 +9,8 @@ What makes it quick on real histories, without changing the answer:
 - writes are tried by their version, which in a right history is their order;
 - an unknown write whose value somebody read has the version that was read with it, where only one write had that value;
 - an unknown write is placed only right before an operation that could not come next without it (they may happen as late
-  as one likes, and one that nobody sees may as well never happen);
+  as one likes, and one that nobody sees may as well never happen), or not with the same meaning: after a write at a version
+  that nobody was told, an answer that names one says whose it is;
 - of several unknown writes that no answer tells apart only the first is tried.
 
 The search is bounded: after STEPS_MAX steps the verdict is UNDECIDED, which is neither.
@@ -209,10 +210,11 @@ class _Search:
         return [(is_open, at, after) for _, is_open, _, at, after in choices]
 
     def _useful(self, candidates: list[int], limit: float, placed_open: int, register: Register) -> Iterator[int]:
-        """The unknown writes without which some operation could not come next."""
+        """The unknown writes without which some operation could not come next, or would say whose a version is."""
         began = [(at, one) for at, one in enumerate(self.open) if not placed_open >> at & 1 and one.began <= limit]
-        blocked = [self.closed[at] for at in candidates if step(register, self.closed[at]) is None]
-        blocked += [one for _, one in began if one.expected is not None and step(register, one) is None]
+        tells = register.version is None
+        blocked = [self.closed[at] for at in candidates if tells or step(register, self.closed[at]) is None]
+        blocked += [one for _, one in began if one.expected is not None and (tells or step(register, one) is None)]
         alike: set[tuple[object, ...]] = set()
         for at, one in began if blocked else ():
             told = one.value if one.value in self._read else None

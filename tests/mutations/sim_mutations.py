@@ -132,4 +132,12 @@ MUTATIONS = (
         new="            raise DiskFailure(what, self._segments[-1].path, error) from error",
         tests=SIMULATOR,
     ),
+    Mutation(
+        name="version-told-to-the-wrong-write",
+        rule="whose a told version is depends on which unknown writes came before",
+        file="swarmtui/sim/linearizability.py",
+        old="        tells = register.version is None\n",
+        new="        tells = False\n",
+        tests=("tests/sim/test_sim_linearizability.py",),
+    ),
 )

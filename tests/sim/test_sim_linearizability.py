@@ -57,6 +57,13 @@ GOOD = {
         conflict(5, 6, 1, 4),
         put(7, 8, "c", 9),
     ],
+    "of two unknown writes the second is the one whose version a conflict tells": [
+        put(0, 1, "a", 6),
+        put(2, NEVER, "b"),
+        cas(3, NEVER, 7, "c"),
+        conflict(4, 5, 0, 9),
+        get(6, 7, "c", 9),
+    ],
     "the winner of two swaps": [put(0, 1, "a", 1), cas(2, 5, 1, "b", 3), conflict(2, 6, 1, 3), get(7, 8, "b", 3)],
     "created once": [cas(0, 3, 0, "a", 1), conflict(0, 3, 0, 1), get(4, 5, "a", 1)],
     "a swap that expected what an unknown write left": [put(0, NEVER, "a"), cas(4, 5, 2, "b", 3), get(6, 7, "b", 3)],
