@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from functools import partial
 
 import trio
 
@@ -37,6 +38,7 @@ from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import Message
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.incoming import Received
 from swarmtui.wire.listener import serve
 from swarmtui.wire.node_calls import Propose, Proposed
 from swarmtui.wire.responder import Responder, answer_calls
@@ -211,9 +213,7 @@ class Node:
                 posted = self.peers.outgoing.add
                 responder = Responder(connection, self.answers, nursery, on_refused=self._refusals.tell, posted=posted)
                 try:
-                    while messages := await connection.receive():
-                        self.peers.heard(peer_id)
-                        self._receive(peer_id, messages, caller, responder)
+                    await connection.hear(partial(self._receive, peer_id, caller, responder))
                 finally:
                     responder.close()
                 nursery.cancel_scope.cancel()
@@ -222,10 +222,9 @@ class Node:
             if self._callers.get(peer_id) is caller:
                 del self._callers[peer_id]
 
-    def _receive(
-        self, peer_id: str, messages: list[tuple[Channel, Message]], caller: rpc.Caller, responder: Responder
-    ) -> None:
+    def _receive(self, peer_id: str, caller: rpc.Caller, responder: Responder, messages: Received) -> None:
         """Everything that came at once: first what consensus is told, all of it together."""
+        self.peers.heard(peer_id)
         if self._side is not None:
             told = [message for channel, message in messages if channel is Channel.RAFT]
             if told:

@@ -2,13 +2,13 @@
 
 What it is
     certificates  who somebody is: the cluster's own authority, and TLS 1.3 contexts that check both sides; tls: the
-                  handshake, and the stream
+                  handshake, and the stream; arrivals: one task that watches the sockets of all
     channels      the six lanes of a connection, their priorities and limits, and which role may speak on which
     frames        a length, a format, a channel, a body; nothing else is ever read from a socket
     codec         every message as a small msgpack head by cattrs, and one raw blob where bytes are only passed on
     admission     what a peer may say, by its certificate; rights: what a task may ask for
-    connection    one TLS stream: a bounded queue a channel (queues, outgoing), one writer that coalesces, one reader that
-                  parses all it got
+    connection    one TLS stream: a bounded queue a channel (queues, outgoing), one writer that coalesces, and whoever
+                  hears, called with every message of what arrived (incoming)
     listener,dial how connections begin; a refusal says why, and a dial tells *refused* from every other failure
     faults        links broken on purpose: silence, delay and loss between certified nodes
     rpc           calls and streams over a connection, and responder, who answers them; answers: long lists of records

@@ -3,29 +3,28 @@
 The whole picture: a message is encoded and its frame put into its channel's queue. `flush` takes all that waits, highest
 channel first, and sends it in one piece (a send through TLS costs more than the encoding of ten messages, so under load
 frames share one). Whoever has several messages `post`s them and flushes; `send_soon` leaves the flushing to the writer, a
-task that also finishes what the socket did not take at once. The reader takes what the stream has and hands out every
-whole message in it. A link fault acts on frames as they are queued and written, and on all that is received.
+task that also finishes what the socket did not take at once. Whoever `hear`s is called with every whole message of
+what has arrived, in the step in which it arrives. A link fault acts on frames as they are queued and written, and on all that is received.
 
 A connection ends once, for one reason (`ended`): a side said goodbye, the stream broke, or the other side sent what it
-must not. From then on `send_soon` answers False and iteration stops. While the link is cut the end is not noticed.
+must not. From then on `send_soon` answers False and `hear` returns. While the link is cut the end is not noticed.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 import trio
 
-from swarmtui.wire.admission import Admission, Refusal, WrongChannel
-from swarmtui.wire.calls import PROTOCOL_VERSION
+from swarmtui.wire.admission import Admission, Refusal
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.channels import Channel
-from swarmtui.wire.codec import MalformedMessage, Message, decode_message, encode_message
+from swarmtui.wire.codec import MalformedMessage, Message, encode_message
 from swarmtui.wire.faults import LinkFaults
-from swarmtui.wire.frames import FRAME_BYTES_MAX, BadFrame, FrameReader, encode_frame
+from swarmtui.wire.frames import FRAME_BYTES_MAX, encode_frame
+from swarmtui.wire.incoming import REASON_LENGTH_MAX, Incoming, Received
 from swarmtui.wire.messages import Goodbye, Hello
 from swarmtui.wire.outgoing import Outgoing
 from swarmtui.wire.queues import Queue, Statistics
@@ -33,8 +32,8 @@ from swarmtui.wire.tls import Stream
 
 GOODBYE_TIMEOUT_S = 0.5  # to write what waits and the farewell
 LINGER_TIMEOUT_S = 0.25  # after a refusal: closing with unread input would reset, and the reason would never arrive
-REASON_LENGTH_MAX = 300  # characters
 TORN = "frames were lost while the link was cut"
+HUNG_UP = "the other side hung up"
 
 
 class ConnectionEnded(Exception):
@@ -46,7 +45,7 @@ class MessageTooLong(MalformedMessage):
 
 
 class Connection:
-    """Use as `async with connection: async for channel, message in connection: ...`. One task iterates; any may send."""
+    """Use as `async with connection: await connection.hear(take)`. One task hears; any may send."""
 
     def __init__(
         self,
@@ -68,11 +67,10 @@ class Connection:
         self._stream = stream
         self._faults = faults if identity.is_on_node and local.is_node else None
         self._on_refused = on_refused
-        self._admission = Admission(local, identity)
         self._outgoing = Outgoing(self._faults, identity)
         self._queues = self._outgoing.queues
-        self._reader = FrameReader(FRAME_BYTES_MAX)
-        self._received: deque[tuple[Channel, Message]] = deque()
+        self._incoming = Incoming(Admission(local, identity), self._forged, self._outgoing.lose)
+        self._early: Received = []  # what came in one piece with the hello
         self._statistics = self._outgoing.counters
         self._work = trio.lowlevel.ParkingLot()
         self._closing = False
@@ -81,7 +79,6 @@ class Connection:
         self._hangs_up = False  # this side ends it because frames were lost
         self._written = trio.Event()  # the writer is done for good
         self._over = trio.Event()
-        self._greeted = False
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
 
@@ -153,8 +150,8 @@ class Connection:
             await self._say(Hello())
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise ConnectionEnded(_why(error)) from None
-        while not self._greeted:
-            self._received.extend(await self._fill())
+        while not self._incoming.greeted:
+            self._early += await self._fill()
             if self.ended is not None:
                 raise ConnectionEnded(self.ended)
 
@@ -164,7 +161,7 @@ class Connection:
             await self._say(Goodbye(reason[:REASON_LENGTH_MAX]))
             await self._linger()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self._end("the other side hung up")
+            self._end(HUNG_UP)
         self._end(reason)
 
     async def _say(self, message: Message) -> None:
@@ -272,78 +269,67 @@ class Connection:
 
     # ------------------------------------------------------------------------------------------------------ receiving
 
-    def __aiter__(self) -> Connection:
-        return self
+    async def hear(self, take: Callable[[Received], None]) -> None:
+        """Hand all messages that arrive together to `take`, in the step in which they arrive, until the connection has
+        ended. Raises what `take` raises."""
+        if self._early:
+            early, self._early = self._early, []
+            take(early)
 
-    async def __anext__(self) -> tuple[Channel, Message]:
-        while not self._received:
-            if self.ended is not None:
-                raise StopAsyncIteration
-            self._received.extend(await self._fill())
-        return self._received.popleft()
+        def arrived(data: bytes) -> bool:
+            if messages := self._read(data):
+                take(messages)
+            return self._goes_on
 
-    async def receive(self) -> list[tuple[Channel, Message]]:
-        """All messages that have arrived, at least one; none once the connection has ended."""
-        messages = list(self._received)
-        self._received.clear()
-        while not messages and self.ended is None:
-            messages = await self._fill()
-        return messages
+        try:
+            if self._goes_on:
+                await self._stream.hear(arrived)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            await self._broke(_why(error))
+        await self._face()
 
-    async def _fill(self) -> list[tuple[Channel, Message]]:
+    async def _fill(self) -> Received:
         """Take in what the stream has, wait for it if need be, and read every whole message of it. A bad one ends the
         connection, after those before it."""
-        messages: list[tuple[Channel, Message]] = []
         try:
             data = await self._stream.receive_some()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             await self._broke(_why(error))
-            return messages
-        if not data:
-            await self._broke("the other side hung up")
-            return messages
-        self.heard_at = trio.current_time()
-        self._reader.feed(data)
-        try:
-            self._parse(messages)
-        except BadFrame as error:
-            await self._refuse("bad-frame", str(error))
-        except MalformedMessage as error:
-            await self._refuse("bad-message", str(error))
-        except WrongChannel as error:
-            await self._refuse("channel", str(error))
+            return []
+        messages = self._read(data)
+        if not self._goes_on:
+            await self._face()
         return messages
 
-    def _parse(self, messages: list[tuple[Channel, Message]]) -> None:
-        """Add every message whose frame is whole. Raises BadFrame, MalformedMessage, WrongChannel."""
+    def _read(self, data: bytes | bytearray) -> Received:
+        """Every whole message of what the stream gave; whether that was all, `_goes_on` says."""
+        if not data:
+            self._incoming.hung_up = True
+            return []
+        self.heard_at = trio.current_time()
         cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
         if self._outgoing.torn and not cut:
             self._end_torn()
-        while (frame := self._reader.next_frame()) is not None:
-            if cut:
-                self._outgoing.lose(frame[0])
-                continue
-            channel = self._admission.channel(frame[0])
-            message = decode_message(frame[1])
-            self._admission.check_kind(channel, message)
-            if channel is Channel.CONTROL:
-                if isinstance(message, Goodbye):
-                    self._end(message.reason[:REASON_LENGTH_MAX])
-                    return
-                self._meet(message)
-            elif forged := self._admission.forgery(message):
-                peer = self.identity
-                reason = f"{peer} ({peer.node_id}) speaks as {forged}"
-                self._tell(Refusal(peer, self.address, "forged-sender", reason))  # dropped: it changes nothing
-            else:
-                messages.append((channel, message))
+        messages = self._incoming.read(data, cut=cut)
+        if self._incoming.farewell is not None:
+            self._end(self._incoming.farewell)
+        return messages
 
-    def _meet(self, hello: Message) -> None:
-        """Raises MalformedMessage for somebody whom we would not understand."""
-        assert isinstance(hello, Hello)  # the other message of its channel
-        self._greeted = True
-        if hello.protocol != PROTOCOL_VERSION:
-            raise MalformedMessage(f"protocol {hello.protocol}, this version speaks {PROTOCOL_VERSION}")
+    @property
+    def _goes_on(self) -> bool:
+        """There may be more to read."""
+        return self.ended is None and not self._incoming.is_over
+
+    async def _face(self) -> None:
+        """What has come, or that nothing more comes, ends the connection."""
+        if self._incoming.fault is not None:
+            await self._refuse(*self._incoming.fault)
+        elif self._incoming.hung_up:
+            await self._broke(HUNG_UP)
+
+    def _forged(self, sender: str) -> None:
+        peer = self.identity
+        self._tell(Refusal(peer, self.address, "forged-sender", f"{peer} ({peer.node_id}) speaks as {sender}"))
 
     async def _refuse(self, rule: str, reason: str) -> None:
         self._tell(Refusal(self.identity, self.address, rule, reason))
@@ -388,5 +374,5 @@ def _why(error: BaseException) -> str:
         cause = cause.__cause__
     text = str(cause)
     if "EOF" in text or not text:
-        return "the other side hung up"
+        return HUNG_UP
     return f"the connection broke: {text}"

@@ -22,6 +22,7 @@ from swarmtui.wire.certificates import Identity
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
 from swarmtui.wire.connection import Connection, ConnectionEnded, MessageTooLong
+from swarmtui.wire.incoming import Received
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 from swarmtui.wire.node_calls import StreamState, TaskOutput
 from swarmtui.wire.rights import objection
@@ -273,10 +274,13 @@ async def answer_calls(
     """Answer every call of a connection that carries nothing else, until it ends."""
     async with trio.open_nursery() as nursery:
         responder = Responder(connection, answer, nursery, allowed=allowed, on_refused=on_refused, posted=posted)
+
+        def take(messages: Received) -> None:
+            for channel, message in messages:
+                responder.take(message, channel)
+
         try:
-            while messages := await connection.receive():
-                for channel, message in messages:
-                    responder.take(message, channel)
+            await connection.hear(take)
         finally:
             responder.close()
         nursery.cancel_scope.cancel()

@@ -22,6 +22,7 @@ from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import MalformedMessage, Message
 from swarmtui.wire.connection import Connection, ConnectionEnded
+from swarmtui.wire.incoming import Received
 from swarmtui.wire.messages import Cancel, Ended, Failed, More, Reply, Request
 from swarmtui.wire.node_calls import Records
 from swarmtui.wire.rules import INTERNAL, TOO_LARGE
@@ -137,11 +138,13 @@ class Caller:
     async def run(self) -> None:
         """Read the connection until it ends, where it carries answers only."""
         try:
-            while messages := await self.connection.receive():
-                for _, message in messages:
-                    self.take(message)
+            await self.connection.hear(self._take_all)
         finally:
             self.lose(self.connection.ended or "closed here")
+
+    def _take_all(self, messages: Received) -> None:
+        for _, message in messages:
+            self.take(message)
 
     async def _ask(self, call: Call, waiting: _Waiting | AnswerStream) -> int:
         self._last_id += 1

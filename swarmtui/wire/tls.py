@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import trio
 
+from swarmtui.wire.arrivals import arrivals
 from swarmtui.wire.certificates import Identity, NotCertified, identity_of
 
 HANDSHAKE_TIMEOUT_S = 5.0
@@ -35,6 +37,7 @@ class Stream(Protocol):
     def write(self, data: bytes) -> bool: ...
     async def drain(self) -> None: ...
     async def receive_some(self) -> bytes | bytearray: ...
+    async def hear(self, take: Callable[[bytes], bool]) -> None: ...
     async def aclose(self) -> None: ...
 
 
@@ -49,6 +52,7 @@ class TlsStream:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side, hostname)
         self._unsent = b""  # encrypted, and not yet taken by the socket
         self._closed = False
+        self._arrivals = arrivals()
 
     async def shake_hands(self) -> None:
         """Raises ssl.SSLError, trio.BrokenResourceError."""
@@ -61,7 +65,8 @@ class TlsStream:
             finally:  # also the alert that says why there will be no connection
                 if not self._send():
                     await self.drain()
-            if not await self._take_in():
+            await self._wait()
+            if not self._take_in():
                 raise trio.BrokenResourceError("EOF in the handshake")
 
     def peer_certificate(self) -> Mapping[str, Any] | None:
@@ -103,42 +108,61 @@ class TlsStream:
     async def receive_some(self) -> bytes:
         """What has arrived, at least a byte; nothing at the end. Raises trio.BrokenResourceError, ClosedResourceError."""
         while True:
-            try:
-                data = self._decrypted() if self._incoming.pending else b""
-            except ssl.SSLZeroReturnError:
-                return b""
-            except ssl.SSLError as error:
-                raise trio.BrokenResourceError(str(error)) from error
+            data = self._decrypted()
             if data:
                 await trio.lowlevel.checkpoint_if_cancelled()
+            if data is not None:
                 return data
-            if not await self._take_in():
+            await self._wait()
+            if not self._take_in():
                 return b""
 
-    def _decrypted(self) -> bytes:
-        """Every whole record that is here."""
+    async def hear(self, take: Callable[[bytes], bool]) -> None:
+        """The same for whoever is called: `take` is given what has arrived, at last nothing, until it returns False. Raises
+        what it raises, too."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        data = self._decrypted()
+        if data is None or (take(data) and data):
+            await self._arrivals.hear(self._socket, partial(self._is_over, take))
+
+    def _is_over(self, take: Callable[[bytes], bool]) -> bool:
+        """The socket has something: whether nothing more shall be taken of it."""
+        if not self._take_in():
+            take(b"")
+            return True
+        data = self._decrypted()
+        return data is not None and not (take(data) and data)
+
+    def _decrypted(self) -> bytes | None:
+        """Every whole record that is here; None if there is none, nothing at the end."""
         parts: list[bytes] = []
         try:
             while self._incoming.pending:
                 parts.append(self._tls.read(ENCRYPTED_BYTES_MAX))
         except ssl.SSLWantReadError:
             pass  # the next record is not whole yet
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        except ssl.SSLZeroReturnError:
+            parts = parts or [b""]
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+        return (parts[0] if len(parts) == 1 else b"".join(parts)) if parts else None
 
-    async def _take_in(self) -> bool:
-        """Wait for the socket and take what it has. False at its end."""
-        while True:
-            if self._closed:
-                raise trio.ClosedResourceError("this stream was closed")
-            await trio.lowlevel.wait_readable(self._socket)
-            try:
-                encrypted = self._socket.recv(ENCRYPTED_BYTES_MAX)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise trio.BrokenResourceError(str(error)) from error
-            self._incoming.write(encrypted)
-            return bool(encrypted)
+    async def _wait(self) -> None:
+        """Until the socket can be read."""
+        if self._closed:
+            raise trio.ClosedResourceError("this stream was closed")
+        await trio.lowlevel.wait_readable(self._socket)
+
+    def _take_in(self) -> bool:
+        """What the socket has, perhaps nothing after all. False at its end."""
+        try:
+            encrypted = self._socket.recv(ENCRYPTED_BYTES_MAX)
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+        self._incoming.write(encrypted)
+        return bool(encrypted)
 
     # -------------------------------------------------------------------------------------------------------- ending
 
@@ -150,6 +174,7 @@ class TlsStream:
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._arrivals.closing(self._socket)
             trio.lowlevel.notify_closing(self._socket)
             self._socket.close()
 

@@ -24,6 +24,7 @@ from swarmtui.wire.channels import Channel
 from swarmtui.wire.codec import Message, decode_message, encode_message
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import dial
+from swarmtui.wire.incoming import Received
 from swarmtui.wire.listener import serve
 from swarmtui.wire.messages import Reply, Request
 from swarmtui.wire.node_calls import Fate, Outcome, Propose, Proposed
@@ -40,10 +41,18 @@ def say(what: str, figure: float, unit: str) -> None:
 
 
 async def answer(connection: Connection) -> None:
-    async for _, message in connection:
-        if isinstance(message, ReadRequest) and message.ticket == LAST:
-            reply = ReadReply(cluster="c", source=ECHOES, target=FLOOD, term=1, ticket=LAST, index=1)
-            await connection.send(Channel.RAFT, reply)
+    def take(messages: Received) -> None:
+        for _, message in messages:
+            if isinstance(message, ReadRequest) and message.ticket == LAST:
+                reply = ReadReply(cluster="c", source=ECHOES, target=FLOOD, term=1, ticket=LAST, index=1)
+                connection.send_soon(Channel.RAFT, reply)
+
+    await connection.hear(take)
+
+
+async def hear_once(connection: Connection) -> None:
+    with trio.CancelScope() as scope:
+        await connection.hear(lambda _: scope.cancel())
 
 
 async def listen(directory: Path) -> None:
@@ -72,14 +81,14 @@ async def measure(directory: Path, address: str) -> None:
         began = time.perf_counter()
         for _ in range(ROUNDS):
             connection.send_soon(Channel.RAFT, request(LAST))
-            await connection.receive()
+            await hear_once(connection)
         say("a message there and back", (time.perf_counter() - began) / ROUNDS * 1e6, "us")
         before = connection.statistics().sends
         began = time.perf_counter()
         for ticket in range(MESSAGES):
             await connection.send(Channel.RAFT, request(ticket))
         await connection.send(Channel.RAFT, request(LAST))
-        await connection.receive()
+        await hear_once(connection)
         say("small messages over one connection", MESSAGES / (time.perf_counter() - began), "a second")
         say("of which shared one send", MESSAGES / (connection.statistics().sends - before), "messages")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 CONNECTION = ("tests/wire/test_wire_connection.py",)
+ARRIVALS = ("tests/wire/test_wire_arrivals.py",)
 FAULTS = ("tests/wire/test_wire_faults.py",)
 LISTENER = ("tests/wire/test_wire_listener.py",)
 FRAMES = ("tests/wire/test_wire_frames.py",)
@@ -43,6 +44,22 @@ MUTATIONS = (
         old="        if isinstance(message, Relay) and peer.role is not Peerage.MANAGER:",
         new="        if False:",
         tests=CONNECTION,
+    ),
+    Mutation(
+        name="fault-of-the-called-one-lost",
+        rule="what a called one raises reaches its task",
+        file="swarmtui/wire/arrivals.py",
+        old="            self._end(hearer, outcome.Error(error))",
+        new="            pass",
+        tests=ARRIVALS,
+    ),
+    Mutation(
+        name="closed-and-still-heard",
+        rule="whoever hears on a socket is told when it is closed here",
+        file="swarmtui/wire/tls.py",
+        old="            self._arrivals.closing(self._socket)\n",
+        new="",
+        tests=(*CONNECTION, *RPC, *LISTENER),
     ),
     Mutation(
         name="dialled-node-not-checked",

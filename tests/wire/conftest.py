@@ -14,6 +14,7 @@ from swarmtui.wire.certificates import Authority, Credentials, Identity, create_
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.dial import dial
 from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.incoming import Received
 from swarmtui.wire.listener import serve
 
 CLUSTER = "c" * 25
@@ -70,9 +71,33 @@ class MemoryStream:
         self._unsent += data
         return False
 
+    async def hear(self, take) -> None:
+        while take(await self.receive_some()):
+            continue
+
     async def drain(self) -> None:
         unsent, self._unsent = self._unsent, b""
         await self._stream.send_all(unsent)
+
+
+async def receive(connection: Connection) -> Received:
+    """What arrives next, all of one moment; nothing once the connection has ended."""
+    received: Received = []
+    with trio.CancelScope() as scope:
+
+        def take(messages: Received) -> None:
+            received.extend(messages)
+            scope.cancel()
+
+        await connection.hear(take)
+    return received
+
+
+async def receive_all(connection: Connection) -> Received:
+    """Everything up to the connection's end."""
+    received: Received = []
+    await connection.hear(received.extend)
+    return received
 
 
 def memory_pair(left: Identity, right: Identity, **options) -> tuple[Connection, Connection]:

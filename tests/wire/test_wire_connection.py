@@ -13,7 +13,7 @@ from swarmtui.wire.connection import Connection, ConnectionEnded
 from swarmtui.wire.frames import encode_frame
 from swarmtui.wire.messages import Hello, Request
 from swarmtui.wire.node_calls import GetStatus
-from tests.wire.conftest import N1, N2, W1, identity, memory_pair, tls_pair
+from tests.wire.conftest import N1, N2, W1, identity, memory_pair, receive, receive_all, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
 
@@ -32,7 +32,7 @@ async def receive_many(connection: Connection, count: int) -> list:
     received = []
     with trio.fail_after(10):
         while len(received) < count:
-            received += await connection.receive()
+            received += await receive(connection)
     return received
 
 
@@ -107,7 +107,7 @@ async def test_the_reason_of_a_farewell_arrives_after_what_was_sent_before():
         left.send_soon(Channel.AGENT, Beat("last words"))
         await left.aclose("shutting down")
         assert await receive_many(right, 1) == [(Channel.AGENT, Beat("last words"))]
-        assert [message async for message in right] == []
+        assert await receive_all(right) == []
         assert right.ended == "shutting down"
         assert not right.send_soon(Channel.RAFT, read_request(1, N2))
         with pytest.raises(ConnectionEnded, match="shutting down"):
@@ -134,10 +134,10 @@ async def test_a_bad_frame_ends_the_connection_with_a_reason_on_both_sides():
             received = []
 
             async def read() -> None:
-                received.extend([message async for message in right])
+                received.extend(await receive_all(right))
 
             nursery.start_soon(read)
-            assert [message async for message in left] == []
+            assert await receive_all(left) == []
         assert received == [(Channel.AGENT, Beat("good"))]
         assert "frame format 255" in left.ended
         assert "frame format 255" in right.ended
@@ -157,7 +157,7 @@ async def test_input_that_must_not_be_ends_that_connection_only(frame, rule):
     left, right = memory_pair(MANAGER_1, MANAGER_2, on_refused=refusals.append)
     async with right:
         await send_raw(left, frame)
-        assert [message async for message in right] == []
+        assert await receive_all(right) == []
         assert [refusal.rule for refusal in refusals] == [rule]
         assert refusals[0].peer == MANAGER_1
 
@@ -166,7 +166,7 @@ async def test_a_message_on_a_channel_that_is_not_for_it_is_refused():
     left, right = memory_pair(MANAGER_1, MANAGER_2)
     async with left, right:
         left.send_soon(Channel.AGENT, read_request(1))
-        assert [message async for message in right] == []
+        assert await receive_all(right) == []
         assert right.ended == "ReadRequest on the agent channel"
 
 
@@ -190,7 +190,7 @@ async def test_a_worker_registers_itself_only_and_relays_nothing():
         left.send_soon(Channel.AGENT, Register(W1, "s", NodeDescription(), ""))
         assert await receive_many(right, 1) == [(Channel.AGENT, Register(W1, "s", NodeDescription(), ""))]
         left.send_soon(Channel.RAFT, TimeoutNow(cluster="c", source=W1, target=N2, term=9))
-        assert [message async for message in right] == []
+        assert await receive_all(right) == []
     assert [refusal.rule for refusal in refusals] == ["forged-sender", "forged-sender", "channel"]
 
 
@@ -212,7 +212,7 @@ async def test_two_nodes_speak_over_tls(certified):
         assert await receive_many(right, 1) == [(Channel.RAFT, read_request(1))]
         assert await receive_many(left, 1) == [(Channel.RAFT, read_request(2, N2))]
         await left.aclose("bye")
-        assert [message async for message in right] == []
+        assert await receive_all(right) == []
         assert right.ended == "bye"
 
 
@@ -221,7 +221,7 @@ async def test_a_torn_connection_is_an_end_and_no_exception(certified):
     async with tls_pair(n1, n2) as (left, right):
         left._stream.close()
         with trio.fail_after(5):
-            assert [message async for message in right] == []
+            assert await receive_all(right) == []
         assert right.ended == "the other side hung up"
 
 
@@ -239,6 +239,39 @@ async def test_what_must_not_be_said_is_answered_also_in_one_piece_with_the_hell
         await send_raw(left, left._frame(Channel.CONTROL, Hello()) + left._frame(Channel.RAFT, Beat("x")))
         async with left:
             with trio.fail_after(10):
-                while await left.receive():
+                while await receive(left):
                     continue
         assert "raft" in left.ended
+
+
+async def test_whoever_hears_is_told_all_that_came_before_what_must_not_be_said(certified):
+    n1, n2 = certified.credentials(Peerage.MANAGER, N1), certified.credentials(Peerage.MANAGER, N2)
+    async with tls_pair(n1, n2) as (left, right):
+        frames = [right._frame(Channel.RAFT, read_request(ticket, N2)) for ticket in (1, 2)]
+        await send_raw(right, b"".join(frames) + encode_frame(99, b"?") + frames[0])
+        with trio.fail_after(10):
+            assert [message.ticket for _, message in await receive_all(left)] == [1, 2]
+        assert "channel 99" in left.ended
+
+
+async def test_hearing_ends_when_the_connection_is_closed_here(certified):
+    n1, n2 = certified.credentials(Peerage.MANAGER, N1), certified.credentials(Peerage.MANAGER, N2)
+    async with tls_pair(n1, n2) as (left, _):
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(receive_all, left)
+                await trio.testing.wait_all_tasks_blocked()
+                await left.aclose("enough")
+        assert left.ended == "enough"
+
+
+async def test_what_the_hearer_raises_comes_out_where_it_hears(certified):
+    n1, n2 = certified.credentials(Peerage.MANAGER, N1), certified.credentials(Peerage.MANAGER, N2)
+
+    def fails(_: object) -> None:
+        raise KeyError("mine")
+
+    async with tls_pair(n1, n2) as (left, right):
+        assert right.send_soon(Channel.RAFT, read_request(1, N2))
+        with pytest.raises(KeyError, match="mine"), trio.fail_after(10):
+            await left.hear(fails)

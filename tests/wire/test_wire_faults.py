@@ -16,7 +16,7 @@ from swarmtui.wire.faults import LinkFaults
 from swarmtui.wire.messages import Request
 from swarmtui.wire.node_calls import GetStatus, LinkFault
 from swarmtui.wire.outgoing import RETRANSMIT_S
-from tests.wire.conftest import N1, N2, identity, memory_pair, set_faults, tls_pair
+from tests.wire.conftest import N1, N2, identity, memory_pair, receive, receive_all, set_faults, tls_pair
 
 MANAGER_1, MANAGER_2 = identity(Peerage.MANAGER, N1), identity(Peerage.MANAGER, N2)
 
@@ -44,17 +44,17 @@ async def test_a_cut_is_silence_in_that_direction_only():
         faults.set([LinkFault(N2, cut_out=True)])
         assert left.send_soon(Channel.RAFT, word(N1, N2, "lost"))
         right.send_soon(Channel.RAFT, word(N2, N1, "back"))
-        assert words(await left.receive()) == ["back"]
+        assert words(await receive(left)) == ["back"]
         faults.set([LinkFault(N2, cut_in=True)])
         right.send_soon(Channel.RAFT, word(N2, N1, "unheard"))
         left.send_soon(Channel.RAFT, word(N1, N2, "heard"))
-        assert words(await right.receive()) == ["heard"]
+        assert words(await receive(right)) == ["heard"]
         with trio.move_on_after(0.05) as waiting:
-            await left.receive()
+            await receive(left)
         assert waiting.cancelled_caught
         faults.set([])
         right.send_soon(Channel.RAFT, word(N2, N1, "again"))
-        assert words(await left.receive()) == ["again"]
+        assert words(await receive(left)) == ["again"]
         assert left.statistics().frames_lost == 2
 
 
@@ -68,7 +68,7 @@ async def test_what_waits_when_the_link_is_cut_is_lost_too():
         await trio.testing.wait_all_tasks_blocked()
         faults.set([])
         left.send_soon(Channel.RAFT, word(N1, N2, "after"))
-        assert words(await right.receive()) == ["after"]
+        assert words(await receive(right)) == ["after"]
 
 
 async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
@@ -79,7 +79,7 @@ async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
         faults.set([LinkFault(N2, cut_in=True)])
         right._stream.close()
         with trio.move_on_after(0.1) as waiting:
-            await left.receive()
+            await receive(left)
         assert waiting.cancelled_caught
         for _ in range(3):
             assert left.send_soon(Channel.AGENT, Beat("into the dark"))
@@ -87,7 +87,7 @@ async def test_the_death_of_a_peer_is_not_noticed_through_a_cut(certified):
         assert left.ended is None
         faults.set([])
         with trio.fail_after(5):
-            assert [message async for message in left] == []
+            assert await receive_all(left) == []
         assert left.ended is not None
 
 
@@ -99,7 +99,7 @@ async def test_a_farewell_does_not_pass_a_cut():
         async with left:
             await left.aclose("secret")
         with trio.move_on_after(0.05) as waiting:
-            await right.receive()
+            await receive(right)
         assert waiting.cancelled_caught
         assert right.ended is None
 
@@ -139,7 +139,7 @@ async def test_delay_keeps_the_order_and_lets_other_links_alone(autojump_clock):
         left.send_soon(Channel.AGENT, Beat("3"))
         received: list[str] = []
         while len(received) < 4:
-            received += beats(await right.receive())
+            received += beats(await receive(right))
         assert received == ["0", "1", "2", "3"]
         assert trio.current_time() - started == pytest.approx(0.3)
 
@@ -153,7 +153,7 @@ async def test_loss_is_of_outgoing_frames():
             assert left.send_soon(Channel.RAFT, word(N1, N2, str(number)))
         received: list[str] = []
         while len(received) < 2:
-            received += words(await right.receive())
+            received += words(await receive(right))
         assert received == ["1", "3"]
 
 
@@ -164,7 +164,7 @@ async def test_those_who_heal_are_never_cut_off(role):
     async with left, right:
         left.send_soon(Channel.CLIENT, Request(1, GetStatus()))
         with trio.fail_after(5):
-            assert await right.receive() == [(Channel.CLIENT, Request(1, GetStatus()))]
+            assert await receive(right) == [(Channel.CLIENT, Request(1, GetStatus()))]
 
 
 def test_numbers_that_cannot_be_are_refused():
@@ -182,8 +182,8 @@ async def test_a_channel_that_promises_everything_ends_when_a_cut_swallowed_some
         assert left.ended is None
         faults.set([])
         left.send_soon(Channel.RAFT, word(N1, N2, "the link carries again"))
-        assert words(await right.receive()) == ["the link carries again"]
-        assert await right.receive() == []
+        assert words(await receive(right)) == ["the link carries again"]
+        assert await receive(right) == []
         assert right.ended == TORN
 
 
@@ -192,7 +192,7 @@ async def test_loss_delays_what_must_not_be_lost(autojump_clock):
     set_faults(left, LinkFaults([LinkFault(N2, loss=1.0)]))
     async with left, right:
         left.send_soon(Channel.AGENT, Beat("late"))
-        assert beats(await right.receive()) == ["late"]
+        assert beats(await receive(right)) == ["late"]
         assert trio.current_time() >= RETRANSMIT_S
 
 
@@ -205,8 +205,8 @@ async def test_an_end_for_want_of_frames_comes_about_though_the_other_side_is_st
     async with left, right, trio.open_nursery() as nursery:
         left.send_soon(Channel.AGENT, Beat("swallowed"))
         await trio.testing.wait_all_tasks_blocked()
-        nursery.start_soon(left.receive)
-        nursery.start_soon(right.receive)
+        nursery.start_soon(receive, left)
+        nursery.start_soon(receive, right)
         ours.set([])
         left.send_soon(Channel.RAFT, word(N1, N2, "unheard"))
         await trio.testing.wait_all_tasks_blocked()
@@ -214,5 +214,5 @@ async def test_an_end_for_want_of_frames_comes_about_though_the_other_side_is_st
         assert right.ended is None, "a cut is silence, and never an end"
         theirs.set([])
         with trio.fail_after(5):
-            assert await right.receive() == []
+            assert await receive(right) == []
         assert right.ended is not None

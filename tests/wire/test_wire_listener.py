@@ -51,8 +51,11 @@ class Server:
 
     async def _handle(self, connection: Connection) -> None:
         self.connections.append(connection)
-        async for received in connection:
-            await self._hear.send(received)
+        await connection.hear(self._take)
+
+    def _take(self, messages) -> None:
+        for received in messages:
+            self._hear.send_nowait(received)
 
     async def heard(self):
         return await self._heard.receive()

@@ -36,7 +36,7 @@ from swarmtui.wire.rpc import (
     CallRejected,
     NotSent,
 )
-from tests.wire.conftest import N1, N2, W1, identity, memory_pair, tls_pair
+from tests.wire.conftest import N1, N2, W1, identity, memory_pair, receive, tls_pair
 
 ADMIN, MANAGER = identity(Peerage.ADMIN), identity(Peerage.MANAGER, N2)
 
@@ -259,7 +259,7 @@ async def test_output_travels_on_its_own_channel_over_tls(certified):
     async with tls_pair(admin, n2) as (left, right), trio.open_nursery() as nursery:
         nursery.start_soon(answer_calls, right, node.answer)
         await left.send(Channel.CLIENT, Request(1, TaskOutput("t")))
-        assert (await left.receive())[0][0] is Channel.OUTPUT
+        assert (await receive(left))[0][0] is Channel.OUTPUT
         nursery.cancel_scope.cancel()
 
 
