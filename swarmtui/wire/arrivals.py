@@ -16,6 +16,8 @@ import attrs
 import outcome
 import trio
 
+SLICE_S = 0.01  # of calls between two chances for everybody else to run: a flood over many connections is no reason to be silent
+
 _ALL: trio.lowlevel.RunVar[Arrivals] = trio.lowlevel.RunVar("arrivals")
 
 
@@ -79,9 +81,13 @@ class Arrivals:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._selector.fileno())
+                began = trio.current_time()
                 for key, _ in self._selector.select(0):
-                    if not key.data.is_over:  # else by somebody who was called before it
+                    if not key.data.is_over:  # else by somebody who was called before it, or in a pause
                         self._call(key.data)
+                    if trio.current_time() - began > SLICE_S:
+                        await trio.lowlevel.checkpoint()
+                        began = trio.current_time()
         finally:
             self._selector.close()
 

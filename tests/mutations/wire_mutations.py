@@ -54,6 +54,14 @@ MUTATIONS = (
         tests=ARRIVALS,
     ),
     Mutation(
+        name="flood-without-a-pause",
+        rule="however many connections have something, everybody else runs in between",
+        file="swarmtui/wire/arrivals.py",
+        old="                    if trio.current_time() - began > SLICE_S:",
+        new="                    if False:",
+        tests=ARRIVALS,
+    ),
+    Mutation(
         name="closed-and-still-heard",
         rule="whoever hears on a socket is told when it is closed here",
         file="swarmtui/wire/tls.py",

@@ -168,3 +168,26 @@ async def test_a_fault_is_not_lost_when_the_called_one_is_cancelled_by_its_own_d
         else:
             await hear()
             assert scope.cancelled_caught
+
+
+async def test_a_flood_over_many_connections_lets_everybody_else_run_in_between(pairs, monkeypatch):
+    monkeypatch.setattr("swarmtui.wire.arrivals.SLICE_S", -1.0)  # every call takes too long
+    seen: list[str] = []
+
+    def called() -> bool:
+        seen.append("call")
+        return True
+
+    async def elsewhere() -> None:
+        while seen.count("call") < len(pairs):
+            seen.append("turn")
+            await trio.lowlevel.checkpoint()
+
+    for pair in pairs:
+        pair.far.send(b"!")
+    with trio.fail_after(PATIENCE_S):
+        async with trio.open_nursery() as nursery:
+            for pair in pairs:
+                nursery.start_soon(arrivals().hear, pair.near, called)
+            nursery.start_soon(elsewhere)
+    assert ["call"] * 3 not in [seen[at : at + 3] for at in range(len(seen))]
