@@ -2,7 +2,8 @@
 
 Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. A proposal leaves at once if
 nobody else's is under way; else it waits for the driver's task to take the next turn, which is when everybody who is awake
-has proposed, and for the disk to end what it is doing: that is what makes batches under load. News of a peer or of the disk, each a batch already,
+has proposed, for the disk to end what it is doing, and a little for the round that is on its way: that is what makes batches
+under load. News of a peer or of the disk, each a batch already,
 is followed by a turn at once.
 
 What somebody waits for comes first: Sends go out before Writes are begun, so the followers' disks work beside ours (the
@@ -59,6 +60,11 @@ from swarmtui.store import Frozen, Store
 APPLY_SLICE_ENTRIES = 64
 APPLY_SLICE_BYTES = 256 * 1024
 
+GATHER_S = (
+    0.005  # for so long at most what is proposed waits for the round before it: on a slow link several are on their way
+)
+NOTHING_ON_ITS_WAY = float("-inf")
+
 
 @attrs.define
 class Wiring:
@@ -95,6 +101,7 @@ class Consensus:
         self._wiring: Wiring | None = None
         self._fault: Exception | None = None  # that came to light in somebody else's step: `run` raises it
         self._is_turning = False
+        self._gathers_until = NOTHING_ON_ITS_WAY
         self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
@@ -114,11 +121,13 @@ class Consensus:
         self.core.feed(proposed, trio.current_time())
 
     def _proposed(self) -> None:
-        """Something waits to be handed over. What is alone leaves at once; while the disk is at work it waits for the
-        report, which is followed by a turn anyhow."""
+        """Something waits to be handed over. What is alone leaves at once; what must wait, for the disk or for a round, does so
+        for the news of it, which is followed by a turn anyhow."""
         if self._is_writing:
             return
-        if self.proposals.count > 1:
+        if self._has_round_on_its_way:
+            self._sleep.deadline = min(self._sleep.deadline, self._gathers_until)
+        elif self.proposals.count > 1:
             self._bell.ring()
         else:
             self._turn_at_once()
@@ -167,6 +176,14 @@ class Consensus:
         shares the next write, message and round. So the batches grow with the load, and an idle leader waits for nothing."""
         return self.core.role.kind is Role.LEADER and self.core.log.oldest_write_at is not None
 
+    @property
+    def _has_round_on_its_way(self) -> bool:
+        """This node leads, and what it proposed a moment ago is not committed: where messages are quick that comes about soon,
+        and to share the next round is cheaper for everybody than to have one more."""
+        core = self.core
+        is_open = core.role.kind is Role.LEADER and core.log.commit < core.log.last
+        return is_open and trio.current_time() < self._gathers_until
+
     def status(self) -> Status:
         """With every member under its node's id."""
         return by_nodes(self.core.status(trio.current_time()))
@@ -213,8 +230,12 @@ class Consensus:
             wiring.flush()
 
     def _deadline(self) -> float:
-        deadline = self.core.deadline
-        return self.proposals.deadline if deadline is None else min(deadline, self.proposals.deadline)
+        due, deadline = self.proposals.deadline, self.core.deadline
+        if deadline is not None:
+            due = min(due, deadline)
+        if self.proposals.has_pending and not self._is_writing:
+            due = min(due, self._gathers_until)
+        return due
 
     def _tick(self) -> None:
         now, due = trio.current_time(), self._deadline()
@@ -241,8 +262,9 @@ class Consensus:
             self._is_turning = False
 
     def _turn(self, wiring: Wiring) -> None:
-        if self.proposals.has_pending and not self._is_writing:
+        if self.proposals.has_pending and not self._is_writing and not self._has_round_on_its_way:
             self.proposals.flush()
+            self._gathers_until = trio.current_time() + GATHER_S
         effects = self._drain()
         self._carry_out(effects, wiring)
         if self._to_apply and not self._may_put_off_applying(effects):
@@ -290,6 +312,7 @@ class Consensus:
                         self._refusals.tell("read", effect.why, self.core.term)
                     self.reads.settle(effect)
                 case RoleChanged():
+                    self._gathers_until = NOTHING_ON_ITS_WAY
                     effect.leader = node_of(effect.leader)
                     wiring.role_changed(effect)
                     self._waiting_for_reign.unpark_all()

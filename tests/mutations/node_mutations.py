@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.mutation import Mutation
 
 CONSENSUS = ("tests/node/test_node_consensus.py",)
+ROUNDS = ("tests/node/test_node_rounds.py",)
 OVERWRITTEN = ("tests/node/test_node_overwritten.py",)
 SESSIONS = ("tests/node/test_node_sessions.py",)
 MEMBERS = ("tests/node/test_node_members.py",)
@@ -66,6 +67,22 @@ MUTATIONS = (
 
     def _hand_over""",
         tests=CONSENSUS,
+    ),
+    Mutation(
+        name="no-round-waited-for",
+        rule="what is proposed while a round is on its way shares the next",
+        file="swarmtui/node/consensus.py",
+        old=" and not self._is_writing and not self._has_round_on_its_way:",
+        new=" and not self._is_writing:",
+        tests=ROUNDS,
+    ),
+    Mutation(
+        name="round-waited-for-to-its-end",
+        rule="a round that takes long holds nobody up",
+        file="swarmtui/node/consensus.py",
+        old="        return is_open and trio.current_time() < self._gathers_until",
+        new="        return is_open",
+        tests=ROUNDS,
     ),
     Mutation(
         name="turn-within-a-turn",
