@@ -18,7 +18,6 @@ import attrs
 
 from swarmtui.cli.formats import Format, Style, fill, listing_lines, table_lines, to_json
 from swarmtui.commands.command import DUMB_TERMINALS
-from swarmtui.commands.convergence import SLOTS_SHOWN_MAX
 from swarmtui.commands.errors import CommandFailed
 from swarmtui.commands.output import (
     Document,
@@ -34,6 +33,7 @@ from swarmtui.commands.output import (
 
 PROGRAM = "swarmtui"
 INSPECT_INDENT = 4  # docker's
+SLOTS_SHOWN_MAX = 20  # a line each, as docker: beyond, only the sum
 
 _UP_AND_CLEAR = "\x1b[{count}F\x1b[J"
 _COLOURS: Mapping[SlotMark, str] = {

@@ -26,7 +26,6 @@ from swarmtui.objects.states import TaskState
 
 POLL_S = 0.1
 STEADY_S = 1.0
-SLOTS_SHOWN_MAX = 20  # as docker: beyond, only the sum
 EMPTY_GLOBAL_S = 2.0  # a global service without any task for this long fits no node
 
 

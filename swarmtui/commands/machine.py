@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from swarmtui.commands.errors import CommandFailed
-from swarmtui.commands.ports import ClusterPort
 from swarmtui.host.layout import DIRECTORY_NAME as CLUSTER_DIRECTORY
-from swarmtui.objects.manifest import Manifest
 
 if TYPE_CHECKING:
     from swarmtui.client.discovery import FoundCluster
+    from swarmtui.commands.ports import ClusterPort
     from swarmtui.host.recovery import Epoch
     from swarmtui.host.restore import Backup
     from swarmtui.host.survey import Survey
     from swarmtui.objects.cluster_file import ClusterFile
+    from swarmtui.objects.manifest import Manifest
 
 __all__ = ["CLUSTER_DIRECTORY", "CLUSTER_FILE", "Machine", "ThisMachine"]
 

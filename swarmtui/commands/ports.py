@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from swarmtui.objects.events import Event
-from swarmtui.objects.manifest import Manifest
-from swarmtui.objects.operations import Result, Transaction
-from swarmtui.objects.records import KeyValue, Node
-from swarmtui.objects.states import Availability, NodeRole
-from swarmtui.wire.calls import Call
-from swarmtui.wire.host_calls import HostReport
-from swarmtui.wire.node_calls import Consistency, NodeReport, Records
+if TYPE_CHECKING:
+    from swarmtui.objects.events import Event
+    from swarmtui.objects.manifest import Manifest
+    from swarmtui.objects.operations import Result, Transaction
+    from swarmtui.objects.records import KeyValue, Node
+    from swarmtui.objects.states import Availability, NodeRole
+    from swarmtui.wire.calls import Call
+    from swarmtui.wire.host_calls import HostReport
+    from swarmtui.wire.node_calls import Consistency, NodeReport, Records
 
 
 class QuorumView(Protocol):

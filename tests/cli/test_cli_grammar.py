@@ -3,10 +3,15 @@ the nearest right word. Method: lines as people type them."""
 
 from __future__ import annotations
 
+import re
+from importlib import import_module
+from pathlib import Path
+
 import pytest
 
 from swarmtui.cli.formats import Style
 from swarmtui.cli.grammar import UsageProblem, command_help, group_help, parse, split_line, words_after
+from swarmtui.commands import registry
 from swarmtui.commands.registry import GROUPS, REGISTRY
 
 
@@ -178,6 +183,13 @@ def test_every_example_parses():
         for example in command.examples:
             parsed = parse(split_line(example.replace("< FILE", "")))
             assert parsed.command is command
+
+
+def test_the_registry_names_every_command_of_every_module():
+    modules = [import_module(f"swarmtui.commands.{module}") for module, _ in registry.MODULES]
+    assert dict(REGISTRY) == {command.name: command for module in modules for command in module.COMMANDS}
+    for file in Path(registry.__file__).parent.glob("*.py"):  # and no module with commands is forgotten
+        assert not re.search(r"^COMMANDS\b", file.read_text(), re.MULTILINE) or file.stem in dict(registry.MODULES)
 
 
 def test_every_noun_has_a_line_and_every_line_a_noun():
