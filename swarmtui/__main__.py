@@ -2,6 +2,6 @@
 
 import sys
 
-from swarmtui.cli.main import main
+from swarmtui.cli.start import main
 
 sys.exit(main())

@@ -30,7 +30,7 @@ CLUSTER_VARIABLE = "SWARMTUI_CLUSTER"
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one order; the console script and `python -m swarmtui` exit with what it returns."""
+    """Runs one order; the process exits with what it returns."""
     terminal: Terminal | None = None
     open_missing_streams()
     try:
@@ -170,7 +170,3 @@ def _working_directory() -> Path:
         return Path.cwd()
     except FileNotFoundError:
         return Path("/")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
