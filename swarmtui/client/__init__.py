@@ -25,20 +25,29 @@ Its contract
 
 What it never does
     It knows nothing of a node's inside, keeps no state that a new connection would not have, and prints nothing.
+
+The names below are imported when they are first used: whoever only asks `discovery` where a cluster is, as the console
+before its first frame, does not wait for TLS and for every call there is.
 """
 
-from swarmtui.client.cluster import Cluster, connect
-from swarmtui.client.errors import (
-    ClientError,
-    Conflict,
-    NoCluster,
-    NoHost,
-    NoQuorum,
-    NotReached,
-    Refused,
-    Unknown,
-)
-from swarmtui.client.locks import Fence, LockHeld, LockLost
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from swarmtui.client.cluster import Cluster, connect
+    from swarmtui.client.errors import (
+        ClientError,
+        Conflict,
+        NoCluster,
+        NoHost,
+        NoQuorum,
+        NotReached,
+        Refused,
+        Unknown,
+    )
+    from swarmtui.client.locks import Fence, LockHeld, LockLost
 
 __all__ = [
     "ClientError",
@@ -55,3 +64,13 @@ __all__ = [
     "Unknown",
     "connect",
 ]
+
+_HOMES = {"Cluster": "cluster", "connect": "cluster", "Fence": "locks", "LockHeld": "locks", "LockLost": "locks"}
+"""The module of each name; all others are `errors`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    return value

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import work
@@ -14,16 +12,13 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from swarmtui.cli.grammar import UsageProblem, split_line
-from swarmtui.client.discovery import read_manifest
-from swarmtui.client.errors import NoCluster
 from swarmtui.console.backend import Answer, Backend
 from swarmtui.console.clock import Clock
-from swarmtui.console.cluster_link import ClusterLink
 from swarmtui.console.cluster_screen import OUTPUT, WIDE, ClusterScreen
 from swarmtui.console.details import detail_lines
 from swarmtui.console.encoding import needs_ascii
 from swarmtui.console.feed import Buffer
-from swarmtui.console.hangup import hang_up_with_the_terminal, leave_on_signals
+from swarmtui.console.hangup import leave_on_signals
 from swarmtui.console.held import Held
 from swarmtui.console.help_text import help_lines
 from swarmtui.console.keys import KEYS
@@ -112,16 +107,23 @@ class ConsoleApp(App[int]):
     def get_default_screen(self) -> ClusterScreen:
         return self.cluster
 
-    def on_mount(self) -> None:
+    def on_load(self) -> None:
         self.wardrobe.open()
+
+    def on_mount(self) -> None:
+        self.wardrobe.complain()
         self.set_class(self.speaks_ascii, "-ascii")
         loop = asyncio.get_running_loop()
         self._forget_signals = leave_on_signals(lambda number: loop.call_soon_threadsafe(self._leave_on_signal, number))
-        self.backend.start(self.observe)
-        self.call_after_refresh(self.paint)
+        self.call_after_refresh(self._first_frame)
         self.set_timer(FIRST_FRAME_S, first_frame_shown)
         if self._paint_interval_s is not None:
             self.set_interval(self._paint_interval_s, self.paint)
+
+    def _first_frame(self) -> None:
+        """What is known before anybody was asked; the far side is asked once it is on the screen."""
+        self.paint()
+        self.call_after_refresh(self.backend.start, self.observe)
 
     def _leave_on_signal(self, number: int) -> None:
         self.exit(return_code=128 + number)
@@ -374,22 +376,3 @@ _CLUSTER_ACTIONS = frozenset(
         "help", "leave", "theme",
     }
 )  # fmt: skip
-
-
-def run_console(directory: Path, watch: bool = False) -> int:
-    """Open the console on the cluster of this `.swarmtui/`; the exit code when it was left.
-
-    With `watch` it shows the observer's certificate, and no key changes anything. The cluster keeps running.
-    """
-    try:
-        manifest = read_manifest(directory)
-    except NoCluster as error:
-        sys.stderr.write(f"swarmtui: {error}\n")
-        return error.exit_code
-    app = ConsoleApp(manifest, ClusterLink(directory, role="observer" if watch else "admin"), watch=watch)
-    hang_up_with_the_terminal()
-    app.run()
-    code = app.return_code or 0
-    if code == 0:
-        sys.stdout.write(f"{manifest.name} keeps running; swarmtui console comes back, swarmtui down stops it\n")
-    return code

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
+from textual.app import App
 
 from swarmtui.console.theming import DEFAULT_THEME, Themes, load_themes
 
@@ -24,13 +25,18 @@ class Wardrobe:
         self._themes = Themes((), ())
 
     def open(self) -> None:
-        """Put on what was worn last, else the default, as the application starts."""
-        self._read()
+        """Put on what was worn last, else the default, before the style sheet is read: changed later, it would be read a
+        second time and every widget be styled anew."""
+        app = self._app
+        self._themes = load_themes()
         for theme in self._themes.themes:
-            self._app.register_theme(theme)
+            app.register_theme(theme)
         for name in (_remembered(), DEFAULT_THEME):
             if name in self._themes.names:
-                self._app.theme = name
+                app.set_reactive(App.theme, name)  # nobody watches yet
+                app.set_class(app.current_theme.dark, "-dark-mode", update=False)
+                app.set_class(not app.current_theme.dark, "-light-mode", update=False)
+                app.stylesheet.set_variables(app.get_css_variables())
                 return
 
     def next(self) -> None:
@@ -51,6 +57,10 @@ class Wardrobe:
 
     def _read(self) -> None:
         self._themes = load_themes()
+        self.complain()
+
+    def complain(self) -> None:
+        """Say which files could not be used."""
         for problem in self._themes.problems:
             self._app.notify(problem, severity="warning", title="Theme left out")
 

@@ -11,6 +11,7 @@ import pytest
 from swarmtui.console.app import ConsoleApp
 from swarmtui.console.model.fold import Model
 from swarmtui.console.rehearsal import Rehearsal
+from tests.console.begun import begun
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +58,7 @@ def ui() -> Callable[..., Any]:
 
         async def perform() -> None:
             async with app.run_test(size=size, notifications=toasts) as pilot:
-                await pilot.pause()
+                await begun(play)
                 play.open()
                 play.step(0.5)
                 app.paint()

@@ -26,6 +26,7 @@ from swarmtui.console.cluster_link import ClusterLink
 from swarmtui.console.model.picture import Sight
 from swarmtui.console.model.quorum import Health
 from swarmtui.console.model.standing import Standing
+from swarmtui.console.start import open_console
 from tests.cluster.conftest import RealCluster, ended
 
 pytestmark = pytest.mark.cluster
@@ -257,7 +258,5 @@ def test_a_terminal_that_is_closed_leaves_no_console_behind(live: RealCluster) -
 
 
 def test_no_cluster_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from swarmtui.console.app import run_console
-
-    assert run_console(tmp_path / ".swarmtui") == 4
+    assert open_console(tmp_path / ".swarmtui") == 4
     assert "create one with swarmtui up" in capsys.readouterr().err

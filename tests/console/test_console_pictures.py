@@ -11,6 +11,7 @@ import pytest
 from swarmtui.console.app import ConsoleApp
 from swarmtui.console.rehearsal import Rehearsal
 from swarmtui.objects.states import TaskState
+from tests.console.begun import begun
 
 SMALL, NORMAL, LARGE = (80, 24), (120, 36), (160, 48)
 Scene = Callable[[ConsoleApp, Rehearsal, Any], Awaitable[None]]
@@ -27,7 +28,7 @@ def picture(snap_compare: Any) -> Callable[..., None]:
 
         async def before(pilot: Any) -> None:
             app.theme = theme
-            await pilot.pause()
+            await begun(play)
             await scene(app, play, pilot)
             for _ in range(2):  # the first paint may ask for log entries, the second shows them
                 app.paint()

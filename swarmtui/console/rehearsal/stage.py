@@ -59,6 +59,11 @@ class Stage:
             self._sink(observation)  # type: ignore[arg-type]
 
     @property
+    def is_observed(self) -> bool:
+        """Whether anybody hears what is said."""
+        return self._sink is not None
+
+    @property
     def leader(self) -> Actor | None:
         leaders = [actor for actor in self.managers if actor.raft_role == "leader" and actor.lives]
         return max(leaders, key=lambda actor: actor.term, default=None)
