@@ -71,6 +71,7 @@ class ClusterLink:
         self._questions: LogQuestions | None = None
         self._outputs: OutputStreams | None = None
         self._host_moved = trio.Event()
+        self._marked = trio.Event()  # by any node: there may be a source of records now
 
     # ---------------------------------------------------------------------------------------------- from the screen
 
@@ -169,6 +170,7 @@ class ClusterLink:
                 async for item in cluster.stream(node, Observe(seq, marks=True)):
                     if isinstance(item, Mark):
                         self._marks[node] = (item, time.monotonic())
+                        self._marked.set()
                         self._say(MarkSeen(node, item))
                     elif isinstance(item, Event):
                         seq = item.seq
@@ -189,12 +191,15 @@ class ClusterLink:
         """The records of the best manager; begun again whenever another is better."""
         while True:
             source = self._best_source()
-            if source:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._leave_when_worse, source, nursery.cancel_scope)
-                    await self._records_of(cluster, source)
-                    nursery.cancel_scope.cancel()
-            await trio.sleep(RETRY_S if source else SOURCE_LOOK_S / 5)
+            if not source:
+                self._marked = trio.Event()
+                await self._marked.wait()
+                continue
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._leave_when_worse, source, nursery.cancel_scope)
+                await self._records_of(cluster, source)
+                nursery.cancel_scope.cancel()
+            await trio.sleep(RETRY_S)
 
     async def _records_of(self, cluster: Cluster, source: str) -> None:
         try:

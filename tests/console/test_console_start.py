@@ -71,3 +71,18 @@ def test_what_the_first_frame_needs_leaves_the_client_alone():
         "sys.exit(bool({'trio', 'cryptography', 'swarmtui.wire.rpc'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_before_any_node_has_answered_nothing_is_said_to_be_missing():
+    app = ConsoleApp(Rehearsal().manifest, LateBackend(Rehearsal), paint_interval_s=None)
+
+    async def perform():
+        async with app.run_test(size=(160, 48)) as pilot:
+            await pilot.pause()
+            cluster = app.cluster
+            for pane in (cluster.log_grid, cluster.service_list, cluster.task_list):
+                words = "".join(text for line in pane.draw(app.view(), 60, 10) for text, _ in line)
+                assert "not known yet" in words
+                assert "no " not in words
+
+    asyncio.run(perform())

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual import events
 
+from swarmtui.console.model.picture import Sight
 from swarmtui.console.panes.ink import Line, Pen, Span, rule
 from swarmtui.console.panes.line_widget import LineWidget
 from swarmtui.console.view import View
@@ -23,6 +24,7 @@ class ListPane(LineWidget, can_focus=True):
 
     HAS_CURSOR: ClassVar[bool] = False
     NEWEST_LAST: ClassVar[bool] = False  # the end is where new rows come, and is followed until somebody scrolls up
+    TOLD_BY_NODES: ClassVar[bool] = False  # before any node has answered, no rows mean nothing
     NUMBER: ClassVar[str] = ""
     TITLE: ClassVar[str] = ""
 
@@ -81,12 +83,14 @@ class ListPane(LineWidget, can_focus=True):
         self._head = len(lines)
         self._settle()
         if not self.count:
-            lines.append(Pen(width).skip().write(self._empty_text(), "quiet").line())
+            lines.append(Pen(width).skip().write(self._empty_text(view), "quiet").line())
             return lines
         lines.extend(self.row(position, width) for position in range(self.top, min(self.count, self.top + self.window)))
         return lines
 
-    def _empty_text(self) -> str:
+    def _empty_text(self, view: View) -> str:
+        if self.TOLD_BY_NODES and view.picture.sight is Sight.CONNECTING:
+            return "not known yet"
         return f"nothing matches /{self.filter}   esc shows all" if self.filter else self.empty()
 
     def _settle(self) -> None:

@@ -36,6 +36,7 @@ class Fields:
 class LogGrid(ListPane):
     """The rows of the replicated log. Follows the newest entry until somebody scrolls."""
 
+    TOLD_BY_NODES = True
     NUMBER: ClassVar[str] = "1"
     TITLE: ClassVar[str] = "Raft"
 

@@ -24,6 +24,7 @@ class ServiceList(ListPane):
     """One row for each service."""
 
     HAS_CURSOR: ClassVar[bool] = True
+    TOLD_BY_NODES = True
     NUMBER: ClassVar[str] = "2"
     TITLE: ClassVar[str] = "Services"
 

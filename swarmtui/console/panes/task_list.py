@@ -16,6 +16,7 @@ class TaskList(ListPane):
     """One row for each task; ended attempts are indented under their slot, and hidden by `a`."""
 
     HAS_CURSOR: ClassVar[bool] = True
+    TOLD_BY_NODES = True
     NUMBER: ClassVar[str] = "3"
     TITLE: ClassVar[str] = "Tasks"
 
