@@ -40,6 +40,8 @@ def help_lines(*, watch: bool) -> list[str]:
             "A TASK",
             "  ? unheard is to stop, on a node that the managers do not hear:",
             "            paused or cut off, it may run on",
+            "  path      seen as: N new   A assigned   P preparing   S starting",
+            "            R running   C complete   F failed   X shut down",
             "  output    ! a line on standard error",
             "",
             "THE LOG",

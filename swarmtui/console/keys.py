@@ -62,7 +62,7 @@ LOOK_KEYS: tuple[Key, ...] = (
     Key("view.output", "l", "l", "output", "output", "what the task, service or node prints"),
     Key("view.hold", "space", "space", "hold", "hold", "hold the view still; the cluster runs on"),
     Key("view.filter", "slash", "/", "filter", "filter", "only the rows of this pane that hold some words"),
-    Key("app.command", "colon", ":", "command", "command", "any command of the command line"),
+    Key("app.command", "colon", ":", "command", "command", "any command of the command line; tab completes it"),
     Key("view.theme", "t", "t", "theme", "theme", "the next theme"),
     Key("app.help", "question_mark", "?", "help", "help", "this help"),
     Key("app.leave", "q", "q", "leave", "leave", "leave; the cluster keeps running"),

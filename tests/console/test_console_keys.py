@@ -325,6 +325,18 @@ def test_words_are_completed(value, meant) -> None:
     assert complete(value, ("kill", "service ls", "service scale"), ("n1", "n2", "web", "web.1")) == meant
 
 
+def test_tab_takes_what_is_proposed(ui) -> None:
+    async def scene(app, play, pilot):
+        await pilot.press("colon", *"ser")
+        await pilot.pause()
+        await pilot.press("tab", "space", "x")
+        typed = app.cluster.command_line.query_one("#typed")
+        assert typed.value == "service ls x"
+        assert app.focused is typed
+
+    ui(scene)
+
+
 def test_a_typed_step_that_loses_the_quorum_is_asked_too(ui) -> None:
     async def scene(app, play, pilot):
         await pilot.press("colon", *"kill n1 n2 n3", "enter")

@@ -42,10 +42,12 @@ def complete(value: str, commands: Sequence[str], names: Sequence[str]) -> str |
 
 
 class CommandLine(Horizontal):
-    """`:` takes a command of the command line, `/` words to filter by. Enter does it, esc leaves it."""
+    """`:` takes a command of the command line, `/` words to filter by. Enter does it, tab takes what is proposed, esc leaves
+    it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "leave", show=False, priority=True),
+        Binding("tab", "take", "what is proposed", show=False, priority=True),
         Binding("up", "older", "the command before", show=False, priority=True),
         Binding("down", "newer", "the command after", show=False, priority=True),
     ]
@@ -122,6 +124,12 @@ class CommandLine(Horizontal):
         if self.sign == "/":
             self.post_message(self.Filtered("", done=True))
         self.close()
+
+    def action_take(self) -> None:
+        """Take the proposed rest of the line, as a shell does with tab; → does it too, at the end of the line."""
+        line = self.query_one("#typed", Input)
+        line.cursor_position = len(line.value)
+        line.action_cursor_right()
 
     def action_older(self) -> None:
         self._recall(-1)
