@@ -15,18 +15,17 @@ from pathlib import Path
 
 import attrs
 
-import swarmtui.version
 from swarmtui.agent.executor import TaskRejected
 from swarmtui.agent.sweep import MARK, mark_for
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.notations import parse_env_file
 from swarmtui.objects.records import Task
 from swarmtui.objects.templates import check_template, fill_template
+from swarmtui.whereabouts import PACKAGE_PARENT
 
 ENV_FILE_NAME = ".env"
 DOORWAY_NAME = "cluster"  # in a task's private directory: how it reaches `kv` (`doorway`)
 ENV_FILE_BYTES_MAX = 1024 * 1024
-OWN_PACKAGE_ROOT = Path(swarmtui.version.__file__).parents[1]
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
 
@@ -97,7 +96,7 @@ def make_program(task: Task, around: Surroundings, port: int, private: Path, add
     argv = [fill(argument) for argument in container.args]
     if _is_own_program(argv):
         argv[0:1] = [sys.executable, "-P"]
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [env.get("PYTHONPATH"), str(OWN_PACKAGE_ROOT)]))
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [env.get("PYTHONPATH"), str(PACKAGE_PARENT)]))
     else:
         argv[0] = _find(argv[0], cwd, env["PATH"])
     return Program(tuple(argv), env, cwd)

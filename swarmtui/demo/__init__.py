@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from swarmtui.whereabouts import PACKAGE_PARENT
+
 
 def default_cluster_file() -> Path:
     """The cluster.toml that `up` takes where there is none: beside this file when installed, in the root of a clone."""
     installed = Path(__file__).with_name("cluster.toml")
-    return installed if installed.exists() else Path(__file__).parents[2] / "cluster.toml"
+    return installed if installed.exists() else PACKAGE_PARENT / "cluster.toml"

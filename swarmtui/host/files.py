@@ -8,9 +8,9 @@ from pathlib import Path
 
 from swarmtui.storage.files import REAL
 
-PACKAGE_PARENT = Path(__file__).resolve().parents[2]  # where `-m swarmtui...` is found, whatever directory we stand in
 PRIVATE_FILE = 0o600
 PRIVATE_DIRECTORY = 0o700
+LAST_WORDS_MAX = 2000  # characters of a process's last line: it names a file, and ends with what to do
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -28,7 +28,7 @@ def sync_directories(root: Path) -> None:
         REAL.sync_directory(Path(path))
 
 
-def last_line(path: Path, *, characters_max: int = 200) -> str:
+def last_line(path: Path) -> str:
     """The last line that says something, shortened; "" if there is none."""
     try:
         with path.open("rb") as file:
@@ -38,4 +38,4 @@ def last_line(path: Path, *, characters_max: int = 200) -> str:
     except OSError:
         return ""
     said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return said if len(said) <= characters_max else said[: characters_max - 1] + "…"
+    return said if len(said) <= LAST_WORDS_MAX else said[: LAST_WORDS_MAX - 1] + "…"

@@ -18,8 +18,8 @@ from typing import Any, Protocol, cast
 import attrs
 import trio
 
-from swarmtui.host.files import PACKAGE_PARENT
 from swarmtui.host.foundry import MESSAGE_BYTES_MAX
+from swarmtui.whereabouts import PACKAGE_PARENT
 
 FORK_LIMIT_S = 15.0  # the foundry may still be importing on a slow machine
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import trio
 
-from swarmtui.host.files import PACKAGE_PARENT, PRIVATE_FILE, last_line
+from swarmtui.host.files import PRIVATE_FILE, last_line
 from swarmtui.host.info import HostInfo, running_host
 from swarmtui.host.layout import Layout, locate
 from swarmtui.host.status import LOCKED_STATUS
+from swarmtui.whereabouts import PACKAGE_PARENT
 
 START_LIMIT_S = 20.0
 LOOK_S = 0.01  # between two looks at host.json
-LAST_WORDS_MAX = 2000  # characters of the host's last line: it names a file, and ends with what to do
 _TIME = re.compile(r"^[\d-]+ [\d:.]+ ")  # as `log` writes it
 
 
@@ -55,7 +55,7 @@ async def ensure_host(
 
 def _last_words(layout: Layout) -> str:
     """Why it ended, as it wrote to its log, without the time of day."""
-    return _TIME.sub("", last_line(layout.host_log, characters_max=LAST_WORDS_MAX), count=1)
+    return _TIME.sub("", last_line(layout.host_log), count=1)
 
 
 async def wait_gone(directory: Path, limit_s: float) -> bool:

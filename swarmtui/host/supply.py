@@ -35,7 +35,6 @@ from swarmtui.storage.errors import UNUSABLE_STATUS
 from swarmtui.wire.host_calls import NodePower, Power
 from swarmtui.wire.node_calls import LinkFault, StopNode
 
-LAST_WORDS_MAX = 2000  # characters of a node's last line: it names a file, and ends with what to do
 STOP_GRACE_S = 10.0  # Docker's stop_grace_period, where nothing else is known
 START_LIMIT_S = 5.0  # to begin a process, before the order is given up
 ASK_LIMIT_S = 3.0  # a node that cannot be reached is killed after this, however long its grace
@@ -262,7 +261,7 @@ class NodeSupply:
         if status is None:
             return Power.EXITED, "ended, and nobody can tell how"
         how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        said = last_line(self._layout.log, characters_max=LAST_WORDS_MAX) if status > 0 else ""
+        said = last_line(self._layout.log) if status > 0 else ""
         if status == UNUSABLE_STATUS:
             return Power.REFUSED, said or how
         return Power.EXITED, f"{how}: {said}" if said else how

@@ -10,7 +10,7 @@ import trio
 
 from swarmtui.host import log as log_module
 from swarmtui.host.events import EVENTS_MAX, EventRing
-from swarmtui.host.files import last_line
+from swarmtui.host.files import LAST_WORDS_MAX, last_line
 from swarmtui.host.identity import ProcessName
 from swarmtui.host.log import HostLog
 from swarmtui.objects.events import Event
@@ -83,9 +83,9 @@ def test_the_log_rotates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_last_line_is_the_last_that_says_something(tmp_path: Path) -> None:
     path = tmp_path / "some.log"
     assert last_line(path) == ""
-    path.write_bytes(b"one\n\xff two " + b"x" * 300 + b"\n\n  \n")
+    path.write_bytes(b"one\n\xff two " + b"x" * LAST_WORDS_MAX + b"\n\n  \n")
     assert last_line(path).startswith("\ufffd two x")
-    assert len(last_line(path)) == 200
+    assert len(last_line(path)) == LAST_WORDS_MAX
 
 
 def test_a_process_is_named_by_more_than_its_pid() -> None:
