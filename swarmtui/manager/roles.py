@@ -11,8 +11,9 @@ The order is what makes it safe, and it is swarmkit's (role_manager.go): a vote 
 is a worker, so no log is forgotten that still counts; and a certificate is given before a seat, so nobody counts who cannot
 speak. A member that left never comes back under its id: a node that is promoted again is a new member.
 
-What raft refuses is told once, with its reason, and tried again later and later. One wish is under way at a time: raft
-changes one thing at a time as well.
+What raft refuses is told once, with its reason, and tried again later and later. So is a leader's own leaving, where nobody
+takes over from it: writes wait while leadership is being handed over. One wish is under way at a time: raft changes one thing
+at a time as well.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from swarmtui.store import Change, Store
 
 RETRY_WISH_FIRST_S = 0.1
 RETRY_WISH_MAX_S = 5.0  # as swarmkit's role manager
+HANDOVER_PAUSE_FIRST_S = 5.0  # once two heirs, or one twice, did not take over; doubles up to
+HANDOVER_PAUSE_MAX_S = 30.0
 LOOK_S = 1.0  # a change that was begun, or a node that is not ready, is looked at again at the latest then
 SOON = frozenset({"own-term", "in-flight", "transfer", "leader-leaves", "wrong-term", "not-leader"})
 """Refusals that pass by themselves; the others stand until somebody changes something."""
@@ -42,6 +45,7 @@ class _Refused:
 
     reason: str
     times: int = 0
+    handovers: int = 0  # of this leader, who was to leave; it leads still
 
 
 class RoleManager(Reconciler):
@@ -95,12 +99,27 @@ class RoleManager(Reconciler):
 
     def _note_refusal(self, key: str, wish: Wish, refusal: Refusal, moment: Moment) -> None:
         refused = self._refused.setdefault(key, _Refused(""))
-        if refusal.reason != refused.reason and refusal.rule not in ("in-flight", "own-term"):
+        if refusal.rule == "leader-leaves":
+            refused.handovers += 1
+            if refused.handovers > 1:
+                self._hand_over_later(key, wish, refusal, moment)
+                return
+        is_told = refusal.reason == refused.reason or (refused.handovers and refusal.rule == "transfer")
+        if not is_told and refusal.rule not in ("in-flight", "own-term"):
             waits = "; tried again" if refusal.rule in SOON else "; tried again until it may, or is wished no more"
             self._say(f"not yet: {wish}: {refusal.reason}{waits}", wish.seat, rule=refusal.rule, reason=refusal.reason)
             refused.reason = refusal.reason
         refused.times = 0 if refusal.rule in SOON else refused.times + 1
-        wait_s = min(RETRY_WISH_FIRST_S * 2 ** min(refused.times, 10), RETRY_WISH_MAX_S)
+        self._ask_again(key, min(RETRY_WISH_FIRST_S * 2 ** min(refused.times, 10), RETRY_WISH_MAX_S), moment)
+
+    def _hand_over_later(self, key: str, wish: Wish, refusal: Refusal, moment: Moment) -> None:
+        handovers = self._refused[key].handovers
+        wait_s = min(HANDOVER_PAUSE_FIRST_S * 2 ** min(handovers - 2, 10), HANDOVER_PAUSE_MAX_S)
+        said = f"not yet: {wish}: {refusal.reason}; nobody took over so far, tried again in {wait_s:g} s"
+        self._say(said, wish.seat, rule=refusal.rule, reason=refusal.reason)
+        self._ask_again(key, wait_s, moment)
+
+    def _ask_again(self, key: str, wait_s: float, moment: Moment) -> None:
         self._not_before[key] = moment.now + wait_s
         self.look_again_at(key, moment.now + wait_s)
 
@@ -146,6 +165,9 @@ class RoleManager(Reconciler):
         wanted = attrs.evolve(seat, name=node.name, address=node.status.address or seat.address)
         if wanted != seat:
             self._wish(node.id, MoveSeat(wanted), moment)
+        else:
+            self._refused.pop(node.id, None)  # a wish that was taken back
+            self._not_before.pop(node.id, None)
 
     def _demote(self, node: Node, moment: Moment) -> Decision | None:
         seats = self._members.seats()

@@ -10,7 +10,15 @@ import pytest
 
 from swarmtui.manager.membership import LeaveSeat, MoveSeat, Refusal, Seat, Seats, TakeSeat, Wish
 from swarmtui.manager.reconciler import Moment
-from swarmtui.manager.roles import LOOK_S, RETRY_WISH_FIRST_S, RETRY_WISH_MAX_S, SOON, RoleManager
+from swarmtui.manager.roles import (
+    HANDOVER_PAUSE_FIRST_S,
+    HANDOVER_PAUSE_MAX_S,
+    LOOK_S,
+    RETRY_WISH_FIRST_S,
+    RETRY_WISH_MAX_S,
+    SOON,
+    RoleManager,
+)
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Create, Operation, Remove, Transaction, Update, Verdict
 from swarmtui.objects.records import Cluster, Node, NodeStatus
@@ -182,6 +190,57 @@ def test_what_raft_refuses_is_told_once_and_tried_again_later_and_later(world: W
     assert max(pauses) > 10 * RETRY_WISH_FIRST_S
     assert max(pauses) <= RETRY_WISH_MAX_S + 2 * RETRY_WISH_FIRST_S
     assert world.node("n3").role is NodeRole.MANAGER
+
+
+LEAVES = Refusal("leader-leaves", "n1 leads and would leave: leadership is being handed to n2, ask again there")
+HANDED = Refusal("transfer", "leadership is being handed to n2")
+
+
+class HandsOverInVain:
+    """A consensus whose leader n1 is to leave, and whose heir never takes over: nothing is appended while it is waited for."""
+
+    def __init__(self, transfer_s: float = 1.0) -> None:
+        self.transfer_s = transfer_s
+        self.begun: list[float] = []
+
+    def answer(self, now: float) -> Refusal:
+        if self.begun and now < self.begun[-1] + self.transfer_s:
+            return HANDED
+        self.begun.append(now)
+        return LEAVES
+
+
+def test_an_heir_that_never_takes_over_is_asked_later_and_later(world: World):
+    """Writes wait while leadership is being handed over: asked again at once, they would wait for ever."""
+    world.want("n1", NodeRole.WORKER)
+    consensus = HandsOverInVain()
+    for _ in range(2000):
+        for _wish in world.step():
+            world.roles.answered(consensus.answer(world.now), world.moment)
+        world.now += RETRY_WISH_FIRST_S
+    first, *pauses = [later - earlier for earlier, later in itertools.pairwise(consensus.begun)]
+    assert first < 2 * consensus.transfer_s  # it may have been bad luck
+    step_s = 2 * RETRY_WISH_FIRST_S
+    assert pauses[:3] == pytest.approx([HANDOVER_PAUSE_FIRST_S * factor for factor in (1, 2, 4)], abs=step_s)
+    assert pauses[3:] == pytest.approx([HANDOVER_PAUSE_MAX_S] * len(pauses[3:]), abs=step_s)
+    said = world.says()
+    assert said[0].endswith("ask again there; tried again")
+    assert said[1].endswith("ask again there; nobody took over so far, tried again in 5 s")
+    assert said[2].endswith("ask again there; nobody took over so far, tried again in 10 s")
+    assert len(said) == len(consensus.begun)
+
+
+def test_a_leader_that_may_stay_after_all_and_is_to_leave_again_is_not_held_up_by_what_failed_before(world: World):
+    world.want("n1", NodeRole.WORKER)
+    consensus = HandsOverInVain()
+    for _ in range(100):
+        for _wish in world.step():
+            world.roles.answered(consensus.answer(world.now), world.moment)
+        world.now += RETRY_WISH_FIRST_S
+    world.want("n1", NodeRole.MANAGER)
+    assert world.settle() == []
+    world.want("n1", NodeRole.WORKER)
+    assert len(world.step()) == 1
 
 
 def test_a_wish_that_is_taken_back_is_forgotten(world: World):
