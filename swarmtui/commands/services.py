@@ -17,7 +17,7 @@ from swarmtui.commands.output import Inspection, Line
 from swarmtui.commands.pretty import pretty_service
 from swarmtui.commands.service_options import CREATE, UPDATE, created_spec, scaled_spec, updated_spec
 from swarmtui.commands.targets import Kind, find_service
-from swarmtui.commands.task_output import LOG_OPTIONS, show_logs
+from swarmtui.commands.task_output import LOG_FOREIGN, LOG_OPTIONS, show_logs
 from swarmtui.commands.views import fetch, show_tables
 from swarmtui.objects.compose import Surroundings
 from swarmtui.objects.engine import to_engine
@@ -186,6 +186,7 @@ COMMANDS: tuple[Command, ...] = (
         summary="Show the output of a service's tasks",
         parameters=(*LOG_OPTIONS, SERVICE),
         run=run_logs,
+        foreign=LOG_FOREIGN,
     ),
     Command(
         name=("service", "update"),

@@ -6,6 +6,8 @@ Output lies with the node that ran the task. Every task's lines are gathered and
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -13,42 +15,21 @@ import attrs
 import trio
 
 from swarmtui.commands.command import Arguments, Context, flag, option
+from swarmtui.commands.common import NO_RESOLVE
 from swarmtui.commands.effects import View
 from swarmtui.commands.errors import CommandFailed, exit_code_of
 from swarmtui.commands.listings import shown_name
+from swarmtui.commands.moments import SINCE, UNTIL, Span, asked_span
 from swarmtui.commands.output import Document, Note
 from swarmtui.commands.targets import EVERY_KIND, Kind, NodeTarget, ServiceTarget, resolve
 from swarmtui.commands.views import fetch, fetch_view
-from swarmtui.objects.quantities import parse_duration_s
 from swarmtui.objects.records import Task
 from swarmtui.objects.states import TaskState
 from swarmtui.wire.node_calls import OUTPUT_TAIL_MAX, OutputLine, OutputLines, TaskOutput
 
 NEW_TASKS_POLL_S = 0.25
 PAST_PATIENCE_S = 2.0  # for what was written before to come from every node; a paused one says nothing
-
-Since = Callable[[float], float]
-"""From the time now to the time that lines must not be older than; seconds since the epoch."""
-
-
-def parse_since(text: str) -> Since:
-    """`42m` (ago), `2013-01-02T13:23:37Z`, or seconds since the epoch."""
-    try:
-        age_s = parse_duration_s(text)
-    except ValueError:
-        pass
-    else:
-        return lambda now: now - age_s
-    try:
-        moment = float(text) if text.replace(".", "", 1).isdecimal() else _timestamp(text)
-    except ValueError:
-        raise ValueError(f'{text!r} is no time; write "42m" for 42 minutes ago, or "2026-01-31T13:23:37Z"') from None
-    return lambda _: moment
-
-
-def _timestamp(text: str) -> float:
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
+LATE_S = 0.25  # for a line that was written before --until to arrive
 
 
 def parse_tail(text: str) -> int:
@@ -61,32 +42,33 @@ def parse_tail(text: str) -> int:
 
 LOG_OPTIONS = (
     flag("-f --follow", "Go on with new lines, and with tasks that replace these"),
-    option(
-        "--since",
-        'Lines since a time ("2026-01-31T13:23:37Z") or for so long ("42m")',
-        metavar="TIME",
-        reader=parse_since,
-    ),
+    SINCE,
+    UNTIL,
     option("-n --tail", "Lines from the end of each task's output", metavar="N", default="all", reader=parse_tail),
     flag("-t --timestamps", "Show the time of each line"),
     flag("--raw", "The lines alone, without the task in front"),
+    flag("--no-trunc", "Show each task's id in front as well, uncut"),
+    flag("--no-task-ids", "No ids of tasks in front, whatever else is written"),
+    NO_RESOLVE,
 )
+LOG_FOREIGN = {
+    "--details": "no log driver adds anything to a line; --no-trunc shows its task's id, --format json all that is known"
+}
 
 
 @attrs.frozen
 class Source:
-    """A task whose output is wanted, as it is named in front of its lines."""
+    """A task whose output is wanted, where it lies, and what is written in front of its lines."""
 
     task: Task
     name: str
     node_name: str
-
-    @property
-    def prefix(self) -> str:
-        return f"{self.name}@{self.node_name}"
+    prefix: str
 
 
-def sources_of(words: Sequence[str], view: View, kinds: Collection[Kind] = EVERY_KIND) -> list[Source]:
+def sources_of(
+    words: Sequence[str], view: View, arguments: Arguments, kinds: Collection[Kind] = EVERY_KIND
+) -> list[Source]:
     """The tasks that ran or run and are meant by these words (all tasks without a word), oldest first."""
     wanted: list[Task] = list(view.tasks) if not words else []
     for word in words:
@@ -97,32 +79,44 @@ def sources_of(words: Sequence[str], view: View, kinds: Collection[Kind] = EVERY
             wanted += [task for task in view.tasks if task.node_id == target.id]
         else:
             wanted.append(target.task)
-    return _as_sources(wanted, view)
+    return _as_sources(wanted, view, arguments)
 
 
-def _as_sources(tasks: Iterable[Task], view: View) -> list[Source]:
+def _as_sources(tasks: Iterable[Task], view: View, arguments: Arguments) -> list[Source]:
     names = {node.id: node.name for node in view.status.nodes}
+    shown_names = {} if arguments.flag("no_resolve") else names
+    with_id = arguments.flag("no_trunc") and not arguments.flag("no_task_ids")
+
+    def source(task: Task) -> Source:
+        name = shown_name(task, shown_names) + (f".{task.id}" if with_id else "")
+        prefix = f"{name}@{shown_names.get(task.node_id, task.node_id)}"
+        return Source(task, shown_name(task, names), names.get(task.node_id, task.node_id), prefix)
+
     started = {task.id: task for task in tasks if task.node_id and task.status.state >= TaskState.STARTING}
-    return [
-        Source(task, shown_name(task, names), names.get(task.node_id, task.node_id))
-        for task in sorted(started.values(), key=lambda task: (task.created_at, task.id))
-    ]
+    return [source(task) for task in sorted(started.values(), key=lambda task: (task.created_at, task.id))]
 
 
 async def show_logs(
     context: Context, arguments: Arguments, words: Sequence[str], kinds: Collection[Kind] = EVERY_KIND
 ) -> None:
     """Shows the output of these targets, once or following it."""
+    wanted = _Wanted.of(arguments, context.wall())
     view = await fetch_view(context, "node", "service", "task")
-    sources = sources_of(words, view, kinds)
-    if arguments.flag("follow"):
-        await _follow(context, arguments, words, view, sources)
+
+    def find(now: View) -> list[Source]:
+        return sources_of(words, now, arguments, kinds)
+
+    sources = find(view)
+    if wanted.follow:
+        await _follow(context, wanted, view, sources, find)
         return
-    past = _Past(context, arguments, sources)
+    past = _Past(context, wanted, sources)
 
     async def gather(source: Source) -> None:
-        async for said in _answers(context, arguments, source, follow=False):
-            past.hold(source, said.lines)
+        last: deque[OutputLine] = deque(maxlen=wanted.tail)
+        async for said in _answers(context, wanted, source):
+            last.extend(said.lines)
+        past.hold(source, last)
 
     async with trio.open_nursery() as nursery:
         for source in sources:
@@ -130,13 +124,36 @@ async def show_logs(
     past.show()
 
 
+@attrs.frozen
+class _Wanted:
+    """Which lines, and how they are shown."""
+
+    span: Span
+    tail: int
+    follow: bool
+    with_time: bool
+    raw: bool
+
+    @classmethod
+    def of(cls, arguments: Arguments, now: float) -> _Wanted:
+        span = asked_span(arguments, now)
+        tail = arguments.get("tail")
+        return cls(
+            span,
+            OUTPUT_TAIL_MAX if tail in (None, "all") else int(tail),
+            arguments.flag("follow") and (span.until is None or span.until > now),
+            arguments.flag("timestamps"),
+            arguments.flag("raw"),
+        )
+
+
 class _Past:
     """What tasks wrote before now, held until all of it has come, or somebody's patience is over, and then shown in the
     order of its times. A task whose past is here is read no further until then, so no more than the tails is held."""
 
-    def __init__(self, context: Context, arguments: Arguments, sources: Iterable[Source]) -> None:
+    def __init__(self, context: Context, wanted: _Wanted, sources: Iterable[Source]) -> None:
         self._context = context
-        self._arguments = arguments
+        self._wanted = wanted
         self._missing = {source.task.id for source in sources}
         self._lines: list[tuple[Source, OutputLine]] = []
         self._all_here = trio.Event()
@@ -164,45 +181,52 @@ class _Past:
 
     def show(self) -> None:
         for source, line in sorted(self._lines, key=lambda held: held[1].time):
-            self._context.out.show(_document(source, line, self._arguments))
+            self._context.out.show(_document(source, line, self._wanted))
         self._lines.clear()
         self._shown.set()
 
 
 async def _follow(
-    context: Context, arguments: Arguments, words: Sequence[str], view: View, sources: Sequence[Source]
+    context: Context,
+    wanted: _Wanted,
+    view: View,
+    sources: Sequence[Source],
+    find: Callable[[View], list[Source]],
 ) -> None:
     seen = {source.task.id for source in sources}
-    past = _Past(context, arguments, sources)
+    past = _Past(context, wanted, sources)
+    limit_s = math.inf if wanted.span.until is None else wanted.span.until - context.wall() + LATE_S
 
     async def follow_one(source: Source) -> None:
-        async for said in _answers(context, arguments, source, follow=True):
+        async for said in _answers(context, wanted, source):
             if not past.holds_up(source):
                 for line in said.lines:
-                    context.out.show(_document(source, line, arguments))
+                    context.out.show(_document(source, line, wanted))
                 continue
             past.hold(source, said.lines)
             if said.caught_up:
                 await past.is_here(source)
         await past.is_here(source)  # it has ended, or cannot be read
 
-    async with trio.open_nursery() as nursery:
-        for source in sources:
-            nursery.start_soon(follow_one, source)
-        await past.show_when_here(PAST_PATIENCE_S)
-        while True:
-            await trio.sleep(NEW_TASKS_POLL_S)
-            for source in await _sources_now(context, words, view):
-                if source.task.id not in seen:
-                    seen.add(source.task.id)
-                    nursery.start_soon(follow_one, source)
+    with trio.move_on_after(max(0.0, limit_s)):
+        async with trio.open_nursery() as nursery:
+            for source in sources:
+                nursery.start_soon(follow_one, source)
+            await past.show_when_here(PAST_PATIENCE_S)
+            while True:
+                await trio.sleep(NEW_TASKS_POLL_S)
+                for source in await _sources_now(context, view, find):
+                    if source.task.id not in seen:
+                        seen.add(source.task.id)
+                        nursery.start_soon(follow_one, source)
+    past.show()  # what of it was here when the time was over
 
 
-async def _sources_now(context: Context, words: Sequence[str], before: View) -> list[Source]:
+async def _sources_now(context: Context, before: View, find: Callable[[View], list[Source]]) -> list[Source]:
     """The tasks meant now. What cannot be asked now is asked again; what was named and is gone leaves nothing to follow."""
     try:
         tables = await fetch(context, "node", "service", "task")
-        return sources_of(words, attrs.evolve(before, nodes=tables.nodes, services=tables.services, tasks=tables.tasks))
+        return find(attrs.evolve(before, nodes=tables.nodes, services=tables.services, tasks=tables.tasks))
     except CommandFailed:
         return []
     except Exception as error:
@@ -211,28 +235,26 @@ async def _sources_now(context: Context, words: Sequence[str], before: View) -> 
         return []
 
 
-async def _answers(
-    context: Context, arguments: Arguments, source: Source, *, follow: bool
-) -> AsyncIterator[OutputLines]:
-    """What one task wrote, with the lines that are wanted; what is missing becomes one note."""
-    since: Since | None = arguments.get("since")
-    oldest = since(context.wall()) if since is not None else 0.0
-    tail = arguments.get("tail")
-    call = TaskOutput(source.task.id, follow=follow, tail=OUTPUT_TAIL_MAX if tail in (None, "all") else int(tail))
+async def _answers(context: Context, wanted: _Wanted, source: Source) -> AsyncIterator[OutputLines]:
+    """What one task wrote, with the lines that are wanted; what is missing becomes one note. Of lines that end before now
+    the last are not those that the node holds last."""
+    ends_before = not wanted.follow and wanted.span.until is not None
+    tail = OUTPUT_TAIL_MAX if ends_before else wanted.tail
+    call = TaskOutput(source.task.id, follow=wanted.follow, tail=tail)
     try:
         async for answer in context.cluster.stream(source.node_name, call):
             if answer.missing:
                 context.out.show(Note(f"{source.prefix}: {answer.missing}"))
-            yield attrs.evolve(answer, lines=tuple(line for line in answer.lines if line.time >= oldest))
+            yield attrs.evolve(answer, lines=tuple(line for line in answer.lines if line.time in wanted.span))
     except Exception as error:
         if exit_code_of(error) is None:
             raise
         context.out.show(Note(f"{source.prefix}: output cannot be read: {error}"))
 
 
-def _document(source: Source, line: OutputLine, arguments: Arguments) -> Document:
+def _document(source: Source, line: OutputLine, wanted: _Wanted) -> Document:
     moment = datetime.fromtimestamp(line.time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    text = line.text if arguments.flag("raw") else f"{source.prefix}    | {line.text}"
+    text = line.text if wanted.raw else f"{source.prefix}    | {line.text}"
     value = {
         "time": line.time,
         "task": source.name,
@@ -241,5 +263,4 @@ def _document(source: Source, line: OutputLine, arguments: Arguments) -> Documen
         "stream": line.stream,
         "text": line.text,
     }
-    shown = f"{moment} {text}" if arguments.flag("timestamps") else text
-    return Document(value, shown, to_error=line.stream == "stderr")
+    return Document(value, f"{moment} {text}" if wanted.with_time else text, to_error=line.stream == "stderr")

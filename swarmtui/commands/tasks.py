@@ -7,7 +7,7 @@ from swarmtui.commands.common import CONSISTENT, FILTER, NO_RESOLVE, NO_TRUNC, Q
 from swarmtui.commands.effects import View
 from swarmtui.commands.filters import any_of
 from swarmtui.commands.targets import NodeTarget, ServiceTarget, resolve
-from swarmtui.commands.task_output import LOG_OPTIONS, show_logs
+from swarmtui.commands.task_output import LOG_FOREIGN, LOG_OPTIONS, show_logs
 from swarmtui.commands.together import together
 from swarmtui.commands.views import Tables, show_tables
 from swarmtui.objects.records import Task
@@ -72,6 +72,7 @@ COMMANDS: tuple[Command, ...] = (
             positional("targets", required=False, repeated=True, completes=Completes.TARGET, metavar="TARGET"),
         ),
         run=run_logs,
+        foreign=LOG_FOREIGN,
         examples=("logs -f web", "logs web.2 ticker"),
     ),
 )

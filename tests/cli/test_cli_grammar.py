@@ -117,6 +117,7 @@ def test_lines_become_orders(line, name, values):
             "service update --update-order x web",
             "docker's --update-order is not supported here: write deploy.update_config",
         ),
+        ("service logs --details web", "docker's --details is not supported here: no log driver adds anything"),
         ("service update --nonsense web", "no such option '--nonsense'"),
         ("--claster x status", "no such option: --claster; did you mean '--cluster'?"),
         ("--cluster", "--cluster needs a value"),

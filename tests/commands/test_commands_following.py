@@ -53,11 +53,11 @@ async def talk(order, cluster, monkeypatch) -> Talk:
 def followed(cluster, machine):
     """What is shown when they are followed for so long."""
 
-    async def follow(seconds: float) -> list[str]:
+    async def follow(seconds: float, **how) -> list[str]:
         out = Recorder()
         context = Context(out=out, place=Place(None, Path(), {}), machine=machine, found=cluster, wall=lambda: NOW)
         with trio.move_on_after(seconds):
-            await show_logs(context, Arguments({"follow": True}), ("web",))
+            await show_logs(context, Arguments({"follow": True, **how}), ("web",))
         return [item.text.replace("    | ", " ") for item in out.items if isinstance(item, Document)]
 
     return follow
@@ -95,3 +95,10 @@ async def test_a_task_that_has_ended_holds_nobody_up(followed, talk, autojump_cl
 
     monkeypatch.setattr(cluster, "stream", ended)
     assert await followed(0.1) == [*PAST[::2], f"web.1@n1 {LIVE}"]
+
+
+async def test_following_ends_where_asked(followed, talk, autojump_clock):
+    """What was gathered until then is shown, though a node has not told its past yet."""
+    talk.delay_s[2] = 60.0
+    with trio.fail_after(5):
+        assert await followed(60.0, until=lambda now: now + 1.0) == ["web.1@n1 0"]

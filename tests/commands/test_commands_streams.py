@@ -69,6 +69,35 @@ async def test_tail_since_raw_and_timestamps(order, talking):
     assert line.text.startswith("2023-11-14T22:12:")
 
 
+async def test_lines_end_where_asked(order, talking):
+    """As docker's logs; the last lines are then the last before that end."""
+    for words, told in (
+        ("--until 55s", ["line 0 of 1"]),
+        ("--since 55s --until 45s", ["line 1 of 1"]),
+        ("--until 40s -n 1", ["line 1 of 1"]),
+        ("--follow --until 40s -n 1", ["line 1 of 1"]),
+        ("--until 40s -n 0", []),
+        ("--until 10m", []),
+    ):
+        assert [item.text for item in (await order(f"logs --raw {words} web.1")).items] == told, words
+    with pytest.raises(WrongUsage, match=r"^--until is 30 s before --since; .*later"):
+        await order("logs --since 30s --until 1m web")
+
+
+async def test_what_is_in_front_of_a_line_is_as_long_as_asked(order, talking):
+    task = next(task for task in talking.store.all(Task) if task.slot == 1)
+    for words, prefix in (
+        ("", "web.1@n1"),
+        ("--no-task-ids", "web.1@n1"),
+        ("--no-trunc", f"web.1.{task.id}@n1"),
+        ("--no-trunc --no-task-ids", "web.1@n1"),
+        ("--no-resolve", f"web.1@{task.node_id}"),
+    ):
+        (line,) = (await order(f"service logs -n 1 {words} web.1")).items
+        assert line.text == f"{prefix}    | line 2 of 1", words
+        assert (line.value["task"], line.value["task_id"], line.value["node"]) == ("web.1", task.id, "n1")
+
+
 async def test_what_has_no_output_is_a_note(order, talking):
     talking.outputs.clear()
     out = await order("logs web.1")
