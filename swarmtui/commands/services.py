@@ -20,11 +20,11 @@ from swarmtui.commands.targets import Kind, find_service
 from swarmtui.commands.task_output import LOG_FOREIGN, LOG_OPTIONS, show_logs
 from swarmtui.commands.views import fetch, show_tables
 from swarmtui.objects.compose import Surroundings
-from swarmtui.objects.engine import to_engine
+from swarmtui.objects.engine import to_engine, with_defaults
 from swarmtui.objects.identifiers import new_id
 from swarmtui.objects.notations import parse_replicas
 from swarmtui.objects.operations import Create, Remove, Transaction, Update
-from swarmtui.objects.records import Service
+from swarmtui.objects.records import Cluster, Service
 from swarmtui.objects.specs import ServiceSpec
 
 DETACH = flag("-d --detach", "Return at once instead of waiting for the service to converge")
@@ -52,8 +52,10 @@ async def run_ps(context: Context, arguments: Arguments) -> None:
 
 
 async def run_inspect(context: Context, arguments: Arguments) -> None:
-    tables = await show_tables(context, arguments, "service")
+    tables = await show_tables(context, arguments, "service", Cluster.TABLE)
     found, missing = look_up(arguments.texts("services"), lambda word: find_service(word, tables.services))
+    for settings in tables.clusters:
+        found = [with_defaults(service, settings) for service in found]
     objects = [{**to_engine(service), **(STALE if tables.stale else {})} for service in found]
     pretty = "\n\n".join(pretty_service(service) for service in found) if arguments.flag("pretty") else ""
     context.out.show(Inspection(objects, pretty))

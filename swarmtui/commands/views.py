@@ -12,7 +12,7 @@ from swarmtui.commands.errors import TryLater
 from swarmtui.commands.listings import Shown
 from swarmtui.commands.output import Note
 from swarmtui.commands.together import together
-from swarmtui.objects.records import Node, Service, Task
+from swarmtui.objects.records import Cluster, Node, Service, Task
 from swarmtui.wire.node_calls import Consistency, Records
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Tables:
     nodes: tuple[Node, ...] = ()
     services: tuple[Service, ...] = ()
     tasks: tuple[Task, ...] = ()
+    clusters: tuple[Cluster, ...] = ()  # the one object of settings, where that table was asked for
     answering: str = ""  # the id of the manager that answered
 
     @property
@@ -69,6 +70,7 @@ def tables_of(records: Records) -> Tables:
         nodes=tuple(record for record in found if isinstance(record, Node)),
         services=tuple(record for record in found if isinstance(record, Service)),
         tasks=tuple(record for record in found if isinstance(record, Task)),
+        clusters=tuple(record for record in found if isinstance(record, Cluster)),
         answering=records.node,
     )
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import attrs
+
 from swarmtui.objects.quantities import SECOND_NS
 from swarmtui.objects.records import (
     Cluster,
@@ -54,6 +56,24 @@ def to_engine(record: Record) -> dict[str, Any]:
     }
 
 
+def with_defaults(service: Service, cluster: Cluster) -> Service:
+    """The service with what the cluster's settings add where its spec says nothing: docker's insertDefaults=true."""
+    before = service.previous_spec
+    return attrs.evolve(
+        service,
+        spec=_spec_with_defaults(service.spec, cluster),
+        previous_spec=None if before is None else _spec_with_defaults(before, cluster),
+    )
+
+
+def _spec_with_defaults(spec: ServiceSpec, cluster: Cluster) -> ServiceSpec:
+    policy = spec.task_template.restart_policy
+    if policy.delay_ns is not None:
+        return spec
+    policy = attrs.evolve(policy, delay_ns=_nanoseconds(cluster.restart_delay_s))
+    return attrs.evolve(spec, task_template=attrs.evolve(spec.task_template, restart_policy=policy))
+
+
 def engine_time(seconds: float) -> str:
     """RFC 3339 in UTC; 0, and what no calendar holds, is Go's zero time."""
     if not seconds:
@@ -84,7 +104,7 @@ def service_spec_to_engine(spec: ServiceSpec) -> dict[str, Any]:
 def task_spec_to_engine(spec: TaskSpec) -> dict[str, Any]:
     """The API's TaskSpec. A task here has the shape of a container's."""
     restart: dict[str, Any] = {"Condition": spec.restart_policy.condition.value}
-    if spec.restart_policy.delay_ns is not None:  # absent: the cluster's default
+    if spec.restart_policy.delay_ns is not None:  # absent: the cluster's default (`with_defaults`)
         restart["Delay"] = spec.restart_policy.delay_ns
     restart["MaxAttempts"] = spec.restart_policy.max_attempts
     restart["Window"] = spec.restart_policy.window_ns

@@ -8,7 +8,8 @@ import trio
 
 from swarmtui.commands.errors import CommandFailed, FailedWith, SomeFailed, TryLater, WrongUsage, exit_code_of
 from swarmtui.commands.output import Failure, Inspection, Line, Listing, Note, Progress
-from swarmtui.objects.records import Service
+from swarmtui.objects.operations import Update
+from swarmtui.objects.records import Cluster, Service
 from swarmtui.objects.specs import GlobalMode, PortConfig, ReplicatedMode
 from swarmtui.objects.states import RestartCondition, TaskState
 from swarmtui.wire.host_calls import PublishedPort
@@ -229,6 +230,22 @@ async def test_inspect_prints_the_engines_shape(order, cluster):
     assert inspection.objects[0]["Version"]["Index"] == the_service(cluster).version
     (pretty,) = (await order("service inspect --pretty web")).items
     assert "Service Mode:" in pretty.pretty
+
+
+async def test_inspect_shows_the_clusters_restart_delay_where_a_service_sets_none(order, cluster):
+    """As docker, which asks for insertDefaults=true."""
+    settings = cluster.store.all(Cluster)[0]
+    cluster.write(Update(attrs.evolve(settings, restart_delay_s=5.0), version=settings.version))
+    await order("service create -d --name web -- sleep 1")
+    await order("service create -d --name own --restart-delay 2s -- sleep 1")
+    await order("service update -d --replicas 2 web")
+    (inspection,) = (await order("service inspect web own")).items
+    delays = [shown["Spec"]["TaskTemplate"]["RestartPolicy"]["Delay"] for shown in inspection.objects]
+    assert delays == [5_000_000_000, 2_000_000_000]
+    assert inspection.objects[0]["PreviousSpec"]["TaskTemplate"]["RestartPolicy"]["Delay"] == 5_000_000_000
+    assert the_service(cluster).spec.task_template.restart_policy.delay_ns is None
+    (pretty,) = (await order("service inspect --pretty web")).items
+    assert " Delay: 5s" in " ".join(pretty.pretty.split())
 
 
 async def test_update_changes_only_what_was_written(order, cluster):
