@@ -38,6 +38,7 @@ AGAIN_S = 1.0  # before output that could not be followed is followed again
 CONSOLE_PATIENCE_S = 5.0  # for all to be well before the console opens: what is not well is seen best there
 
 _OFF = (Power.KILLED, Power.STOPPED, Power.EXITED)
+_LOST = (Power.REFUSED, Power.EXITED)  # after the start that `up` ordered: nobody starts these again
 
 
 async def bring_up(context: Context, arguments: Arguments) -> None:
@@ -159,7 +160,7 @@ async def _give_up_on_lost(context: Context, status: StatusView, needed: int) ->
     of those refused may have been put out."""
     report = await context.cluster.host.report()
     managers = [node for node in report.nodes if node.role == "manager"]
-    lost = [node for node in managers if node.power in (Power.REFUSED, Power.EXITED)]
+    lost = [node for node in managers if _is_lost(node)]
     can_run = len(managers) - len(lost)
     if managers and can_run < (needed if status.term else 1):
         raise CommandFailed("; ".join(f"{node.name}: {node.text}" for node in lost))
@@ -192,11 +193,11 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
         return []
     report: HostReport = await context.cluster.host.report()
     powers = {node.name: node for node in report.nodes}
-    refused = {name: node.text for name, node in powers.items() if node.power is Power.REFUSED}
+    gone = [_gone(node) for node in report.nodes if _is_lost(node)]
     waiting = [
         f"{node.name} is {_why_not_ready(node, powers.get(node.name))}"
         for node in status.nodes
-        if node.name not in refused and not _is_ready(node)
+        if not _is_lost(powers.get(node.name)) and not _is_ready(node)
     ]
     slots = [
         SlotProgress(node.name, SlotMark.RUNNING if _is_ready(node) else SlotMark.MOVING, node.status)
@@ -221,7 +222,16 @@ async def _look(context: Context, missing: list[str]) -> list[str]:
     context.out.show(
         Progress(report.name, tuple(slots), ready, len(slots), done=not waiting, text="; ".join(waiting), unit="nodes")
     )
-    return [f"{name}: {text}" for name, text in refused.items()]
+    return gone
+
+
+def _is_lost(node: NodePower | None) -> bool:
+    return node is not None and node.power in _LOST
+
+
+def _gone(node: NodePower) -> str:
+    retry = f"; try again with: swarmtui start {node.name}" if node.power is Power.EXITED else ""
+    return f"{node.name}: {node.text}{retry}"
 
 
 async def _unconverged(context: Context) -> list[str]:
