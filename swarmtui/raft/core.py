@@ -133,13 +133,11 @@ class RaftCore:
             return self.hurry.due_at if due is None else min(due, self.hurry.due_at)
         return due
 
-    def entries(self, first: int, last: int) -> list[Entry]:
-        """Entries [first, last], as far as they are in memory."""
-        return self.log.between(first, last)
+    # ---- read at any time, beside the status ----
 
     @property
     def term(self) -> int:
-        """For the embedder, as `vote`; the rules read them off `ballot`."""
+        """The rules read it off `ballot`, as the vote."""
         return self.ballot.term
 
     @property
@@ -151,7 +149,12 @@ class RaftCore:
         """Whether the term and the vote may be told."""
         return self.ballot.is_durable(self.log.completed)
 
+    def entries(self, first: int, last: int) -> list[Entry]:
+        """Entries [first, last], as far as they are in memory."""
+        return self.log.between(first, last)
+
     def term_at(self, index: int) -> int | None:
+        """None where the log does not reach, or no longer."""
         return self.log.term_at(index)
 
     def configuration_at(self, index: int) -> Configuration:
