@@ -19,7 +19,7 @@ from swarmtui.manager.global_ import GlobalOrchestrator
 from swarmtui.manager.health import Health
 from swarmtui.manager.leadership import SessionBroken, SessionKey
 from swarmtui.manager.leases import LeaseKeeper
-from swarmtui.manager.membership import MembershipPort, Refusal, Wish
+from swarmtui.manager.membership import Refusal, SeatsPort, Wish
 from swarmtui.manager.nodes import Orphaner
 from swarmtui.manager.reaper import Reaper
 from swarmtui.manager.reconciler import Loop, Moment, Narration
@@ -50,7 +50,7 @@ class Manager:
         moment: Moment,
         wake: Callable[[], None],
         trust_refusals_from: float = 0.0,
-        members: MembershipPort | None = None,
+        members: SeatsPort | None = None,
     ) -> None:
         self.health = Health(store, moment, trust_refusals_from=trust_refusals_from)
         self._reports = Reports(store)

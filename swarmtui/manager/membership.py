@@ -82,7 +82,9 @@ class Refusal:
     reason: str
 
 
-class MembershipPort(Protocol):
+class SeatsPort(Protocol):
+    """What is decided from."""
+
     def seats(self) -> Seats:
         """As the leader's own log has them, committed or not."""
         ...
@@ -90,6 +92,10 @@ class MembershipPort(Protocol):
     def is_ready(self, node_id: str) -> bool:
         """The node speaks to this one with a manager's certificate: its manager's side is open."""
         ...
+
+
+class MembershipPort(SeatsPort, Protocol):
+    """And how the decisions are carried out."""
 
     def watch(self, ring: Callable[[], None] | None) -> None:
         """Call `ring` whenever seats or readiness may be different; None: no longer."""

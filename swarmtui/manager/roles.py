@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import attrs
 
-from swarmtui.manager.membership import LeaveSeat, MembershipPort, MoveSeat, Refusal, Seat, TakeSeat, Wish
+from swarmtui.manager.membership import LeaveSeat, MoveSeat, Refusal, Seat, SeatsPort, TakeSeat, Wish
 from swarmtui.manager.reconciler import Decision, Moment, Narration, Reconciler, cluster_of
 from swarmtui.objects.operations import Update
 from swarmtui.objects.records import Cluster, Node
@@ -54,7 +54,7 @@ class RoleManager(Reconciler):
     name: ClassVar[str] = "roles"
     tables: ClassVar[frozenset[str]] = frozenset({Node.TABLE, Cluster.TABLE})
 
-    def __init__(self, store: Store, new_id: Callable[[], str], members: MembershipPort) -> None:
+    def __init__(self, store: Store, new_id: Callable[[], str], members: SeatsPort) -> None:
         super().__init__(store, new_id)
         self._members = members
         self._asked: tuple[str, Wish] | None = None

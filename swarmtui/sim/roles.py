@@ -8,7 +8,7 @@ log, and its tasks go elsewhere. One that is promoted again comes back with an e
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -35,7 +35,8 @@ DEMOTIONS_SHARE = 0.6  # of orders, while two managers are wanted
 
 
 class LeaderSeats:
-    """The role manager's view of the consensus, on one simulated leader."""
+    """The role manager's view of the consensus, on one simulated leader. In virtual time nobody waits: `Leading` asks, and is
+    answered later."""
 
     def __init__(self, leading: Leading) -> None:
         self.leading = leading
@@ -52,15 +53,8 @@ class LeaderSeats:
         cuts = self.leading.cluster.network.cuts
         return target.core is not None and (own.id, target.id) not in cuts and (target.id, own.id) not in cuts
 
-    def watch(self, ring: Callable[[], None] | None) -> None:
-        """Whoever leads looks at each turn (`have_changed`)."""
-
-    async def change(self, wish: Wish) -> Refusal | None:
-        """In virtual time nobody waits: `Leading` asks, and is answered later."""
-        raise NotImplementedError
-
     def have_changed(self) -> bool:
-        """Since this was asked last."""
+        """Since this was asked last, which is at each turn."""
         before, self._known = self._known, self.seats()
         return before != self._known
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import attrs
 import pytest
@@ -31,7 +30,7 @@ QUORUM = Refusal("quorum", "after this change 2 voters decide, 2 of them are nee
 
 
 class Table:
-    """Seats that change when a wish is granted."""
+    """Seats that change when a wish is granted, as the tests do themselves."""
 
     def __init__(self, *names: str) -> None:
         self.taken = {name: Seat(name, name, f"h:{name}") for name in names}
@@ -44,12 +43,6 @@ class Table:
 
     def is_ready(self, node_id: str) -> bool:
         return node_id in self.ready
-
-    def watch(self, ring: Callable[[], None] | None) -> None:
-        return
-
-    async def change(self, wish: Wish) -> Refusal | None:
-        raise AssertionError("the tests answer themselves")
 
     def grant(self, wish: Wish) -> None:
         match wish:
