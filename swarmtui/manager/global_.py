@@ -56,7 +56,7 @@ class GlobalOrchestrator(Orchestrator):
     def _on_node(self, slots: Slots, slot: Slot, node: Node) -> Step | None:
         """None: the node has what it should, as far as restarts go; the updater may look at it."""
         if is_invalid(node) or not satisfies(node, slots.service.spec.task_template.placement):
-            return Step(want_all(slot.runnable, TaskState.SHUTDOWN))
+            return slots.leave(slot)
         if is_paused(node):
             return Step(want_all([task for task in slot.runnable if has_ended(task)], TaskState.SHUTDOWN))
         if not slot.occupied:

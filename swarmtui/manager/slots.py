@@ -172,12 +172,18 @@ class Slots:
             wall=self.moment.wall,
         )
 
+    def leave(self, slot: Slot) -> Step:
+        """Shuts the slot's tasks down where none may be: its node is down, drained, or does not fit any more."""
+        causes = [(task, cause_of(task, self.node(task.node_id))) for task in slot.runnable]
+        says = [self._say_leaves(task, cause) for task, cause in causes if cause in (Cause.LOST, Cause.DRAINED)]
+        return Step(want_all(slot.runnable, TaskState.SHUTDOWN), tuple(says))
+
     def remove(self, slot: Slot) -> Step:
         return Step(want_all(slot.tasks, TaskState.REMOVE))
 
     def _say_restart(self, task: Task, cause: Cause, slot: Slot, delay: float) -> Narration:
         node = self.node(task.node_id)
-        where = node.name if node is not None else task.node_id or "its node"
+        where = self._where(task)
         name = task_name(task, node)
         match cause:
             case Cause.ENDED:
@@ -193,6 +199,15 @@ class Slots:
                 text = f"{name} moves: {where} is drained"
         return self._narration(text, task, cause)
 
+    def _say_leaves(self, task: Task, cause: Cause) -> Narration:
+        node = self.node(task.node_id)
+        where = self._where(task)
+        if cause is Cause.DRAINED:
+            how = f"stops: {where} is drained"
+        else:
+            how = f"is lost: {where} {'is down' if is_down(node) else 'was restarted'}"
+        return self._narration(f"{task_name(task, node)} {how}", task, cause)
+
     def _say_finished(self, task: Task, cause: Cause, slot: Slot) -> Narration:
         policy = self.service.spec.task_template.restart_policy
         why = f"restart condition {policy.condition.value}"
@@ -200,6 +215,10 @@ class Slots:
             why = f"all {policy.max_attempts} restart attempts used"
         name = task_name(task, self.node(task.node_id))
         return self._narration(f"{name} is not restarted ({why}): {why_ended(task)}", task, cause)
+
+    def _where(self, task: Task) -> str:
+        node = self.node(task.node_id)
+        return node.name if node is not None else task.node_id or "its node"
 
     def _narration(self, text: str, task: Task, cause: Cause) -> Narration:
         data = {"name": task.name, "service": task.service_id, "node": task.node_id, "cause": cause.value}

@@ -52,6 +52,23 @@ def test_killed_node_gets_its_task_back_when_it_returns(cluster: MiniCluster) ->
     assert cluster.spread("agent") == {"n1": 1, "n2": 1, "n3": 1}
 
 
+def test_a_task_that_does_without_its_node_says_why_once(cluster: MiniCluster) -> None:
+    """Of replicated services it was told why each task moves, of global ones nothing."""
+    cluster.service("agent", None)
+    cluster.run(0.1)
+    cluster.kill("n2")
+    cluster.run(1.0)
+    cluster.start("n2")
+    cluster.drain("n3")
+    cluster.run(1.0)
+    cluster.edit_node("n1", labels={"zone": "elsewhere"})
+    cluster.run(1.0)
+    assert [text for text in cluster.said if text.startswith("agent on")] == [
+        "agent on n2 is lost: n2 is down",
+        "agent on n3 stops: n3 is drained",
+    ]
+
+
 def test_failed_task_is_restarted_but_not_on_a_paused_node(cluster: MiniCluster) -> None:
     cluster.programs["agent"] = Program(ends=1.0, code=1)
     cluster.service("agent", None)
