@@ -19,7 +19,8 @@ words; what goes wrong is an exception of `errors` or of the client, each with o
     views, together, each, common      reading the cluster, side by side; one order for several targets; shared options
     cluster, status, nodes, members, services, tasks, kv, lock, raft, recovery, faults, events
                                        the commands themselves, one module a noun (or two)
-    task_output                        `logs`, of tasks and of services; `moments` are its --since and --until, and events'
+    task_output, merging               `logs`, of tasks and of services, put in the order of its times; `moments` are its
+                                       --since and --until, and those of `events`
     planning, bring_up, apply_file     `up`, step by step
     child                              the program of `lock NAME -- COMMAND`, which runs in our place
 """

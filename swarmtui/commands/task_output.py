@@ -1,7 +1,8 @@
 """The output of tasks, merged: `logs` and `service logs`, each line with `web.2@n3` in front.
 
 Output lies with the node that ran the task. Every task's lines are gathered and shown in the order of their times; with
-`-f` what comes later is shown as it comes, and tasks that replace others are followed as they appear.
+`-f` what comes later is shown as it comes, in order as far as it comes within a moment; tasks that replace others are followed
+as they appear.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from swarmtui.commands.common import NO_RESOLVE
 from swarmtui.commands.effects import View
 from swarmtui.commands.errors import CommandFailed, exit_code_of
 from swarmtui.commands.listings import shown_name
+from swarmtui.commands.merging import Live, Past, Show
 from swarmtui.commands.moments import SINCE, UNTIL, Span, asked_span
 from swarmtui.commands.output import Document, Note
 from swarmtui.commands.targets import EVERY_KIND, Kind, NodeTarget, ServiceTarget, resolve
@@ -106,11 +108,14 @@ async def show_logs(
     def find(now: View) -> list[Source]:
         return sources_of(words, now, arguments, kinds)
 
+    def show(source: Source, line: OutputLine) -> None:
+        context.out.show(_document(source, line, wanted))
+
     sources = find(view)
     if wanted.follow:
-        await _follow(context, wanted, view, sources, find)
+        await _follow(context, wanted, view, sources, find, show)
         return
-    past = _Past(context, wanted, sources)
+    past = Past(show, sources)
 
     async def gather(source: Source) -> None:
         last: deque[OutputLine] = deque(maxlen=wanted.tail)
@@ -147,61 +152,22 @@ class _Wanted:
         )
 
 
-class _Past:
-    """What tasks wrote before now, held until all of it has come, or somebody's patience is over, and then shown in the
-    order of its times. A task whose past is here is read no further until then, so no more than the tails is held."""
-
-    def __init__(self, context: Context, wanted: _Wanted, sources: Iterable[Source]) -> None:
-        self._context = context
-        self._wanted = wanted
-        self._missing = {source.task.id for source in sources}
-        self._lines: list[tuple[Source, OutputLine]] = []
-        self._all_here = trio.Event()
-        self._shown = trio.Event()
-
-    def holds_up(self, source: Source) -> bool:
-        """What this task says belongs to the past."""
-        return source.task.id in self._missing and not self._shown.is_set()
-
-    def hold(self, source: Source, lines: Iterable[OutputLine]) -> None:
-        self._lines += [(source, line) for line in lines]
-
-    async def is_here(self, source: Source) -> None:
-        """All that this task wrote before has come: waits until the past is shown."""
-        self._missing.discard(source.task.id)
-        if not self._missing:
-            self._all_here.set()
-        await self._shown.wait()
-
-    async def show_when_here(self, patience_s: float) -> None:
-        if self._missing:
-            with trio.move_on_after(patience_s):
-                await self._all_here.wait()
-        self.show()
-
-    def show(self) -> None:
-        for source, line in sorted(self._lines, key=lambda held: held[1].time):
-            self._context.out.show(_document(source, line, self._wanted))
-        self._lines.clear()
-        self._shown.set()
-
-
 async def _follow(
     context: Context,
     wanted: _Wanted,
     view: View,
     sources: Sequence[Source],
     find: Callable[[View], list[Source]],
+    show: Show,
 ) -> None:
     seen = {source.task.id for source in sources}
-    past = _Past(context, wanted, sources)
+    past, live = Past(show, sources), Live(show)
     limit_s = math.inf if wanted.span.until is None else wanted.span.until - context.wall() + LATE_S
 
     async def follow_one(source: Source) -> None:
         async for said in _answers(context, wanted, source):
             if not past.holds_up(source):
-                for line in said.lines:
-                    context.out.show(_document(source, line, wanted))
+                live.hold(source, said.lines)
                 continue
             past.hold(source, said.lines)
             if said.caught_up:
@@ -210,6 +176,7 @@ async def _follow(
 
     with trio.move_on_after(max(0.0, limit_s)):
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(live.run)
             for source in sources:
                 nursery.start_soon(follow_one, source)
             await past.show_when_here(PAST_PATIENCE_S)

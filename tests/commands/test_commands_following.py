@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from swarmtui.commands.command import Arguments, Context, Place
+from swarmtui.commands.merging import ORDER_S
 from swarmtui.commands.output import Document, Recorder
 from swarmtui.commands.task_output import PAST_PATIENCE_S, show_logs
 from swarmtui.objects.records import Task
@@ -22,6 +23,7 @@ class Talk:
     """Two tasks of `web`, each with a past of three lines between those of the other, and a line that it writes later."""
 
     def __init__(self, cluster: FakeCluster) -> None:
+        self.cluster = cluster
         self.slots = {task.id: task.slot for task in cluster.store.all(Task)}
         self.delay_s = {1: 0.0, 2: 0.5}  # before the past of a slot comes
         self.read: list[int] = []  # slots whose live line was asked for
@@ -95,6 +97,27 @@ async def test_a_task_that_has_ended_holds_nobody_up(followed, talk, autojump_cl
 
     monkeypatch.setattr(cluster, "stream", ended)
     assert await followed(0.1) == [*PAST[::2], f"web.1@n1 {LIVE}"]
+
+
+async def test_what_is_new_is_in_order_too_as_far_as_it_comes_within_a_moment(
+    followed, talk, autojump_clock, monkeypatch
+):
+    """Two nodes answer one after the other, whoever wrote first."""
+    delays_s = {1: (0.9 * ORDER_S, 2.9 * ORDER_S), 2: (0.0, 2 * ORDER_S)}
+
+    async def live(node: str, call: TaskOutput) -> AsyncIterator[OutputLines]:
+        slot = talk.slots[call.task_id]
+        yield OutputLines(call.task_id, (), caught_up=True)
+        began = trio.current_time()
+        for number, delay_s in enumerate(delays_s[slot]):
+            await trio.sleep_until(began + delay_s)
+            yield _said(call, NOW + 10 * number + slot, f"{number}")
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(talk.cluster, "stream", live)
+    assert await followed(4.1 * ORDER_S) == PAST[:4]
+    assert await followed(1.1 * ORDER_S) == PAST[:2]
+    assert await followed(0.5 * ORDER_S) == PAST[1:2]  # nothing that has come is lost when it ends
 
 
 async def test_following_ends_where_asked(followed, talk, autojump_clock):
