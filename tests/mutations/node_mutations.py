@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from tests.mutations.mutation import Mutation
 
-CONSENSUS = ("tests/node/test_node_consensus.py",)
+CONSENSUS = (
+    "tests/node/test_node_consensus.py",
+    "tests/node/test_node_proposals.py",
+    "tests/node/test_node_turns.py",
+)
 ROUNDS = ("tests/node/test_node_rounds.py",)
 OVERWRITTEN = ("tests/node/test_node_overwritten.py",)
 SESSIONS = ("tests/node/test_node_sessions.py",)

@@ -59,7 +59,7 @@ MUTATIONS = (
         file="swarmtui/node/consensus.py",
         old="        wiring.flush()  # the answers\n",
         new="",
-        tests=("tests/node/test_node_consensus.py",),
+        tests=("tests/node/test_node_turns.py",),
     ),
     Mutation(
         name="recovery-trusts-the-page-cache",

@@ -1,17 +1,21 @@
-"""A member of the consensus as it is on its first day, under the driver that a node runs it with."""
+"""A member of the consensus as it is on its first day, under the driver that a node runs it with; and one that leads alone, over
+a disk that is a promise, so every order of events can be chosen."""
 
 from __future__ import annotations
 
 import random
 
+import pytest
 import trio
 
 from swarmtui.node.consensus import Consensus, Wiring
 from swarmtui.node.events import Events
-from swarmtui.raft.configuration import Configuration, encode_configuration
+from swarmtui.objects.operations import Put, Transaction
+from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore
-from swarmtui.raft.effects import HardState
+from swarmtui.raft.effects import HardState, Role, Write
 from swarmtui.raft.entries import Entry, EntryKind
+from swarmtui.raft.inputs import CampaignAsked, Written
 from swarmtui.raft.log import Restored
 from swarmtui.raft.options import RaftOptions
 from swarmtui.store import Store
@@ -32,3 +36,59 @@ def newborn(members: Configuration, id: str = "a", election_timeout_s: float = 0
         now=trio.current_time(),
     )
     return Consensus(core, Store(), Events("n1"), election_timeout_s=election_timeout_s)
+
+
+ALONE = Configuration(voters=(Member("a", "n1", "127.0.0.1:1"),))
+
+
+class PromisedDisk:
+    """Writes are durable when the test says so."""
+
+    def __init__(self, consensus: Consensus) -> None:
+        self.writes: list[Write] = []
+        self.held = False
+        self._consensus = consensus
+
+    def want(self, effect) -> None:
+        if isinstance(effect, Write):
+            self.writes.append(effect)
+            if not self.held:
+                self._consensus.feed(Written(effect.sequence))
+
+    def release(self) -> None:
+        self.held = False
+        self._consensus.feed(Written(self.writes[-1].sequence))
+
+
+@pytest.fixture
+async def alone(nursery):
+    return await lead_alone(nursery)
+
+
+async def lead_alone(nursery):
+    consensus = newborn(ALONE)
+    disk = PromisedDisk(consensus)
+    led = trio.Event()
+
+    def role_changed(effect) -> None:
+        if effect.role is Role.LEADER:
+            led.set()
+
+    nursery.start_soon(
+        consensus.run,
+        Wiring(
+            send=lambda message: None,
+            disk=disk.want,
+            role_changed=role_changed,
+            applied=lambda index: None,
+            moved=lambda: None,
+        ),
+    )
+    consensus.feed(CampaignAsked())
+    with trio.fail_after(5):
+        await led.wait()
+    return consensus, disk
+
+
+def put(key: str, value: bytes, expected: int | None = None) -> Transaction:
+    return Transaction((Put(key, value, expected),))
