@@ -18,7 +18,9 @@ from swarmtui.cli.grammar import UsageProblem, parse, split_line
 from swarmtui.cli.terminal import Terminal
 from swarmtui.commands.output import Document, Failure, Inspection, Line, Note, Progress, SlotMark, SlotProgress
 from swarmtui.objects.records import Service
-from tests.commands.fakes import FakeCluster, FakeMachine, FakeNoQuorum, FakeRefused, FakeUnknown
+from tests.commands.fake_answers import FakeNoQuorum, FakeRefused, FakeUnknown
+from tests.commands.fake_machine import FakeMachine
+from tests.commands.fakes import FakeCluster
 
 
 @attrs.frozen

@@ -11,7 +11,9 @@ import pytest
 from swarmtui.cli.grammar import parse, split_line
 from swarmtui.commands.command import Context, Place
 from swarmtui.commands.output import Recorder
-from tests.commands.fakes import NOW, FakeCluster, FakeMachine
+from tests.commands.fake_answers import NOW
+from tests.commands.fake_machine import FakeMachine
+from tests.commands.fakes import FakeCluster
 
 
 @pytest.fixture

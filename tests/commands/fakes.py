@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import attrs
 
-from swarmtui.client.discovery import FoundCluster
-from swarmtui.client.errors import Refused
 from swarmtui.client.nodes import Nodes
-from swarmtui.commands.errors import CommandFailed
-from swarmtui.objects.cluster_file import ClusterFile
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.events import Event
-from swarmtui.objects.manifest import Manifest, NodeEntry
+from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Advance, Create, Operation, Put, Remove, Result, Transaction, Update, Verdict
 from swarmtui.objects.records import (
     TABLES,
@@ -33,7 +28,7 @@ from swarmtui.objects.records import (
 from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import NodeRole, NodeState, TaskState
 from swarmtui.store.store import Store
-from swarmtui.wire.host_calls import HostReport, NodePower, Power, PublishedPort
+from swarmtui.wire.host_calls import Power
 from swarmtui.wire.node_calls import (
     Consistency,
     Done,
@@ -52,69 +47,8 @@ from swarmtui.wire.node_calls import (
     TaskOutput,
     TransferLeadership,
 )
-
-NOW = 1_700_000_000.0
-
-
-class FakeRefused(Exception):
-    exit_code = 1
-
-
-class FakeUnknown(Exception):
-    exit_code = 3
-
-
-class FakeNoQuorum(Exception):
-    exit_code = 4
-
-
-@attrs.define
-class Quorum:
-    voters: int = 3
-    needed: int = 2
-    reachable: int = 3
-    held: bool = True
-
-
-@attrs.define
-class NodeRow:
-    name: str
-    id: str
-    address: str
-    pid: int | None
-    role: str
-    state: str
-    term: int | None
-    commit: int | None
-    applied: int | None
-    last: int | None
-    availability: str
-    status: str
-    disk: str = ""
-
-
-@attrs.define
-class Status:
-    cluster: str
-    name: str
-    term: int
-    leader: str | None
-    quorum: Quorum
-    stale: bool
-    nodes: list[NodeRow]
-    services: list[Any]
-    tasks: dict[str, int]
-    faults: list[Any]
-
-
-def entry(number: int, role: NodeRole = NodeRole.MANAGER) -> NodeEntry:
-    return NodeEntry(
-        id=f"node{number}".ljust(25, "0"),
-        name=f"n{number}",
-        role=role,
-        address=f"127.0.0.1:{7100 + number}",
-        labels={"zone": "abc"[(number - 1) % 3]},
-    )
+from tests.commands.fake_answers import NOW, FakeNoQuorum, FakeRefused, NodeRow, Quorum, Status, entry
+from tests.commands.fake_host import FakeHost
 
 
 class FakeKeys:
@@ -143,83 +77,6 @@ class FakeKeys:
     async def watch(self, prefix: str = "") -> AsyncIterator[Any]:
         for change in self.changes:
             yield change
-
-
-class FakeHost:
-    """Notes every order as a line."""
-
-    def __init__(self, cluster: FakeCluster) -> None:
-        self._cluster = cluster
-        self.orders: list[str] = []
-        self.refuses: dict[str, str] = {}
-        self.powers: dict[str, tuple[Power, str]] = {}
-        self.ends: dict[str, tuple[Power, str]] = {}  # what becomes of those that are started
-        self.published: tuple[PublishedPort, ...] = ()
-
-    async def report(self) -> HostReport:
-        manifest = self._cluster.manifest
-        nodes = tuple(
-            NodePower(
-                node.id, node.name, node.role.value, node.address, 100, *self.powers.get(node.name, (Power.RUNNING, ""))
-            )
-            for node in manifest.nodes
-        )
-        return HostReport(manifest.name, manifest.id, 99, nodes, (), {}, self.published, str(self._cluster.directory))
-
-    async def power(self, node: str, action: str, for_s: float | None = None) -> str:
-        self._note(f"{action} {node}", for_s)
-        if node in self.refuses:
-            raise FakeRefused(self.refuses[node])
-        self.powers[node] = self.ends.get(node, (Power.RUNNING, ""))
-        return ""
-
-    async def partition(self, groups: Sequence[Sequence[str]], for_s: float | None = None) -> str:
-        return self._note("partition " + " / ".join(" ".join(group) for group in groups), for_s)
-
-    async def link(self, source: str, target: str, *, for_s: float | None = None, **how: Any) -> str:
-        words = " ".join(f"{key}={value}" for key, value in how.items() if value)
-        return self._note(f"link {source} {target} {words}", for_s)
-
-    async def heal(self, nodes: Sequence[str] = ()) -> str:
-        return self._note(" ".join(["heal", *nodes]))
-
-    async def undo(self) -> str:
-        return self._note("undo")
-
-    async def make(self, node: NodeEntry) -> str:
-        if node.name in self.refuses:
-            raise Refused("host", self.refuses[node.name])
-        made = attrs.evolve(node, address=node.address or "127.0.0.1:7199")
-        self._cluster.manifest = self._cluster.manifest.with_node(made)
-        self._note(f"make {node.name} {node.role}")
-        self._cluster.play(self._cluster)
-        return made.address
-
-    async def forget(self, node: str) -> str:
-        entry = self._cluster.manifest.node(node)
-        assert entry is not None
-        self._cluster.manifest = self._cluster.manifest.without_node(entry.id)
-        self._cluster.off.discard(entry.name)
-        self.powers.pop(entry.name, None)
-        return self._note(f"forget {entry.name}")
-
-    async def move(self, node: str, address: str) -> str:
-        entry = self._cluster.manifest.node(node)
-        assert entry is not None
-        if entry.name in self.refuses:
-            raise Refused("host", self.refuses[entry.name])
-        moved = attrs.evolve(entry, address=address or "127.0.0.1:7198")
-        self._cluster.manifest = self._cluster.manifest.with_node(moved)
-        self._note(f"move {entry.name} {moved.address}")
-        return moved.address
-
-    async def shut_down(self) -> str:
-        self._cluster.running = False
-        return self._note("shut down")
-
-    def _note(self, text: str, for_s: float | None = None) -> str:
-        self.orders.append(text + (f" for {for_s:g}" if for_s else ""))
-        return ""
 
 
 class FakeCluster:
@@ -476,83 +333,3 @@ class FakeCluster:
         for event in self.recent:
             if (since is None or event.time >= since) and (until is None or event.time <= until):
                 yield event
-
-
-class FakeMachine:
-    """One directory with at most one cluster in it."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.cluster: FakeCluster | None = None
-        self.created: list[ClusterFile] = []
-        self.text = "[cluster]\nname = 'demo'\nmanagers = 3\n"
-        self.removed: list[Path] = []
-        self.after_connect: Callable[[FakeCluster], None] = lambda cluster: None
-
-    def find(self, selector: str | None, start: Path) -> Path:
-        if self.cluster is None or selector not in (None, self.cluster.manifest.name):
-            raise FakeNoQuorum("no cluster here; start one with: swarmtui up")
-        return self.cluster.directory
-
-    def clusters(self) -> Sequence[FoundCluster]:
-        if self.cluster is None:
-            return []
-        manifest = self.cluster.manifest
-        return [
-            FoundCluster(manifest.name, manifest.id, self.cluster.directory, self.cluster.running, len(manifest.nodes))
-        ]
-
-    def default_base(self) -> Path:
-        return self.base / "state"
-
-    def default_text(self) -> str:
-        return self.text
-
-    def create(self, cluster_file: ClusterFile, base: Path, file: Path | None, backup: Any = None) -> Manifest:
-        directory = base / ".swarmtui"
-        directory.mkdir()
-        self.created.append(cluster_file)
-        workers = len(cluster_file.nodes) - len(cluster_file.managers)
-        cluster = FakeCluster(directory, len(cluster_file.managers), workers)
-        named = [
-            attrs.evolve(born, labels=wish.labels, availability=wish.availability)
-            for born, wish in zip(cluster.manifest.nodes, cluster_file.nodes, strict=True)
-        ]
-        cluster.manifest = attrs.evolve(
-            cluster.manifest,
-            name=cluster_file.name,
-            profile=cluster_file.profile,
-            raft=cluster_file.raft,
-            nodes=tuple(named),
-            cluster_file="" if file is None else file.name,
-        )
-        cluster.play = FakeCluster.run_services
-        self.cluster = cluster
-        return cluster.manifest
-
-    def manifest(self, directory: Path) -> Manifest:
-        if self.cluster is None:
-            raise CommandFailed(f"{directory} holds no cluster")
-        return self.cluster.manifest
-
-    def is_running(self, directory: Path) -> bool:
-        return self.cluster is not None and self.cluster.running
-
-    async def ensure_host(self, directory: Path) -> None:
-        assert self.cluster is not None
-        self.cluster.running = True
-
-    async def wait_gone(self, directory: Path, limit_s: float) -> bool:
-        return not self.is_running(directory)
-
-    def remove(self, directory: Path) -> None:
-        self.removed.append(directory)
-
-    def connect(self, directory: Path) -> AbstractAsyncContextManager[FakeCluster]:
-        return self._connected()
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[FakeCluster]:
-        assert self.cluster is not None
-        self.after_connect(self.cluster)
-        yield self.cluster

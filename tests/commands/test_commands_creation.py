@@ -10,7 +10,7 @@ import pytest
 from swarmtui.commands.machine import ThisMachine
 from swarmtui.commands.output import Line
 from swarmtui.objects.cluster_file import bare_cluster_file
-from tests.commands.fakes import FakeMachine
+from tests.commands.fake_machine import FakeMachine
 
 FILE = '[cluster]\nname = "dev"\nmanagers = 3\nworkers = 1\n'
 

@@ -14,7 +14,8 @@ from swarmtui.commands.output import Document, Recorder
 from swarmtui.commands.task_output import PAST_PATIENCE_S, show_logs
 from swarmtui.objects.records import Task
 from swarmtui.wire.node_calls import OutputLine, OutputLines, TaskOutput
-from tests.commands.fakes import NOW, FakeCluster
+from tests.commands.fake_answers import NOW
+from tests.commands.fakes import FakeCluster
 
 LIVE = "live"
 

@@ -9,7 +9,7 @@ import pytest
 from swarmtui.commands.errors import CommandFailed, SomeFailed, WrongUsage
 from swarmtui.commands.output import Document, Line
 from swarmtui.objects.records import KeyValue
-from tests.commands.fakes import FakeNoQuorum, FakeRefused, FakeUnknown
+from tests.commands.fake_answers import FakeNoQuorum, FakeRefused, FakeUnknown
 
 
 async def test_put_prints_the_version_and_get_the_bytes(order, cluster):

@@ -9,7 +9,8 @@ from swarmtui.commands.errors import CommandFailed, FailedWith, SomeFailed
 from swarmtui.commands.output import Failure, Line, Note
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import Availability, NodeRole
-from tests.commands.fakes import FakeCluster, FakeNoQuorum, FakeRefused
+from tests.commands.fake_answers import FakeNoQuorum, FakeRefused
+from tests.commands.fakes import FakeCluster
 
 ARITHMETIC = "after this change 2 voters decide, 2 of them are needed, and n1 hears 1 (n1; not n2)"
 

@@ -12,7 +12,9 @@ from swarmtui.commands.output import Document, Note, Recorder
 from swarmtui.commands.recovery import RecoveryPlan, plan_recovery, preview
 from swarmtui.host.recovery import Epoch
 from swarmtui.host.survey import Condition, Survey
-from tests.commands.fakes import FakeCluster, FakeMachine, Quorum, Status
+from tests.commands.fake_answers import Quorum, Status
+from tests.commands.fake_machine import FakeMachine
+from tests.commands.fakes import FakeCluster
 
 Order = Callable[..., Awaitable[Recorder]]
 FIVE = tuple(f"id{number}" for number in range(1, 6))

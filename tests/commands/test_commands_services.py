@@ -13,7 +13,8 @@ from swarmtui.objects.records import Cluster, Service
 from swarmtui.objects.specs import GlobalMode, PortConfig, ReplicatedMode
 from swarmtui.objects.states import RestartCondition, TaskState
 from swarmtui.wire.host_calls import PublishedPort
-from tests.commands.fakes import FakeCluster, FakeNoQuorum, FakeRefused
+from tests.commands.fake_answers import FakeNoQuorum, FakeRefused
+from tests.commands.fakes import FakeCluster
 
 
 def the_service(cluster: FakeCluster, name: str = "web") -> Service:

@@ -17,7 +17,8 @@ from swarmtui.objects.events import Event
 from swarmtui.objects.records import Task
 from swarmtui.wire.host_calls import Power
 from swarmtui.wire.node_calls import Done, GetStatus, LogLine, OutputLine, PeerReport, TakeSnapshot
-from tests.commands.fakes import NOW, FakeCluster
+from tests.commands.fake_answers import NOW
+from tests.commands.fakes import FakeCluster
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from swarmtui.objects.records import Node, NodeStatus, Service
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import Availability, NodeState, TaskState
 from swarmtui.wire.host_calls import Power, PublishedPort
-from tests.commands.fakes import FakeMachine, FakeNoQuorum
+from tests.commands.fake_answers import FakeNoQuorum
+from tests.commands.fake_machine import FakeMachine
 
 FILE = """
 [cluster]
