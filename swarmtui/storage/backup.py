@@ -79,7 +79,11 @@ class BackupWriter:
     whole. Every method raises BackupRefused."""
 
     def __init__(self, path: Path, head: Head, *, replace: bool = False) -> None:
-        if path.exists() and not replace:
+        with _refusing(path):
+            exists, is_file = path.exists(), path.is_file()
+        if exists and not is_file:  # a device, say, which the new file would take the place of
+            raise BackupRefused(path, "is no file that could be replaced; choose another name")
+        if exists and not replace:
             raise AlreadyThere(path)
         self._path = path
         self._head = head

@@ -300,7 +300,7 @@ MUTATIONS = (
         name="backup-overwritten-unasked",
         rule="a backup replaces nothing unasked",
         file="swarmtui/storage/backup.py",
-        old="        if path.exists() and not replace:",
+        old="        if exists and not replace:",
         new="        if False:",
         tests=BACKUP,
     ),

@@ -107,6 +107,23 @@ def test_nothing_is_overwritten_unasked(path: Path) -> None:
     assert check_backup(path).index == 500
 
 
+@pytest.mark.parametrize("replace", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path: Path, replace: bool) -> None:
+    """A device was: root, who named /dev/null to throw the backup away, had a file in its place."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for place in (tmp_path / "pipe", tmp_path / "link", tmp_path, Path("/"), Path()):
+        with pytest.raises(BackupRefused, match=r"is no file that could be replaced; choose another name$"):
+            save(place, replace=replace)
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(name.name for name in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="cannot be written: File name too long"):
+        save(tmp_path / ("x" * 300))
+
+
 def test_what_was_not_finished_leaves_what_was_there(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
     writer = BackupWriter(path, HEAD, replace=True)
