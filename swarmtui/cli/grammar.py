@@ -171,7 +171,10 @@ def _parsed(command: Command, words: list[str], cluster: str | None, form: str |
     values: dict[str, Any] = dict(context.params)
     if rest_parameter is not None:
         values[rest_parameter.name] = after
-    cluster = values.pop("cluster", None) or cluster
+    own_cluster = values.pop("cluster", None)
+    cluster = cluster if own_cluster is None else own_cluster
+    if cluster == "":  # as from a variable that is not set: another cluster would be taken
+        raise UsageProblem("--cluster needs a value", command.name)
     form = values.pop("format", None) or form
     values.pop("help", None)
     return Parsed(command, Arguments(values), cluster, _format(form, command.name))

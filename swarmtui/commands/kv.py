@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from swarmtui.objects.records import KeyValue
 from swarmtui.wire.node_calls import Consistency
 
 VALUE_SHOWN = 60  # characters of a value in a table
+VERSION_DIGITS_MAX = 18  # an index of the log has 64 bits
+_UNREADABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 STALE = flag("--stale", "Answer from one manager's own state, without asking a quorum")
 KEY_COLUMNS = (
@@ -38,7 +41,7 @@ def check_key(text: str) -> str:
 
 
 def parse_version(text: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > VERSION_DIGITS_MAX:
         raise ValueError(f"{text!r} is no version; write the one that kv get shows, or 0 for a key that must not exist")
     return int(text)
 
@@ -117,7 +120,7 @@ async def run_ls(context: Context, arguments: Arguments) -> None:
 
 def _row(record: KeyValue, now: float) -> Row:
     text = text_of(record.value)
-    shown = f"({len(record.value)} bytes)" if text is None else text.replace("\n", "\\n")
+    shown = f"({len(record.value)} bytes)" if text is None or _UNREADABLE.search(text) else text.replace("\n", "\\n")
     cells = {
         "value": shown if len(shown) <= VALUE_SHOWN else shown[: VALUE_SHOWN - 1] + "…",
         "size": str(len(record.value)),

@@ -130,7 +130,9 @@ def _named_file(name: str, start: Path) -> Path | None:
         return None
     path = (start / name).resolve()
     if path.is_dir():
-        path = path / CLUSTER_FILE
+        if not (path / CLUSTER_FILE).is_file():
+            raise CommandFailed(f"there is no {CLUSTER_FILE} in {name}")
+        return path / CLUSTER_FILE
     if not path.is_file():
         raise CommandFailed(f"there is no file {name}")
     return path

@@ -112,7 +112,9 @@ def find_service(word: str, services: Sequence[Service]) -> Service:
     exact = [service for service in services if word in (service.name, service.id)]
     matches = exact or [service for service in services if word and service.id.startswith(word)]
     if not matches:
-        raise UnknownTarget(f"no such service: {word}{_hint(word, [service.name for service in services])}")
+        raise UnknownTarget(
+            f"no such service: {word or repr(word)}{_hint(word, [service.name for service in services])}"
+        )
     if len(matches) > 1:
         raise AmbiguousTarget(f"service {word} is ambiguous ({len(matches)} matches found); write more of its id")
     return matches[0]
@@ -123,7 +125,7 @@ def find_node(word: str, nodes: Sequence[Node]) -> Node:
     exact = [node for node in nodes if word in (node.id, node.name)]
     matches = exact or [node for node in nodes if word and node.id.startswith(word)]
     if not matches:
-        raise UnknownTarget(f"no such node: {word}{_hint(word, [node.name for node in nodes])}")
+        raise UnknownTarget(f"no such node: {word or repr(word)}{_hint(word, [node.name for node in nodes])}")
     if len(matches) > 1:
         raise AmbiguousTarget(f"node {word} is ambiguous ({len(matches)} matches found); write more of its id")
     return matches[0]

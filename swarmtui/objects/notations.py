@@ -205,8 +205,8 @@ def with_image_label(spec: TaskSpec, before: TaskSpec | None = None) -> TaskSpec
 
 
 def parse_count(text: str) -> int:
-    """A whole number as words write it: `3`."""
-    if not text.isdecimal():
+    """A whole number as words write it: `3`. Which ones will do, whoever reads them says."""
+    if not text.removeprefix("-").isdecimal():
         raise ValueError(f"{text!r} is no whole number")
     return int(text)
 

@@ -57,10 +57,12 @@ async def test_delete_several(order):
 async def test_ls_by_prefix_with_short_values(order):
     await order("kv put cart:1 one")
     await order("kv put cart:2 -", read_input=b"\xff" * 3)
+    await order("kv put cart:3 -", read_input=b"\0" * 100)
+    await order("kv put cart:4 -", read_input=b"a\nb")
     await order("kv put other x")
     (listing,) = (await order("kv ls cart:")).items
-    assert [row.values["key"] for row in listing.rows] == ["cart:1", "cart:2"]
-    assert [row.cell("value") for row in listing.rows] == ["one", "(3 bytes)"]
+    assert [row.values["key"] for row in listing.rows] == ["cart:1", "cart:2", "cart:3", "cart:4"]
+    assert [row.cell("value") for row in listing.rows] == ["one", "(3 bytes)", "(100 bytes)", "a\\nb"]
     assert listing.quiet == "key"
 
 

@@ -115,5 +115,7 @@ async def test_services_and_nodes_alone(busy):
         find_node("node", nodes)
     with pytest.raises(UnknownTarget, match="no such service: webb; did you mean web"):
         find_service("webb", services)
+    with pytest.raises(UnknownTarget, match="no such service: ''; there are "):
+        find_service("", services)
     with pytest.raises(UnknownTarget, match="no such node: n9; did you mean n"):
         find_node("n9", nodes)

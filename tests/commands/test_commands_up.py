@@ -129,12 +129,21 @@ async def test_bare_clusters_are_made_here(order, empty, tmp_path, autojump_cloc
     assert len(empty.created[0].nodes) == 3
 
 
+async def test_a_count_of_managers_that_cannot_be_is_refused_with_those_that_can(order, empty, tmp_path):
+    for count in (0, -1, 16):
+        with pytest.raises(WrongUsage, match=f"^--managers: must be a whole number from 1 to 15, not {count}$"):
+            await order(f"up -d --managers {count}")
+
+
 async def test_a_named_file_is_used_and_a_missing_one_refused(order, empty, tmp_path, autojump_clock):
     (tmp_path / "sub").mkdir()
     write(tmp_path / "sub")
     await order("up -f sub/cluster.toml")
     assert (tmp_path / "sub" / ".swarmtui").is_dir()
     await order("up -f sub")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CommandFailed, match=r"^there is no cluster\.toml in empty$"):
+        await order("up -f empty -d")
     with pytest.raises(CommandFailed, match=r"there is no file nope\.toml"):
         await order("up -f nope.toml")
     with pytest.raises(WrongUsage, match="choose one"):
