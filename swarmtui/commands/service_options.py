@@ -156,7 +156,7 @@ def created_spec(arguments: Arguments, name: str, surroundings: Surroundings = N
         raise WrongUsage(
             "the command to run is missing; write it after --, as in: service create --name web -- sleep 1000"
         )
-    _check_templates(args)
+    _check_command(args)
     mode = GlobalMode() if arguments.get("mode") == "global" else ReplicatedMode()
     if arguments.get("mode") == "global" and arguments.get("replicas") is not None:
         raise WrongUsage("--replicas is for replicated mode; a global service runs one task on every node that fits")
@@ -191,7 +191,7 @@ def updated_spec(spec: Spec, arguments: Arguments, surroundings: Surroundings = 
     """`spec` with what was written changed. Raises WrongUsage."""
     container = spec.task_template.container_spec
     args = arguments.texts("command") or tuple(arguments.values.get("args") or ())
-    _check_templates(args)
+    _check_command(args)
     changed = attrs.evolve(
         container,
         args=args or container.args,
@@ -345,7 +345,9 @@ def _mode_word(text: str) -> str:
     return text
 
 
-def _check_templates(args: Iterable[str]) -> None:
+def _check_command(args: Sequence[str]) -> None:
+    if args and not args[0]:
+        raise WrongUsage("the command must name a program; its first word is empty")
     for word in args:
         try:
             check_template(word)

@@ -55,6 +55,14 @@ async def test_create_builds_the_spec_that_its_options_name(order, cluster):
     assert spec.endpoint_spec.ports == (PortConfig(8080, 0),)
 
 
+async def test_a_command_whose_first_word_is_empty_is_refused(order, cluster):
+    await order("service create -d --name web -- sleep 100")
+    for words in ("create -d --name other -- ''", "create -d --name other -- '' x", "update -d web -- ''"):
+        with pytest.raises(WrongUsage, match=r"^the command must name a program; its first word is empty$"):
+            await order(f"service {words}")
+    assert the_service(cluster).spec.task_template.container_spec.args == ("sleep", "100")
+
+
 async def test_create_waits_with_progress_until_the_service_has_held(order, cluster, autojump_clock):
     cluster.play = FakeCluster.run_services
     out = await order("service create --name web --replicas 2 -- sleep 100")
