@@ -17,6 +17,7 @@ import attrs
 
 from swarmtui.commands.errors import WrongUsage
 from swarmtui.commands.output import Column, Listing, Row
+from swarmtui.commands.words import one_line
 
 CELL_WIDTH_MIN = 10  # columns: docker's tabwriter.NewWriter(out, 10, 1, 3, ' ', 0)
 CELL_PADDING = 3
@@ -128,7 +129,7 @@ def listing_lines(listing: Listing, form: Format, *, quiet: bool, width: int | N
         return [fill(form.parts, row.values) for row in listing.rows]
     if form.style is Style.TEMPLATE:
         return _template_table(listing, form)
-    cells = [[_one_line(row.cell(column.field)) for column in listing.columns] for row in listing.rows]
+    cells = [[one_line(row.cell(column.field)) for column in listing.columns] for row in listing.rows]
     if form.style is Style.PLAIN:
         return ["\t".join(row).rstrip("\t") for row in cells]
     headings = [column.heading for column in listing.columns]
@@ -201,10 +202,3 @@ def cell_width(text: str) -> int:
         0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
         for character in text
     )
-
-
-def _one_line(text: str) -> str:
-    """Control characters would break the table, and those of a task's output are not ours to send to a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -30,6 +30,7 @@ from swarmtui.commands.output import (
     Progress,
     SlotMark,
 )
+from swarmtui.commands.words import one_line
 
 PROGRAM = "swarmtui"
 INSPECT_INDENT = 4  # docker's
@@ -91,16 +92,16 @@ class Terminal:
             case Line():
                 self._value({item.field: item.text}, item.text)
             case Note():
-                self._say(item.text)
+                self._say(one_line(item.text))
             case Failure():
-                self._say(f"{PROGRAM}: {item.text}")
+                self._say(f"{PROGRAM}: {one_line(item.text)}")
         self.out.flush()
 
     def fail(self, text: str) -> None:
         """The one line that says what happened and what next."""
         self._erase()
         if text:
-            self._say(f"{PROGRAM}: {text}")
+            self._say(f"{PROGRAM}: {one_line(text)}")
 
     def close(self) -> None:
         self._erase()
@@ -167,14 +168,14 @@ class Terminal:
         said = f"{progress.title}: {progress.running} of {progress.wanted} ready" + _after(text)
         if said != self._said:
             self._said = said
-            self._say(said)
+            self._say(one_line(said))
 
     def _redraw(self, progress: Progress) -> None:
         lines = [
-            f"overall progress: {progress.running} out of {progress.wanted} {progress.unit}{_after(progress.text)}"
+            f"overall progress: {progress.running} out of {progress.wanted} {progress.unit}{_after(one_line(progress.text))}"
         ]
         if len(progress.slots) <= SLOTS_SHOWN_MAX:
-            rows = [(f"{slot.name}:", slot.text) for slot in progress.slots]
+            rows = [(f"{slot.name}:", one_line(slot.text)) for slot in progress.slots]
             painted = [self._painted(slot.mark) for slot in progress.slots]
             lines += [
                 f"{before}{line}{after}"

@@ -11,6 +11,7 @@ from swarmtui.commands.errors import WrongUsage
 from swarmtui.commands.filters import Match, filtered, parse_filter
 from swarmtui.commands.moments import SINCE, UNTIL, asked_span
 from swarmtui.commands.output import Document
+from swarmtui.commands.words import one_line
 from swarmtui.objects.events import EVENT_KINDS, Event
 from swarmtui.objects.tables import nearest
 
@@ -41,7 +42,7 @@ async def run_events(context: Context, arguments: Arguments) -> None:
 def event_line(event: Event) -> str:
     """`12:01:07.412 n1  election  won term 7 …`"""
     moment = datetime.fromtimestamp(event.time).strftime("%H:%M:%S.%f")[:-3]
-    return f"{moment} {event.node:<5} {event.kind:<8} {event.text}"
+    return f"{moment} {event.node:<5} {event.kind:<8} {one_line(event.text)}"
 
 
 COMMANDS: tuple[Command, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
-from swarmtui.commands.words import mode_word, port_words
+from swarmtui.commands.words import mode_word, one_line, port_words
 from swarmtui.objects.engine import engine_time
 from swarmtui.objects.quantities import format_duration_ns
 from swarmtui.objects.records import Node, Service
@@ -92,6 +92,6 @@ def _resources(title: str, resources: Resources) -> list[tuple[str, str]]:
 
 
 def _aligned(lines: Iterable[tuple[str, str]]) -> str:
-    shown = [(f"{title}:", text) for title, text in lines]
+    shown = [(f"{title}:", one_line(text)) for title, text in lines]
     width = max(len(title) for title, _ in shown) + 1
     return "\n".join(f"{title:<{width}}{text}".rstrip() for title, text in shown)

@@ -52,3 +52,10 @@ def port_words(endpoint: EndpointSpec) -> str:
     return ", ".join(
         f"*:{port.published_port}->{port.target_port or 'auto'}/{port.protocol}" for port in endpoint.ports
     )
+
+
+def one_line(text: str) -> str:
+    """Control characters would break a table or a line, and those of a task's last words are not ours to send to a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else " " for character in text)

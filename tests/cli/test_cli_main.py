@@ -212,6 +212,22 @@ def test_progress_is_wiped_before_anything_else_is_said():
     assert drawn.error.getvalue() == "overall progress: 1\n\x1b[1F\x1b[Jstale\n"
 
 
+def test_what_a_task_said_last_sends_nothing_to_a_terminal_of_its_own():
+    """The last words of a failed task stand in notes, refusals and progress."""
+    words = "web: non-zero exit (3): \x1b[31mred\ra"
+    slots = (SlotProgress("1", SlotMark.FAILED, words, trouble=True),)
+    for redraws in (False, True):
+        shown = terminal(redraws=redraws)
+        shown.show(Progress("web", slots, 0, 1))
+        shown.show(Progress("web", (), 0, 1, text=words))
+        shown.show(Note(words))
+        shown.show(Failure(words))
+        shown.fail(words)
+        said = shown.error.getvalue().replace("\x1b[2F\x1b[J", "").replace("\x1b[1F\x1b[J", "")
+        assert said.count("non-zero exit (3):  [31mred a") == 5, said
+        assert all(letter.isprintable() or letter == "\n" for letter in said)
+
+
 def test_items_in_every_format():
     line, document = Line("x"), Document({"a": 1}, "text")
     for form, expected in ((None, "x\ntext\n"), ("json", '{"Name":"x"}\n{"a":1}\n'), ("plain", "x\ntext\n")):

@@ -140,6 +140,13 @@ async def test_events_are_filtered_and_begin_where_asked(order, cluster):
         await order("events --filter knd=x")
 
 
+async def test_an_event_is_one_line_whatever_the_task_of_which_it_tells_wrote(order, cluster):
+    cluster.recent = [Event(NOW - 1, "n1", 1, "task", "web.1 failed: \x1b[31ma\rb\nc")]
+    (event,) = (await order("events --no-follow")).items
+    assert event.text.endswith("web.1 failed:  [31ma b c")
+    assert event.value["text"] == "web.1 failed: \x1b[31ma\rb\nc"
+
+
 async def test_events_end_where_asked(order, cluster):
     """As docker's: with --until alone they begin with what is still known."""
     cluster.recent = [Event(NOW - age, "n1", age, "raft", f"{age} s ago") for age in (100, 50, 10)]
