@@ -316,6 +316,14 @@ MUTATIONS = (
         tests=ROLES,
     ),
     Mutation(
+        name="handed-over-again-and-again",
+        rule="a leader that is to leave, and from whom nobody takes over, hands over later and later",
+        file="swarmtui/manager/roles.py",
+        old="            if refused.handovers > 1:\n",
+        new="            if False:\n",
+        tests=ROLES,
+    ),
+    Mutation(
         name="put-out-taken-back-by-itself",
         rule="who was put out by a new epoch is not taken back without a person's word",
         file="swarmtui/manager/roles.py",

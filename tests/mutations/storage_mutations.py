@@ -297,6 +297,14 @@ MUTATIONS = (
         tests=BACKUP,
     ),
     Mutation(
+        name="device-replaced-by-a-backup",
+        rule="a backup takes the place of files alone",
+        file="swarmtui/storage/backup.py",
+        old="        if exists and not is_file:",
+        new="        if False:",
+        tests=("tests/storage/test_storage_backup.py",),
+    ),
+    Mutation(
         name="backup-overwritten-unasked",
         rule="a backup replaces nothing unasked",
         file="swarmtui/storage/backup.py",
