@@ -178,11 +178,12 @@ class Consensus:
 
     @property
     def _has_round_on_its_way(self) -> bool:
-        """This node leads, and what it proposed a moment ago is not committed: where messages are quick that comes about soon,
-        and to share the next round is cheaper for everybody than to have one more."""
+        """This node leads, and more is on its way, since a moment ago, than waits to follow it: where messages are quick it
+        arrives soon, and to share a round is cheaper for everybody than to have one more. Few clients hold one another up
+        by that no longer than a round of theirs takes to be as long as the one before."""
         core = self.core
         is_open = core.role.kind is Role.LEADER and core.log.commit < core.log.last
-        return is_open and trio.current_time() < self._gathers_until
+        return is_open and trio.current_time() < self._gathers_until and not self.proposals.is_half_pending
 
     def status(self) -> Status:
         """With every member under its node's id."""

@@ -101,6 +101,12 @@ class Proposals:
         """Something waits to be handed to the core."""
         return bool(self._pending)
 
+    @property
+    def is_half_pending(self) -> bool:
+        """As many transactions wait to be handed to the core as were, and have no answer yet."""
+        pending = sum([len(entry.encoded) for fillings in self._pending.values() for entry in fillings])
+        return 2 * pending >= self._count
+
     async def all_answered(self) -> None:
         """Wait until no transaction waits for an answer."""
         while self._count:

@@ -84,8 +84,16 @@ MUTATIONS = (
         name="round-waited-for-to-its-end",
         rule="a round that takes long holds nobody up",
         file="swarmtui/node/consensus.py",
-        old="        return is_open and trio.current_time() < self._gathers_until",
-        new="        return is_open",
+        old="        return is_open and trio.current_time() < self._gathers_until and",
+        new="        return is_open and",
+        tests=ROUNDS,
+    ),
+    Mutation(
+        name="few-hold-one-another-up",
+        rule="as much as is on its way follows at once",
+        file="swarmtui/node/proposals.py",
+        old="        return 2 * pending >= self._count",
+        new="        return False",
         tests=ROUNDS,
     ),
     Mutation(

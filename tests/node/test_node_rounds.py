@@ -68,8 +68,8 @@ class Leader:
         self.answers = False
         return self
 
-    async def write(self, key: str) -> None:
-        transactions = [Transaction((Put(key, b"v", None),))]
+    async def write(self, *keys: str) -> None:
+        transactions = [Transaction((Put(key, b"v", None),)) for key in keys]
         self.outcomes += await self.consensus.proposals.submit(transactions, self.consensus.core.term, 60)
 
     @property
@@ -82,8 +82,8 @@ class Leader:
 async def test_what_is_proposed_while_a_round_is_on_its_way_shares_the_next(nursery, autojump_clock):
     leader = await Leader().lead(nursery)
     async with trio.open_nursery() as writers:
-        for key in ("first", "second", "third"):  # one after another, each awake alone
-            writers.start_soon(leader.write, key)
+        for keys in (("a", "b", "c"), ("second",), ("third",)):  # one after another, each awake alone
+            writers.start_soon(leader.write, *keys)
             await trio.testing.wait_all_tasks_blocked()
         leader.consensus.turn()  # whatever else brings it about
         assert len(leader.rounds) == 1
@@ -91,9 +91,22 @@ async def test_what_is_proposed_while_a_round_is_on_its_way_shares_the_next(nurs
         await trio.testing.wait_all_tasks_blocked()
         assert len(leader.rounds) == 2, "its answer is what the others waited for"
         leader.answer(leader.rounds[1])
-    assert [outcome.fate for outcome in leader.outcomes] == [Fate.DONE] * 3
-    first, second, third = sorted(outcome.result.index for outcome in leader.outcomes)
+    assert [outcome.fate for outcome in leader.outcomes] == [Fate.DONE] * 5
+    first, *_, second, third = sorted(outcome.result.index for outcome in leader.outcomes)
     assert (second, third) == (first + 1, first + 1)
+
+
+async def test_as_much_as_is_on_its_way_follows_at_once(nursery, autojump_clock):
+    """So two clients with a write each hold one another up by nothing."""
+    leader = await Leader().lead(nursery)
+    async with trio.open_nursery() as writers:
+        for keys in (("a", "b"), ("c",), ("d",)):
+            assert len(leader.rounds) <= 1
+            writers.start_soon(leader.write, *keys)
+            await trio.testing.wait_all_tasks_blocked()
+        assert [len(message.entries) for message in leader.rounds] == [1, 1]
+        for message in leader.rounds:
+            leader.answer(message)
 
 
 async def test_a_round_that_takes_long_holds_nobody_up(nursery, autojump_clock):
@@ -101,7 +114,7 @@ async def test_a_round_that_takes_long_holds_nobody_up(nursery, autojump_clock):
     leader = await Leader().lead(nursery)
     began = trio.current_time()
     async with trio.open_nursery() as writers:
-        writers.start_soon(leader.write, "first")
+        writers.start_soon(leader.write, "a", "b")
         await trio.testing.wait_all_tasks_blocked()
         writers.start_soon(leader.write, "second")
         with trio.fail_after(1):
@@ -110,7 +123,7 @@ async def test_a_round_that_takes_long_holds_nobody_up(nursery, autojump_clock):
         assert GATHER_S / 2 < trio.current_time() - began < GATHER_S * 1.5
         for message in leader.rounds:
             leader.answer(message)
-    assert [outcome.fate for outcome in leader.outcomes] == [Fate.DONE] * 2
+    assert [outcome.fate for outcome in leader.outcomes] == [Fate.DONE] * 3
 
 
 async def test_a_lone_write_waits_for_no_round(nursery, autojump_clock):
