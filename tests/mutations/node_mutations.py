@@ -84,8 +84,8 @@ MUTATIONS = (
         name="round-waited-for-to-its-end",
         rule="a round that takes long holds nobody up",
         file="swarmtui/node/consensus.py",
-        old="        return is_open and trio.current_time() < self._gathers_until and",
-        new="        return is_open and",
+        old="GATHER_S = 0.005",
+        new="GATHER_S = 60.0",
         tests=ROUNDS,
     ),
     Mutation(
