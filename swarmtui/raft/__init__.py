@@ -60,6 +60,7 @@ Where to find what
     candidate   pre-vote, then the real one
     leader      proposals, commit, quorum contact, reads; `transfer` hands over, `replication` and `progress` feed the peers,
                 `reads` numbers the read rounds
+    attestation what a member says to whoever reads from a quorum by itself, and when that is enough
     incoming    receiving a snapshot; `compaction` what stays of the log behind one
     core        the three verbs, and what outlives a role
     messages, inputs, effects, status, entries, configuration, options    plain data

@@ -6,7 +6,7 @@ term and the vote (`ballot`), the log, the members, and how much of the log the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from swarmtui.raft.ballot import Ballot
@@ -242,6 +242,10 @@ class RaftCore:
     def progress(self) -> Mapping[str, Progress]:
         """A leader's view of its peers; others have none."""
         return self.role.progress if isinstance(self.role, Leader) else {}
+
+    def quorum_among(self, asked: Collection[str]) -> tuple[str, ...]:
+        """While this node leads, see there; nobody else knows of a quorum."""
+        return self.role.quorum_among(asked) if isinstance(self.role, Leader) else ()
 
     def new_timer(self) -> ElectionTimer:
         return ElectionTimer.drawn(self.options, self.draw, self.now)

@@ -5,7 +5,7 @@ How entries reach each peer is in `replication.py`; here is what a leader decide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from swarmtui.raft.effects import Accepted, ReadRefused, Refused, Role
@@ -79,7 +79,7 @@ class Leader:
         self.transfer.tick()
         if now >= self.heartbeat_at:
             self.heartbeat_at = now + core.options.heartbeat_s
-            if self.reads.waiting and self._may_read():
+            if self.reads.waiting and self.may_read:
                 self.reads.begin(core.log.commit)  # whatever became of the round before
             self.replication.heartbeat(self.reads.number)
             self._confirm_reads()
@@ -273,7 +273,7 @@ class Leader:
         us are a majority, as of three voters, no round is needed. It vouches for that one read, and for no other."""
         core = self.core
         waiting = self.reads.size + len(core.reads)
-        if read.source and self._may_read() and core.members.quorum.reached((core.node_id, read.source)):
+        if read.source and self.may_read and core.members.quorum.reached((core.node_id, read.source)):
             self._answer_read(read, core.log.commit)
         elif waiting >= core.options.reads_waiting_max:
             self._refuse_read(read, Why("too-many-reads", waiting=waiting))
@@ -286,9 +286,16 @@ class Leader:
         else:
             self.core.emit(ReadRefused(read.ticket, why))
 
-    def _may_read(self) -> bool:
+    @property
+    def may_read(self) -> bool:
         """Before its first own entry is committed a leader may not know all that is (etcd#7331)."""
         return self.core.log.commit >= self.first_index
+
+    def quorum_among(self, asked: Collection[str]) -> tuple[str, ...]:
+        """The voters among these and itself, if they are a quorum and it may be read from: see `attestation`."""
+        members, id = self.core.members, self.core.node_id
+        found = tuple([voter for voter in members.voters if voter in asked or voter == id])
+        return found if self.may_read and members.quorum.reached(found) else ()
 
     def _confirm_reads(self) -> None:
         if not self.reads.asked:
@@ -319,7 +326,7 @@ class Leader:
     # ---- before each drain ----
 
     def flush(self) -> None:
-        if self.reads.may_begin and self._may_read():
+        if self.reads.may_begin and self.may_read:
             self.reads.begin(self.core.log.commit)
             self.replication.heartbeat(self.reads.number)
             self._confirm_reads()

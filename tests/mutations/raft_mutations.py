@@ -6,6 +6,7 @@ from tests.mutations.mutation import Mutation
 
 SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
 RAFT = ("tests/raft",)
+ATTESTED = ("tests/raft/test_raft_attestation.py",)
 
 MUTATIONS = (
     Mutation(
@@ -225,6 +226,46 @@ MUTATIONS = (
         progress.round = self.reads.number
 """,
         tests=RAFT,
+    ),
+    Mutation(
+        name="attested-whatever-the-term",
+        rule="who has heard of a later term vouches for no leader of an earlier one",
+        file="swarmtui/raft/attestation.py",
+        old=" for one in attestations if one.term <= leader.term}",
+        new=" for one in attestations}",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="attested-state-may-lag",
+        rule="an attested read serves no state from before the leader's commit index",
+        file="swarmtui/raft/attestation.py",
+        old=" and applied >= leader.commit",
+        new="",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="attested-by-some",
+        rule="everybody of the quorum that the leader named has spoken since the read was asked for",
+        file="swarmtui/raft/attestation.py",
+        old="vouching.issuperset(leader.quorum)",
+        new="not vouching.isdisjoint(leader.quorum)",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="attested-without-quorum",
+        rule="a leader names a majority of its configuration, or none",
+        file="swarmtui/raft/leader.py",
+        old="members.quorum.reached(found)",
+        new="found",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="attested-before-own-commit",
+        rule="a new leader attests no commit index before an entry of its own term is committed",
+        file="swarmtui/raft/leader.py",
+        old="self.may_read and members.quorum",
+        new="members.quorum",
+        tests=ATTESTED,
     ),
     Mutation(
         name="hint-clears-anothers-contact",
