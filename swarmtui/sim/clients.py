@@ -1,7 +1,7 @@
 """Simulated clients of `kv`: each asks one thing after another of any node, gives up after a while, and remembers it all.
 
 A write goes to the node that the client talks to, which forwards it once to the leader that it knows; a read is confirmed
-where it arrives, by ReadIndex. Every value is written once, so that whoever reads it says who wrote it. Some clients open a
+where it arrives, by ReadIndex, or some of them by the client itself (`attested`). Every value is written once, so that whoever reads it says who wrote it. Some clients open a
 session and send a write again, as the same request, while nobody answers. What they were told is judged for linearizability
 when the run ends (`swarmtui.sim.linearizability`): what was applied twice shows there.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,6 +19,7 @@ from swarmtui.objects.operations import Put, Remove, Result, Transaction, Verdic
 from swarmtui.objects.records import KeyValue
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.sim import linearizability
+from swarmtui.sim.attested import AttestedReads
 from swarmtui.sim.explanation import explain
 from swarmtui.sim.history import Ending, Kind, Operation
 from swarmtui.sim.node import SimulatedNode
@@ -93,6 +95,7 @@ class Client:
         self.copies = 0
         self.seen: dict[str, int] = {}
         self.seen_index = 1
+        self.attested = AttestedReads(self.cluster.seed, name, self.cluster.parameters.attested)
         self.session = self._new_session() if self.rng.random() < self.cluster.parameters.sessions else None
 
     def _new_session(self) -> Session:
@@ -124,12 +127,16 @@ class Client:
         )
         self.cluster.note("", f"{self.name} asks {node.id}: {self.asked}", None)
         self.copies = 0
-        transaction = None
-        if kind is not Kind.GET:
-            transaction = self._transaction(self.asked)
-        self._send(node, self.turn, self.asked, transaction)
+        if kind is Kind.GET and self.attested.wanted():
+            self._read_attested(node, self.turn, self.asked)
+        else:
+            self._send(node, self.turn, self.asked, None if kind is Kind.GET else self._transaction(self.asked))
         patience_s = self.cluster.parameters.client_patience_s
         self.cluster.after(patience_s * self.rng.uniform(0.5, 1.5), self._give_up, self.turn)
+
+    def _read_attested(self, node: SimulatedNode, turn: int, asked: Operation) -> None:
+        """By asking a quorum; else as ever."""
+        self.attested.begin(node, asked.key, partial(self._found, turn), partial(self._send, node, turn, asked, None))
 
     def _transaction(self, asked: Operation) -> Transaction:
         transaction, session = transaction_of(asked), self.session

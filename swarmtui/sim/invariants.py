@@ -285,6 +285,11 @@ class Observer:
         )
         self.acknowledged = max(self.acknowledged, index)
 
+    def reads_attested(self, floor: int, applied: int) -> None:
+        """The same of a read that nobody but its client confirmed, which is told the state after `applied`."""
+        require(applied >= floor, "an attested read is not stale", applied=applied, acknowledged_before=floor)
+        self.acknowledged = max(self.acknowledged, applied)
+
     def reads(self, node: SimulatedNode, floor: int, index: int) -> None:
         """A linearizable read sees all that anybody was told before it was asked for."""
         require(index >= floor, "a read is not stale", node=node.id, index=index, acknowledged_before=floor)

@@ -80,6 +80,7 @@ class Parameters:
     client_rate: float = 10.0  # operations of one, while it does not wait
     client_patience_s: float = 1.0
     keys: int = 2
+    attested: float = 0.0  # share of their reads that ask a quorum by themselves
     services: int = 0  # scheduled by the manager's loops, with simulated agents
     roles_rate: float = 0.0  # of promotions and demotions, where there are services
     sessions: float = 0.0  # share of clients that have one

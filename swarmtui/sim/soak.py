@@ -15,11 +15,11 @@ from multiprocessing.queues import Queue
 import attrs
 
 from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
-from swarmtui.sim.themes import THEMED_FROM
+from swarmtui.sim.themes import ATTESTED_FROM
 
 REPORT_EVERY_S = 10.0
 LOOK_S = 0.5
-FRESH_SEEDS = 10**9  # from `THEMED_FROM` on
+FRESH_SEEDS = 10**9  # from `ATTESTED_FROM` on
 GARBAGE_OBJECTS = 50_000  # until the collector looks: a run makes much garbage, and hardly any of it in circles
 
 Say = Callable[[str], None]
@@ -53,7 +53,7 @@ class Report:
 
 
 def fresh_seed() -> int:
-    return THEMED_FROM + random.SystemRandom().randrange(FRESH_SEEDS)
+    return ATTESTED_FROM + random.SystemRandom().randrange(FRESH_SEEDS)
 
 
 def soak(

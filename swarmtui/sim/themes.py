@@ -2,7 +2,8 @@
 
 Seeds below `THEMED_FROM` are drawn as they always were, so that those that failed once tell the same story for ever. From
 there on a second stream of the seed decides what the run is about, turns up what belongs to it, and lays ambushes
-(`ambush`): faults that wait for a moment that is rare by itself.
+(`ambush`): faults that wait for a moment that is rare by itself. From `ATTESTED_FROM` on clients have some of their reads
+attested, and more runs have clients.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import attrs
 from swarmtui.sim.parameters import Parameters, draw_parameters, scheduled
 
 THEMED_FROM = 10**9
+ATTESTED_FROM = 2 * 10**9
 LOST_MAJORITY_SHARE = 0.1  # of runs without services end in a new epoch
 
 
@@ -27,12 +29,22 @@ def parameters_of(seed: int) -> Parameters:
     theme = rng.choice(THEMES)
     themed = drawn if theme is None else theme(attrs.evolve(drawn, services=0), rng)
     themed = attrs.evolve(themed, ambushes=rng.choice([0.1, 0.3, 0.6, 1.0]))
+    if seed >= ATTESTED_FROM:
+        themed = _attested(themed, random.Random(f"attested {seed}"))
     end = random.Random(f"end {seed}")
     if themed.services or end.random() > LOST_MAJORITY_SHARE:
         return themed
     return attrs.evolve(
         themed, loses_majority=True, with_store=True, segment_bytes=themed.segment_bytes or end.choice([4096, 65536])
     )
+
+
+def _attested(themed: Parameters, rng: random.Random) -> Parameters:
+    """A third of those that have no clients get some."""
+    share = rng.choice([0.2, 0.5, 0.9])
+    if not themed.clients and rng.random() < 1 / 3:
+        themed = attrs.evolve(themed, clients=rng.choice([2, 4]), with_store=True)
+    return attrs.evolve(themed, attested=share)
 
 
 def _members(drawn: Parameters, rng: random.Random) -> Parameters:

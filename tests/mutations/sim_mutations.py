@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import attrs
 
-from tests.mutations import manager_mutations, membership_mutations, storage_mutations
+from tests.mutations import manager_mutations, membership_mutations, raft_mutations, storage_mutations
 from tests.mutations.mutation import Mutation
 
 SIMULATOR = ("tests/sim/test_sim_seeds.py::test_fresh_seeds",)
@@ -23,7 +23,21 @@ STORAGE = ("S57-noted-commit-forgotten", "S57-start-counted-outside-first", "S57
 EPOCHS = ("epoch-repeats-versions", "epoch-lets-old-members-speak", "epoch-puts-the-log-away-first")
 """Bugs of the storage's table that the simulator finds too."""
 
+ATTESTED = (
+    "attested-whatever-the-term",
+    "attested-state-may-lag",
+    "attested-by-some",
+    "attested-without-quorum",
+    "attested-before-own-commit",
+)
+"""Bugs of consensus that the simulator finds too, in its runs full of attested reads."""
+
 MUTATIONS = (
+    *(
+        attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=("tests/sim/test_sim_attested.py",))
+        for mutation in raft_mutations.MUTATIONS
+        if mutation.name in ATTESTED
+    ),
     *(
         attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
         for mutation in storage_mutations.MUTATIONS
