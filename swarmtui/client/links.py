@@ -17,12 +17,18 @@ from swarmtui.wire.certificates import Credentials
 from swarmtui.wire.dial import DialFailed, dial
 from swarmtui.wire.dial import Refused as DialRefused
 from swarmtui.wire.host_calls import GetHost
-from swarmtui.wire.node_calls import GetKey, GetKeys, GetStatus, ListRecords, LogRange
+from swarmtui.wire.key_calls import Attest, GetKeys
+from swarmtui.wire.node_calls import (
+    GetKey,
+    GetStatus,
+    ListRecords,
+    LogRange,
+)
 from swarmtui.wire.rpc import Broken, Caller, CallRefused, NotSent
 
 DIAL_TIMEOUT_S = 2.0  # at least, however little patience who asks has
 
-READS: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, LogRange, GetHost)
+READS: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, Attest, LogRange, GetHost)
 """Calls that change nothing: asking twice does no harm."""
 
 

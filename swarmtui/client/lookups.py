@@ -20,7 +20,7 @@ from swarmtui.client.links import Link
 from swarmtui.client.together import Together
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.calls import Answer
-from swarmtui.wire.node_calls import KEYS_TOGETHER_MAX, GetKeys, KeyRow, KeyRows
+from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, GetKeys, KeyRow, KeyRows
 from swarmtui.wire.rpc import CallFailed
 
 if TYPE_CHECKING:

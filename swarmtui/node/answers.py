@@ -23,6 +23,7 @@ from swarmtui.node.state_stream import stream_state
 from swarmtui.node.writes import Writes
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.records import TABLES, AnyRecord, KeyValue, Record, Task
+from swarmtui.raft.attestation import Attestation
 from swarmtui.raft.configuration import Member
 from swarmtui.raft.status import PeerStatus
 from swarmtui.raft.text import catch_up_line
@@ -30,15 +31,19 @@ from swarmtui.store import Frozen, Store
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.faults import LinkFaults
-from swarmtui.wire.node_calls import (
+from swarmtui.wire.key_calls import (
+    ASKED_TOGETHER_MAX,
     KEYS_BYTES_MAX,
     KEYS_TOGETHER_MAX,
+    Attest,
+    GetKeys,
+    KeyRows,
+)
+from swarmtui.wire.node_calls import (
     Consistency,
     Done,
     GetKey,
-    GetKeys,
     GetStatus,
-    KeyRows,
     ListRecords,
     LogRange,
     MayLeave,
@@ -95,7 +100,10 @@ class Answers:
             case Propose():
                 return self._manager(call).writes.begin(call)
             case GetKeys():
-                return self._get_keys(call)
+                _check_number(len(call.keys), KEYS_TOGETHER_MAX, "keys")
+                return self._get_keys_attested(call) if call.asked else self._get_keys(call)
+            case Attest():
+                return _given(self._word(call))
             case Observe():
                 return self.observing.observe(call)
             case WatchRecords():
@@ -261,8 +269,6 @@ class Answers:
 
     def _get_keys(self, call: GetKeys) -> Pending:
         """Confirmed once, all of them together; if that fails, a task tries on as long as the call has patience."""
-        if len(call.keys) > KEYS_TOGETHER_MAX:
-            raise CallRejected("too-many", f"{len(call.keys)} keys, at most {KEYS_TOGETHER_MAX} in one call")
         reads = self._manager(call).consensus.reads
         pending = Pending()
 
@@ -274,6 +280,21 @@ class Answers:
 
         reads.begin(told)
         return pending
+
+    def _get_keys_attested(self, call: GetKeys) -> Pending:
+        """As they are here: whoever asks judges them. The rows and the word are of one step."""
+        word = self._word(call)
+        rows = self._key_rows(call, "")
+        rows.attestation = word
+        return _given(rows)
+
+    def _word(self, call: Attest | GetKeys) -> Attestation:
+        """What this manager says to whoever reads from a quorum."""
+        _check_number(len(call.asked), ASKED_TOGETHER_MAX, "nodes")
+        word = self._manager(call).consensus.attest(call.asked)
+        if word is None:
+            raise CallRejected("stops", f"{self.node.name} stops")
+        return word
 
     async def _get_keys_patiently(self, call: GetKeys) -> KeyRows:
         return self._key_rows(call, await self._confirm(self._manager(call), Consistency.LINEARIZABLE, call.timeout_s))
@@ -301,6 +322,18 @@ class Answers:
         with trio.move_on_after(2 * self.election_timeout_s):
             await answered.wait()
         return Done(refused=reasons[0] if reasons else "no answer in time; see `swarmtui status`")
+
+
+def _check_number(count: int, limit: int, of: str) -> None:
+    if count > limit:
+        raise CallRejected("too-many", f"{count} {of}, at most {limit} in one call")
+
+
+def _given(answer: Answer) -> Pending:
+    """An answer that is there at once, without a task of its own."""
+    pending = Pending()
+    pending.give(answer)
+    return pending
 
 
 def _select(store: Store, table: str, call: ListRecords) -> list[Record]:

@@ -15,7 +15,7 @@ Write leaves the applying to the next one, for the disk's thread needs the inter
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import attrs
 import trio
@@ -30,6 +30,7 @@ from swarmtui.node.refusals import ConsensusRefusals, data_of
 from swarmtui.objects.membership import node_of
 from swarmtui.objects.operations import Result
 from swarmtui.objects.records import Node
+from swarmtui.raft.attestation import Attestation, attest
 from swarmtui.raft.changes import Change
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.effects import (
@@ -192,6 +193,12 @@ class Consensus:
     def member_ids(self, node_id: str) -> list[str]:
         """The members that this node is, as far as the configuration knows: one, but for the moment of a change."""
         return [id for id in self.core.members.ids if node_of(id) == node_id]
+
+    def attest(self, nodes: Collection[str]) -> Attestation | None:
+        """This member's word for a read that these nodes are asked together; None from one that must not go on."""
+        if self._wiring is None or self._fault is not None:
+            return None
+        return attest(self.core, [id for id in self.core.members.ids if node_of(id) in nodes])
 
     async def change_members(self, changes: tuple[Change, ...]) -> Refused | None:
         """None once the change is appended, in the term of now; else why not."""

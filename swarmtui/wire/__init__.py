@@ -13,8 +13,8 @@ What it is
     faults        links broken on purpose: silence, delay and loss between certified nodes
     rpc           calls and streams over a connection, and responder, who answers them; answers: long lists of records
                   travel in parts; messages: the envelopes
-    calls         the client protocol: what may be asked, and by whom; node_calls, host_calls: of a node, of the host;
-                  rules: the names of refusals by which the other end decides
+    calls         the client protocol: what may be asked, and by whom; node_calls, key_calls, host_calls: of a node, for
+                  keys of one, of the host; rules: the names of refusals by which the other end decides
 
 Its contract
     A message arrives whole, once and in order within its channel, or the connection ends. `send_soon` never waits. Every

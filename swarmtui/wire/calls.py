@@ -1,7 +1,7 @@
 """The whole client protocol: every call, every answer, and which certificate may make which call (`ALLOWED`).
 
 The codec knows each by its class's name. `rights` checks the table before a server looks at a call any further. The classes
-themselves are in `node_calls` and `host_calls`.
+themselves are in `node_calls`, `key_calls` and `host_calls`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from swarmtui.wire.host_calls import (
     ShutDown,
     Undo,
 )
+from swarmtui.wire.key_calls import Attest, Attestation, GetKeys, KeyRows
 from swarmtui.wire.node_calls import (
     Done,
     GetKey,
-    GetKeys,
     GetStatus,
-    KeyRows,
     ListRecords,
     LogLines,
     LogRange,
@@ -73,6 +72,7 @@ Call = (
     | ListRecords
     | GetKey
     | GetKeys
+    | Attest
     | LogRange
     | Observe
     | WatchRecords
@@ -101,6 +101,7 @@ Answer = (
     | Proposed
     | Records
     | KeyRows
+    | Attestation
     | LogLines
     | Mark
     | Event
@@ -111,7 +112,7 @@ Answer = (
     | HostReport
 )
 
-_READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, LogRange, Observe, WatchRecords, TaskOutput)
+_READ: tuple[type, ...] = (GetStatus, ListRecords, GetKey, GetKeys, Attest, LogRange, Observe, WatchRecords, TaskOutput)
 ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
     Peerage.ADMIN: (
         *_READ,
@@ -136,9 +137,9 @@ ALLOWED: Mapping[Peerage, tuple[type, ...]] = {
     ),
     Peerage.OBSERVER: (*_READ, GetHost),
     Peerage.HOST: (*_READ, SetLinkFaults, StopNode, Propose, ReadRole),
-    Peerage.MANAGER: (Propose, ListRecords, GetKey, GetKeys),
+    Peerage.MANAGER: (Propose, ListRecords, GetKey, GetKeys, Attest),
     Peerage.WORKER: (),
-    Peerage.TASK: (GetStatus, GetKey, GetKeys, ListRecords, WatchRecords, Propose),
+    Peerage.TASK: (GetStatus, GetKey, GetKeys, Attest, ListRecords, WatchRecords, Propose),
 }
 """Which call a certificate of each role may make. Managers may: they forward, once. A worker may not: it speaks through
 its agent session only. What a task may say in its calls is looked at as well (`rights`)."""

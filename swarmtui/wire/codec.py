@@ -29,8 +29,14 @@ from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
 from swarmtui.raft.reasons import Why, heard
 from swarmtui.wire.calls import Answer, Call
+from swarmtui.wire.key_calls import Attestation, KeyRow, KeyRows
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
-from swarmtui.wire.node_calls import Fate, KeyRow, KeyRows, Outcome, Propose, Proposed
+from swarmtui.wire.node_calls import (
+    Fate,
+    Outcome,
+    Propose,
+    Proposed,
+)
 
 Message = AnyMessage | AgentMessage | Request | Reply | Ended | Failed | Cancel | More | Hello | Goodbye
 
@@ -193,13 +199,15 @@ def _key_rows() -> _Form:
     """Rows are plain values already; reading looks at the type of each, and makes no object of it."""
 
     def write_fields(answer: KeyRows) -> tuple[Any, bytes]:
-        return (answer.index, answer.term, answer.rows, answer.refused), b""
+        word = answer.attestation
+        return (answer.index, answer.term, answer.rows, answer.refused, word and _write_attestation(word)), b""
 
     def read_fields(fields: Any, blob: bytes) -> KeyRows:
-        index, term, rows, refused = fields
+        index, term, rows, refused, word = fields
         if blob or type(rows) is not list or type(refused) is not str:
             raise MalformedMessage("KeyRows is a list of rows")
-        return KeyRows(_number(index), _number(term), tuple([_key_row(row) for row in rows]), refused)
+        attestation = None if word is None else _read_attestation(word)
+        return KeyRows(_number(index), _number(term), tuple([_key_row(row) for row in rows]), refused, attestation)
 
     return _Form(write_fields, read_fields)
 
@@ -214,6 +222,28 @@ def _key_row(row: Any) -> KeyRow | None:
     return version, created_at, updated_at, value, lease
 
 
+def _attestation() -> _Form:
+    """By itself, as within KeyRows: with every read, and small."""
+
+    def read_fields(fields: Any, blob: bytes) -> Attestation:
+        if blob:
+            raise MalformedMessage(f"Attestation with {len(blob)} bytes too many")
+        return _read_attestation(fields)
+
+    return _Form(lambda word: (_write_attestation(word), b""), read_fields)
+
+
+def _write_attestation(word: Attestation) -> tuple[Any, ...]:
+    return word.member, word.term, word.leader, word.commit, word.quorum
+
+
+def _read_attestation(fields: Any) -> Attestation:
+    member, term, leader, commit, quorum = fields
+    if type(quorum) is not list or not all(type(text) is str for text in (member, leader, *quorum)):
+        raise MalformedMessage("an attestation is ids and numbers")
+    return Attestation(member, _number(term), leader, _number(commit), tuple(quorum))
+
+
 # --------------------------------------------------------------------------------------------------------- the tables
 
 _SPECIAL: dict[type, Callable[[], _Form]] = {
@@ -222,6 +252,7 @@ _SPECIAL: dict[type, Callable[[], _Form]] = {
     Propose: _propose,
     Proposed: _proposed,
     KeyRows: _key_rows,
+    Attestation: _attestation,
 }
 
 CALLS: dict[str, type] = {cls.__name__: cls for cls in get_args(Call)}

@@ -14,8 +14,6 @@ from swarmtui.objects.operations import Result, Transaction
 from swarmtui.objects.records import AnyRecord
 
 PROPOSAL_TIMEOUT_MAX_S = 60.0
-KEYS_TOGETHER_MAX = 256  # that one GetKeys asks for
-KEYS_BYTES_MAX = 4 * 1024 * 1024  # of values in one answer to it
 LOG_RANGE_MAX = 500  # entries a LogRange answer holds
 OUTPUT_TAIL_MAX = 10_000  # lines
 DELAY_MS_MAX = 60_000.0  # of a link fault, and of its jitter
@@ -162,28 +160,6 @@ class GetKey:
     key: str
     consistency: Consistency = Consistency.LINEARIZABLE
     timeout_s: float = 5.0
-
-
-@attrs.define
-class GetKeys:
-    """Many keys at once, linearizable: what `GetKey` says of each, with the cost of one call. At most KEYS_TOGETHER_MAX."""
-
-    keys: tuple[str, ...]
-    timeout_s: float = 5.0
-
-
-KeyRow = tuple[int, float, float, bytes, str]
-"""version, created_at, updated_at, value, lease"""
-
-
-@attrs.define
-class KeyRows:
-    """A row for each key that was asked for, None where there is none. `refused` is a sentence if they could not be read."""
-
-    index: int
-    term: int
-    rows: tuple[KeyRow | None, ...]
-    refused: str = ""
 
 
 @attrs.frozen

@@ -32,15 +32,14 @@ from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.host_calls import FaultReport, GetHost, HostReport, NodePower, Power
+from swarmtui.wire.key_calls import GetKeys, KeyRows
 from swarmtui.wire.listener import serve
 from swarmtui.wire.node_calls import (
     Consistency,
     Done,
     Fate,
     GetKey,
-    GetKeys,
     GetStatus,
-    KeyRows,
     ListRecords,
     Mark,
     NodeReport,

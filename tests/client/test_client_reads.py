@@ -6,10 +6,10 @@ import trio.testing
 
 from swarmtui.client import NoHost, NoQuorum, NotReached, Refused, Unknown, lookups
 from swarmtui.client.errors import NoLeader
+from swarmtui.wire.key_calls import GetKeys
 from swarmtui.wire.node_calls import (
     Consistency,
     GetKey,
-    GetKeys,
     GetStatus,
     LogRange,
     NodeReport,

@@ -19,6 +19,14 @@ WRITES = ("tests/node/test_node_writes.py",)
 
 MUTATIONS = (
     Mutation(
+        name="attests-after-a-fault",
+        rule="a manager that must not go on vouches for nothing",
+        file="swarmtui/node/consensus.py",
+        old="        if self._wiring is None or self._fault is not None:\n            return None\n",
+        new="",
+        tests=CONSENSUS,
+    ),
+    Mutation(
         name="refused-after-it-was-appended",
         rule="a write that was appended and is not known to be committed is unknown, never refused",
         file="swarmtui/node/proposals.py",

@@ -9,12 +9,23 @@ import trio.testing
 from swarmtui.node.consensus import APPLY_SLICE_BYTES, Consensus
 from swarmtui.node.events import Events
 from swarmtui.objects.codec import encode
+from swarmtui.raft.attestation import Attestation
 from swarmtui.raft.effects import Apply, Role
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Applied, Gap, Tick
 from swarmtui.raft.invariants import InvariantViolation
 from swarmtui.store import Store
 from tests.node.conftest import UNWIRED, lead_alone, put
+
+
+async def test_a_manager_attests_under_its_nodes_ids_and_no_more_once_it_must_stop(alone):
+    consensus, _ = alone
+    await consensus.reads.confirm(1.0)
+    core = consensus.core
+    assert consensus.attest(["a", "stranger"]) == Attestation("a", core.term, "a", core.log.commit, ("a",))
+    consensus._fault = InvariantViolation("a rule")
+    word, consensus._fault = consensus.attest(["a"]), None
+    assert word is None
 
 
 async def test_reads_are_confirmed_by_a_leader(alone):

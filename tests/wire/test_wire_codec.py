@@ -35,11 +35,10 @@ from swarmtui.raft.reasons import Why
 from swarmtui.wire.calls import Answer, Call
 from swarmtui.wire.codec import _BARE, ANSWERS, CALLS, MalformedMessage, _form, decode_message, encode_message, prepare
 from swarmtui.wire.host_calls import HostReport, NodePower, Power, PowerNode, PublishedPort
+from swarmtui.wire.key_calls import Attest, Attestation, GetKeys, KeyRows
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 from swarmtui.wire.node_calls import (
     Fate,
-    GetKeys,
-    KeyRows,
     LinkFault,
     Outcome,
     Propose,
@@ -106,6 +105,10 @@ MESSAGES = [
     Failed(4, "forbidden", "no"),
     Request(5, GetKeys(("a", "b"))),
     Reply(5, KeyRows(9, 3, ((7, 1.0, 2.5, b"v", ""), None))),
+    Request(6, GetKeys(("a",), asked=("n1", "n2"))),
+    Reply(6, KeyRows(9, 3, (None,), attestation=Attestation("n1", 3, "n1", 9, ("n1", "n2")))),
+    Request(7, Attest(("n1", "n2"))),
+    Reply(7, Attestation("n2", 3)),
     Cancel(4),
     More(4, 32),
 ]
@@ -166,6 +169,16 @@ def test_outcomes_that_are_simply_done_cost_a_pair_of_numbers_an_entry():
 def test_a_short_answer_cannot_claim_to_be_a_huge_one():
     for runs in ([[1, 2**40]], [[1, 60_000], [2, 60_000]], [[1, -1]], [[1]], [["1", 1]]):
         head = msgspec.msgpack.encode(["Reply", [1, False], "Proposed", runs])
+        with pytest.raises(MalformedMessage):
+            decode_message(len(head).to_bytes(4, "big") + head)
+
+
+@pytest.mark.parametrize(
+    "fields", [1, ["a", "3", "", 0, []], ["a", 3, "", 0, [1]], ["a", 3, None, 0, []], ["a", 3, "", 0]]
+)
+def test_an_attestation_is_ids_and_numbers(fields):
+    for said in (["Attestation", fields], ["KeyRows", [9, 3, [], "", fields]]):
+        head = msgspec.msgpack.encode(["Reply", [1, False], *said])
         with pytest.raises(MalformedMessage):
             decode_message(len(head).to_bytes(4, "big") + head)
 

@@ -13,10 +13,10 @@ from swarmtui.wire.admission import Refusal
 from swarmtui.wire.calls import ALLOWED, Call, Peerage
 from swarmtui.wire.certificates import Identity
 from swarmtui.wire.faults import LinkFaults
+from swarmtui.wire.key_calls import Attest, GetKeys
 from swarmtui.wire.node_calls import (
     Done,
     GetKey,
-    GetKeys,
     GetStatus,
     LinkFault,
     ListRecords,
@@ -41,6 +41,8 @@ def write(*operations: object) -> Propose:
     [
         GetStatus(),
         GetKey("a"),
+        GetKeys(("a",), asked=("n1", "n2")),
+        Attest(("n1", "n2")),
         ListRecords(("kv",), prefix="a"),
         WatchRecords(("kv",)),
         write(Put("a", b"", 0, "lease")),
@@ -75,7 +77,13 @@ def test_what_a_task_may_not(call: object, reason: str) -> None:
 
 def test_every_role_has_a_row_and_a_task_no_more_than_it_needs() -> None:
     assert set(ALLOWED) == set(Peerage)
-    assert set(ALLOWED[Peerage.TASK]) == {GetStatus, GetKey, GetKeys, ListRecords, WatchRecords, Propose}
+    assert set(ALLOWED[Peerage.TASK]) == {GetStatus, GetKey, GetKeys, Attest, ListRecords, WatchRecords, Propose}
+
+
+def test_a_word_for_a_read_is_given_to_whoever_may_read() -> None:
+    assert [role for role in Peerage if Attest in ALLOWED[role]] == [
+        role for role in Peerage if GetKeys in ALLOWED[role]
+    ]
 
 
 @pytest.mark.parametrize("call", [StopNode(), ListRecords(("secret",)), write(Remove("node", "n1"))])
