@@ -1,8 +1,10 @@
 """Reads of single keys, those of one moment together: a thousand tasks that read cost a thousand rows and a few calls.
 
-The usual read is asked of a manager to which there is a connection, is confirmed by it and answered at once; no task waits
-for the answer but those who want it. Everything else takes a task of its own; and where nobody answers, or nobody leads,
-each key goes its own long way (`Cluster.read`), which asks the others as well.
+The usual read is asked of a manager to which there is a connection, and, at the same moment, of others for their word
+(`witnesses`): each answers from memory, and here is decided whether that confirms it, two hops after it was asked for. Where
+it does not, or nobody is there to be asked, the manager is asked to confirm it by itself, with two hops more. No task waits for
+an answer but those who want it. Everything else takes a task of its own; and where nobody answers, or nobody leads, each
+key goes its own long way (`Cluster.read`), which asks the others as well.
 """
 
 from __future__ import annotations
@@ -18,15 +20,17 @@ import trio
 from swarmtui.client.errors import ClientError
 from swarmtui.client.links import Link
 from swarmtui.client.together import Together
+from swarmtui.client.witnesses import Party, Witness, Witnesses
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.calls import Answer
-from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, GetKeys, KeyRow, KeyRows
+from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, Attest, Attestation, GetKeys, KeyRow, KeyRows
 from swarmtui.wire.rpc import CallFailed
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
 PATIENCE_S = 2.0  # with the one manager; the long way has its own
+WORD_PATIENCE_S = 0.03  # with the others' words, which cost each of them a fraction of a millisecond
 KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
 
 
@@ -60,9 +64,27 @@ class _Asked:
     together: Together[_Lookup]
     items: list[_Lookup]
     overdue_at: float
+    manager: str
+    party: Party | None = None  # None: the manager confirms it
+    silent: set[Witness] = attrs.field(factory=set)  # who has not given its word yet
+    words: list[Attestation] = attrs.field(factory=list)
+    rows: KeyRows | None = None
+    words_overdue_at: float = 0.0
+    words_are_overdue: bool = False
 
     def heard(self, answer: Answer | CallFailed | None) -> None:
         self.lookups.heard(self, answer)
+
+
+@attrs.frozen(eq=False)
+class _Word:
+    """What one of the others shall say of it."""
+
+    asked: _Asked
+    witness: Witness
+
+    def heard(self, answer: Answer | CallFailed) -> None:
+        self.asked.lookups.spoken(self.asked, self.witness, answer)
 
 
 class Lookups:
@@ -73,6 +95,9 @@ class Lookups:
         self._together: dict[str, Together[_Lookup]] = {}  # by the manager to ask, "": whoever is nearest
         self._asked: dict[_Asked, None] = {}  # the oldest first
         self._looking = False
+        self._witnesses = Witnesses(cluster)
+        self._unvouched: dict[_Asked, None] = {}  # whose words are not overdue yet; the oldest first
+        self._listening = False
 
     async def get(self, key: str, manager: str = "") -> KeyValue | None:
         """What there is: linearizable, by this manager or, where none is named, by whoever led last. Raises Untold, and Refused
@@ -108,26 +133,57 @@ class Lookups:
 
     def _send_all(self, manager: str, lookups: list[_Lookup]) -> None:
         wanted = [lookup for lookup in lookups if not lookup.abandoned]
-        link = self._cluster.find_link(manager or self._cluster.leader)
         for start in range(0, len(wanted), KEYS_TOGETHER_MAX):
-            self._send(manager, link, wanted[start : start + KEYS_TOGETHER_MAX])
+            some = wanted[start : start + KEYS_TOGETHER_MAX]
+            party = self._witnesses.party(manager)
+            if party is None or not self._send_together(manager, party, some):
+                self._send(manager, some)
 
-    def _send(self, manager: str, link: Link | None, lookups: list[_Lookup]) -> None:
-        """Mostly there is a connection: then the call leaves now, and its answer wakes the tasks where it arrives."""
-        call = GetKeys(tuple([lookup.key for lookup in lookups]))
-        caller = None if link is None else link.live
-        if caller is not None:
-            together = self._together[manager]
-            asked = _Asked(self, together, lookups, trio.current_time() + PATIENCE_S)
-            self._asked[asked] = None
-            together.full = KEYS_TOGETHER_MAX
-            if caller.ask(call, asked.heard):
-                if not self._looking:
-                    self._looking = True
-                    self._cluster.nursery.start_soon(self._look_after)
-                return
+    def _send_together(self, manager: str, party: Party, lookups: list[_Lookup]) -> bool:
+        """Ask for the rows and for everybody's word. False if it cannot leave."""
+        asked = self._new_asked(manager, lookups)
+        asked.party = party
+        asked.silent.update(party.others)
+        asked.words_overdue_at = trio.current_time() + WORD_PATIENCE_S
+        if not self._leave(asked, party.giver.link, GetKeys(_keys(lookups), asked=party.ids)):
+            return False
+        question = Attest(party.ids)
+        for witness in party.others:
+            caller = witness.link.live
+            if caller is None or not caller.ask(question, _Word(asked, witness).heard):
+                self._confirm(asked)
+                return True
+        if asked in self._asked:
+            self._unvouched[asked] = None
+            if not self._listening:
+                self._listening = True
+                self._cluster.nursery.start_soon(self._listen)
+        return True
+
+    def _send(self, manager: str, lookups: list[_Lookup]) -> None:
+        """Ask the one manager, which confirms it. Mostly there is a connection: then the call leaves now, and its answer wakes
+        the tasks where it arrives."""
+        call = GetKeys(_keys(lookups))
+        link = self._cluster.find_link(manager or self._cluster.leader)
+        if link is None or not self._leave(self._new_asked(manager, lookups), link, call):
+            self._cluster.nursery.start_soon(self._ask, manager, call, lookups)
+
+    def _new_asked(self, manager: str, lookups: list[_Lookup]) -> _Asked:
+        return _Asked(self, self._together[manager], lookups, trio.current_time() + PATIENCE_S, manager)
+
+    def _leave(self, asked: _Asked, link: Link, call: GetKeys) -> bool:
+        caller = link.live
+        if caller is None:
+            return False
+        self._asked[asked] = None
+        asked.together.full = KEYS_TOGETHER_MAX
+        if not caller.ask(call, asked.heard):
             self._forget(asked)  # the connection is full, or has just ended
-        self._cluster.nursery.start_soon(self._ask, manager, call, lookups)
+            return False
+        if not self._looking:
+            self._looking = True
+            self._cluster.nursery.start_soon(self._look_after)
+        return True
 
     async def _ask(self, manager: str, call: GetKeys, lookups: list[_Lookup]) -> None:
         """Where somebody must be dialled first."""
@@ -141,12 +197,52 @@ class Lookups:
 
     def heard(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
         """What came of it; None if it was given up. Only the first counts."""
-        if asked in self._asked:
-            self._forget(asked)
-            asked.together.answered(len(asked.items))
-            self._settle(asked.items, answer)
+        if asked not in self._asked:
+            return
+        if type(answer) is KeyRows and answer.attestation is not None and not answer.refused:
+            asked.rows = answer
+            self._judge(asked)
+        else:
+            self._end(asked, answer)
+
+    def spoken(self, asked: _Asked, witness: Witness, answer: Answer | CallFailed) -> None:
+        """What a witness says, perhaps when nobody waits for it any more."""
+        if asked.words_are_overdue and witness in asked.silent:
+            witness.owes -= 1
+        if asked not in self._asked:
+            return
+        if type(answer) is Attestation:
+            asked.silent.discard(witness)
+            asked.words.append(answer)
+            self._judge(asked)
+        else:
+            witness.rest()
+            self._confirm(asked)
+
+    def _judge(self, asked: _Asked) -> None:
+        """Once everybody has answered."""
+        rows = asked.rows
+        if rows is None or asked.silent:
+            return
+        if rows.may_be_served(asked.words):
+            self._end(asked, rows)
+        else:
+            assert asked.party is not None
+            self._witnesses.failed(asked.party, rows, asked.words)
+            self._confirm(asked)
+
+    def _confirm(self, asked: _Asked) -> None:
+        """Words are of no help: the manager shall confirm it."""
+        self._forget(asked)
+        self._send(asked.manager, asked.items)
+
+    def _end(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
+        self._forget(asked)
+        asked.together.answered(len(asked.items))
+        self._settle(asked.items, answer)
 
     def _forget(self, asked: _Asked) -> None:
+        self._unvouched.pop(asked, None)
         del self._asked[asked]
         if not self._asked:
             asked.together.full = KEYS_EARLY
@@ -172,3 +268,28 @@ class Lookups:
             if oldest in self._asked:
                 oldest.heard(None)
         self._looking = False
+
+    async def _listen(self) -> None:
+        """While words are due: do without those that take too long. What has come meanwhile is heard first, for it may be this
+        process that was busy."""
+        while self._unvouched:
+            oldest = next(iter(self._unvouched))
+            await trio.sleep_until(oldest.words_overdue_at)
+            await trio.lowlevel.checkpoint()
+            if oldest in self._unvouched:
+                self._overdue(oldest)
+        self._listening = False
+
+    def _overdue(self, asked: _Asked) -> None:
+        """Who is silent owes a word. If it is the rows alone that are missing, they have their own time."""
+        del self._unvouched[asked]
+        if asked.silent:
+            asked.words_are_overdue = True
+            for witness in asked.silent:
+                witness.owes += 1
+                witness.rest()
+            self._confirm(asked)
+
+
+def _keys(lookups: list[_Lookup]) -> tuple[str, ...]:
+    return tuple([lookup.key for lookup in lookups])

@@ -32,7 +32,7 @@ from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, load_credentials
 from swarmtui.wire.connection import Connection
 from swarmtui.wire.host_calls import FaultReport, GetHost, HostReport, NodePower, Power
-from swarmtui.wire.key_calls import GetKeys, KeyRows
+from swarmtui.wire.key_calls import Attest, Attestation, GetKeys, KeyRows
 from swarmtui.wire.listener import serve
 from swarmtui.wire.node_calls import (
     Consistency,
@@ -56,6 +56,7 @@ from swarmtui.wire.node_calls import (
 )
 from swarmtui.wire.responder import answer_calls
 from swarmtui.wire.rpc import CallRejected
+from swarmtui.wire.rules import NOT_A_MANAGER
 from tests.ports import free_port
 
 MANAGERS = ("n1", "n2", "n3", "n4", "n5")
@@ -82,6 +83,9 @@ class FakeNode:
         self.disk = ""  # why it refuses writes
         self.lost = ""  # what the last proposal said of a dead leader
         self.deaf_to: tuple[type, ...] = ()  # calls that it takes and never answers
+        self.refuses: tuple[type, ...] = ()  # calls that it takes for those of a manager, which it is no more
+        self.paused: trio.Event | None = None  # until then it takes what is asked, and answers afterwards
+        self.confirmed: list[GetKeys] = []  # reads that it was asked to confirm by itself
         self.calls: Counter[str] = Counter()
         self.events: list[Event] = []
         self.event_moved = trio.Event()
@@ -145,6 +149,10 @@ class FakeNode:
     async def _one(self, call):
         if isinstance(call, self.deaf_to):
             await trio.sleep_forever()
+        if isinstance(call, self.refuses):
+            raise CallRejected(NOT_A_MANAGER, f"{self.entry.name} is a worker")
+        if self.paused is not None:
+            await self.paused.wait()
         match call:
             case GetStatus():
                 return self.report()
@@ -158,7 +166,13 @@ class FakeNode:
                 return self._records(call)
             case GetKeys():
                 why = "no leader is known" if self.stale else ""
-                return KeyRows(self.applied, self.term, () if why else tuple(self.world.store.key_rows(call.keys)), why)
+                rows = tuple(self.world.store.key_rows(call.keys))
+                word = self.word(call.asked) if call.asked else None
+                if word is None:
+                    self.confirmed.append(call)
+                return KeyRows(self.applied, self.term, () if why else rows, why, word)
+            case Attest():
+                return self.word(call.asked)
             case _:
                 return await self.world.answer(self, call)
 
@@ -172,6 +186,14 @@ class FakeNode:
             holds_quorum=self.leads, timer_left_s=None, timer_total_s=None, leader_since=None, peers=(),
             started_at=1.0, election_timeout_s=0.5, disk=self.disk,
         )  # fmt: skip
+
+    def word(self, asked: tuple[str, ...]) -> Attestation:
+        """As those of the real consensus: whom it follows, or how far it has come and with whom it decides."""
+        leading = [node for node in self.world.nodes.values() if node.leads and node.term <= self.term]
+        leader = max(leading, key=lambda node: node.term, default=None)
+        if leader is self and len(asked) >= 3:
+            return Attestation(self.entry.id, self.term, self.entry.id, self.world.store.index, tuple(asked))
+        return Attestation(self.entry.id, self.term, leader.entry.id if leader else "")
 
     @property
     def leads(self) -> bool:

@@ -16,6 +16,7 @@ WRITES = ("tests/client/test_client_writes.py",)
 RIGHTS = ("tests/wire/test_wire_rights.py",)
 SESSIONS = ("tests/client/test_client_sessions.py",)
 READS = ("tests/client/test_client_reads.py", "tests/client/test_client_together.py")
+ATTESTED = ("tests/client/test_client_attested.py",)
 STATUS = ("tests/client/test_client_status.py",)
 STREAMS = ("tests/client/test_client_streams.py",)
 DISCOVERY = ("tests/client/test_client_discovery.py",)
@@ -236,6 +237,46 @@ MUTATIONS = (
         old="                if self._cluster.term_seen > attempt.term or",
         new="                if",
         tests=SESSIONS,
+    ),
+    Mutation(
+        name="rows-served-unjudged",
+        rule="rows that nobody confirmed are judged by the words of all that were asked",
+        file="swarmtui/client/lookups.py",
+        old="        if rows.may_be_served(asked.words):\n",
+        new="        if True:\n",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="read-confirmed-without-the-leader-asked",
+        rule="the leader is among those that are asked for their word",
+        file="swarmtui/client/witnesses.py",
+        old="willing.sort(key=lambda one: one is not leader)",
+        new="pass",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="silent-witness-asked-on",
+        rule="who took a question and says nothing is asked nothing more until it has answered",
+        file="swarmtui/client/lookups.py",
+        old="                witness.owes += 1\n",
+        new="",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="silent-witness-waited-for",
+        rule="a silent witness costs a delay, and not a read",
+        file="swarmtui/client/lookups.py",
+        old="            if oldest in self._unvouched:\n                self._overdue(oldest)\n",
+        new="            self._unvouched.pop(oldest, None)\n",
+        tests=ATTESTED,
+    ),
+    Mutation(
+        name="lagging-follower-asked-on",
+        rule="a follower that lags costs one delay, not one with every read",
+        file="swarmtui/client/witnesses.py",
+        old="party.giver.lags_until = trio.current_time() + REST_S",
+        new="pass",
+        tests=ATTESTED,
     ),
     Mutation(
         name="silent-manager-asked-for-ever",
