@@ -44,6 +44,11 @@ class Pending:
         self._given: Answer | Answering | None = None
         self._take: Callable[[Answer | Answering], None] | None = None
 
+    @property
+    def is_given(self) -> bool:
+        """Before anybody took it."""
+        return self._given is not None
+
     def give(self, answer: Answer) -> None:
         self._hand_over(answer)
 
@@ -71,7 +76,7 @@ CallRejected; anything else that it raises is a fault of this program, is logged
 
 class Responder:
     """The answering end. Calls run as tasks of `nursery`. Answers that were pending are posted, and `posted` is told so
-    that somebody flushes; without it they are flushed at once."""
+    that somebody flushes; without it, or if they were there at once, they are flushed."""
 
     def __init__(
         self,
@@ -133,6 +138,8 @@ class Responder:
             return
         if isinstance(answered, Pending):
             answered.then(partial(self._given, request, channel, running))
+            if answered.is_given:  # no step of somebody else's comes that would flush it
+                self._connection.flush()
         else:
             self._nursery.start_soon(self._run, request, channel, running, answered)
 

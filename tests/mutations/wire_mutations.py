@@ -239,6 +239,14 @@ MUTATIONS = (
         tests=SESSIONS,
     ),
     Mutation(
+        name="answer-that-is-there-waits-for-a-step",
+        rule="an answer that is there at once leaves at once",
+        file="swarmtui/wire/responder.py",
+        old="            if answered.is_given:",
+        new="            if False:",
+        tests=RPC,
+    ),
+    Mutation(
         name="rows-served-unjudged",
         rule="rows that nobody confirmed are judged by the words of all that were asked",
         file="swarmtui/client/lookups.py",

@@ -27,7 +27,7 @@ from swarmtui.wire.node_calls import (
     TaskOutput,
     WatchRecords,
 )
-from swarmtui.wire.responder import REQUESTS_MAX, Responder, answer_calls
+from swarmtui.wire.responder import REQUESTS_MAX, Pending, Responder, answer_calls
 from swarmtui.wire.rpc import (
     STREAM_ITEMS_MAX,
     Broken,
@@ -232,6 +232,35 @@ async def test_calls_of_one_connection_are_bounded():
         assert sent[-1].rule == "protocol"
         assert not responder.take(Reply(1, Done()))
         assert responder.take(Cancel(99_999))
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_that_is_there_at_once_leaves_at_once(nursery):
+    """Nobody's step ends after it that would flush it: it waited for the next heartbeat, in a cluster of one manager 100 ms."""
+    left, right = memory_pair(ADMIN, MANAGER)
+    later = Pending()
+
+    def answer(call, who):
+        if isinstance(call, TakeSnapshot):
+            return later
+        at_once = Pending()
+        at_once.give(Done("at once"))
+        return at_once
+
+    posted = []
+    async with left, right:
+        caller = Caller(left)
+        nursery.start_soon(caller.run)
+        nursery.start_soon(lambda: answer_calls(right, answer, posted=posted.append))
+        with trio.fail_after(5):
+            assert await caller.call(GetStatus()) == Done("at once")
+        told = []
+        caller.ask(TakeSnapshot(), told.append)
+        await trio.testing.wait_all_tasks_blocked()
+        posted.clear()
+        later.give(Done("later"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert (posted, told) == ([right], []), "what comes later leaves with the others of its step"
         nursery.cancel_scope.cancel()
 
 
