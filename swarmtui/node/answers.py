@@ -1,7 +1,8 @@
 """Answers to clients: one short method a call. Which certificate may make which call was checked before.
 
 Views are answered from this node's own store. `VIEW` tries to confirm with a quorum for one election timeout and else
-answers what is here, marked stale; `LINEARIZABLE` is confirmed or refused; `STALE` does not ask.
+answers what is here, marked stale; `LINEARIZABLE` is confirmed or refused; `STALE` does not ask. Keys are given unconfirmed to
+whoever confirms them by itself, with this manager's word (`raft.attestation`).
 """
 
 from __future__ import annotations

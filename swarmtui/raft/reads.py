@@ -1,4 +1,5 @@
-"""Linearizable reads without a log entry: numbered rounds (dissertation 6.4).
+"""Linearizable reads without a log entry: numbered rounds (dissertation 6.4). Those that a client confirms by itself are in
+`attestation`.
 
 A read may be served once (1) an entry of the leader's own term is committed, (2) a majority has answered a message that
 left *after* the read was asked for, so that no newer leader existed then, and (3) the commit index of that moment is

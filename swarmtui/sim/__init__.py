@@ -15,7 +15,8 @@ and on clocks that do not agree, injects trouble of every kind, and looks at eve
     scheduling   the manager's loops on whoever leads, an operator; agents is what obeys them; roles is who is a manager
     healing      the end of all trouble, and what must come about then
     epoch        the second act of some runs: the majority is lost for good
-    clients      clients of kv, through leaders and followers; desk is where a node serves them
+    clients      clients of kv, through leaders and followers; desk is where a node serves them; attested are reads that a
+                 client confirms by itself
     history      what they asked and heard; register, linearizability, explanation judge it
     files        the real storage beneath, on files in memory that lose power
     invariants   the observer: what must hold at every step over all nodes and disks
