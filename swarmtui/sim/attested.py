@@ -19,7 +19,7 @@ from swarmtui.raft.quorum import majority
 from swarmtui.sim.node import SimulatedNode
 
 WAY_S = (0.0005, 0.0005, 0.02)  # means, one way; some take long, so that much happens between two answers
-PATIENCE_S = (0.01, 0.3)
+PATIENCE = (0.02, 0.3)  # of the client's own: it shall have time for the ordinary way
 
 
 @attrs.define(eq=False)
@@ -58,7 +58,7 @@ class AttestedReads:
         together = [node.id for node in (giver, *others)]
         for node in (giver, *others):
             cluster.after(self._way(), self._arrive, asked, node, key if node is giver else "", together)
-        cluster.after(self.rng.uniform(*PATIENCE_S), self._give_up, asked)
+        cluster.after(cluster.parameters.client_patience_s * self.rng.uniform(*PATIENCE), self._give_up, asked)
 
     def _others(self, giver: SimulatedNode) -> list[SimulatedNode]:
         """Enough for a majority, or all; somebody who leads, or thinks so, among them."""

@@ -141,16 +141,24 @@ class StoredDisk(SimulatedDisk):
         self._told.clear()
         self.storage = self._open()
         found = _essence(self.storage.restored)
-        seen = [_essence(super().restore())]
+        seen = [self._as_found()]
         for operation in batch:
             if found == seen[-1]:
                 break
             self._perform(operation)
-            seen.append(_essence(super().restore()))
+            seen.append(self._as_found())
         require(found == seen[-1], "the disk holds some first part of what was written", found=found, known=seen)
         marks = [*self.partial, *[operation.mark for operation in batch if isinstance(operation, WriteChunk)]]
         self._believe_storage(marks)
         self.working, self.waiting = [], []
+
+    def _as_found(self) -> object:
+        """What a start would find of the model now. It would put a whole snapshot in the log's place; what is behind it in the
+        batch was written to that log."""
+        base, entries = self.base, self.entries
+        found = _essence(super().restore())
+        self.base, self.entries = base, entries
+        return found
 
     def _believe_storage(self, marks: list[SnapshotMark]) -> None:
         """The model may have dropped more of the log, and cannot know which pieces of a snapshot arrived: from here on
