@@ -100,13 +100,13 @@ class Client:
     # ---- asking ----
 
     async def _get(self, asked: Operation, manager: str) -> Operation | None:
-        if manager:
+        if manager and self.turn % 2:
             answer = await self.cluster.ask(manager, GetKey(asked.key, timeout_s=PATIENCE_S), PATIENCE_S)
             if not isinstance(answer, Records) or answer.refused or answer.stale:
                 return self._refused(asked, "read")
             found = next(iter(answer.records), None)
         else:
-            found = await self.cluster.kv.get(asked.key)
+            found = await self.cluster.kv.get(asked.key, manager=manager)
         assert found is None or isinstance(found, KeyValue)
         return self._ended(
             asked,
