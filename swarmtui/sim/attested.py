@@ -61,15 +61,15 @@ class AttestedReads:
         cluster.after(cluster.parameters.client_patience_s * self.rng.uniform(*PATIENCE), self._give_up, asked)
 
     def _others(self, giver: SimulatedNode) -> list[SimulatedNode]:
-        """Enough for a majority, or all; somebody who leads, or thinks so, among them."""
+        """Enough for a majority, or all, or perhaps too few; who leads is among them, or rather who still thinks so."""
         nodes = list(giver.cluster.nodes.values())
         others = [node for node in nodes if node is not giver]
         self.rng.shuffle(others)
         leading = [node for node in others if node.core is not None and node.core.role.kind is Role.LEADER]
-        if leading:
-            others.sort(key=lambda node: node is not leading[0])
+        oldest = min(leading, key=lambda node: node.core.term if node.core else 0, default=None)
+        others.sort(key=lambda node: node is not oldest)
         enough = majority(giver.cluster.parameters.nodes) - 1
-        return others[: self.rng.choice([enough, enough, len(others)])]
+        return others[: self.rng.choice([enough, enough, len(others), max(1, enough - 1)])]
 
     def _way(self) -> float:
         return self.rng.expovariate(1.0) * self.rng.choice(WAY_S)
