@@ -18,7 +18,7 @@ import attrs
 import pytest
 import trio
 
-from swarmtui.client import Cluster, NotReached, connect
+from swarmtui.client import Cluster, NotReached, connect, lookups
 from swarmtui.host.identity import ProcessName
 from swarmtui.objects.codec import encode, encode_json, encode_transactions
 from swarmtui.objects.events import Event
@@ -385,6 +385,12 @@ def _node_record(entry: NodeEntry) -> Node:
 @pytest.fixture(scope="session")
 def authority() -> Authority:
     return create_authority("c" * 25)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a manager's word: it is given by this very process, which may be busy."""
+    monkeypatch.setattr(lookups, "WORD_PATIENCE_S", 5.0)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from swarmtui.wire.key_calls import Attest, Attestation
 from tests.client.conftest import connected, node_id
 
 WITNESSES = 2  # beside the giver, of five
+IMPATIENCE_S = 0.1  # with a word that will not come
 
 
 @pytest.fixture
@@ -21,6 +22,11 @@ async def warm(world):
     async with connected(world) as cluster:
         await cluster.kv.put("color", "green")
         yield cluster
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "WORD_PATIENCE_S", IMPATIENCE_S)
 
 
 def asked(world, kind: str = "Attest") -> dict[str, int]:
@@ -133,7 +139,7 @@ async def test_a_follower_that_lags_confirms_by_itself_and_is_left_alone_for_a_w
     assert len(world.nodes["n3"].confirmed) == 3
 
 
-async def test_a_silent_witness_costs_one_delay_and_another_takes_its_place(world, warm, monkeypatch):
+async def test_a_silent_witness_costs_one_delay_and_another_takes_its_place(world, warm, impatient, monkeypatch):
     monkeypatch.setattr(witnesses, "REST_S", 0.05)
     world.nodes["n2"].deaf_to = (Attest,)
     async with quickly():
@@ -146,7 +152,7 @@ async def test_a_silent_witness_costs_one_delay_and_another_takes_its_place(worl
     assert asked(world) == {"n2": 1, "n3": 6, "n4": 5}
 
 
-async def test_a_silent_witness_is_asked_again_once_it_has_answered(world, warm, monkeypatch):
+async def test_a_silent_witness_is_asked_again_once_it_has_answered(world, warm, impatient, monkeypatch):
     monkeypatch.setattr(witnesses, "REST_S", 0.0)
     world.nodes["n2"].paused = trio.Event()
     await read(warm)
@@ -159,7 +165,7 @@ async def test_a_silent_witness_is_asked_again_once_it_has_answered(world, warm,
     assert of_ordinary(world) == 1
 
 
-async def test_without_another_witness_the_managers_confirm_by_themselves(world, warm):
+async def test_without_another_witness_the_managers_confirm_by_themselves(world, warm, impatient):
     for name in ("n2", "n3", "n4"):
         world.nodes[name].deaf_to = (Attest,)
     async with quickly():
@@ -169,8 +175,7 @@ async def test_without_another_witness_the_managers_confirm_by_themselves(world,
     assert asked(world) == {"n2": 1, "n3": 1, "n4": 1, "n5": 1}
 
 
-async def test_a_witness_that_dies_under_a_question_costs_no_patience(world, warm, monkeypatch):
-    monkeypatch.setattr(lookups, "WORD_PATIENCE_S", 60.0)
+async def test_a_witness_that_dies_under_a_question_costs_no_patience(world, warm):
     world.nodes["n2"].deaf_to = (Attest,)
     async with quickly(), trio.open_nursery() as nursery:
         nursery.start_soon(read, warm)
@@ -190,11 +195,11 @@ async def test_a_witness_that_is_no_manager_any_more_is_left_alone(world, warm):
     assert of_ordinary(world) == 1
 
 
-async def test_the_rows_have_more_time_than_the_words(world, warm, monkeypatch):
+async def test_the_rows_have_more_time_than_the_words(world, warm, impatient):
     world.nodes["n1"].paused = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(read, warm)
-        await trio.sleep(3 * lookups.WORD_PATIENCE_S)
+        await trio.sleep(2 * IMPATIENCE_S)
         world.nodes["n1"].paused.set()
     assert of_ordinary(world) == 0
 
