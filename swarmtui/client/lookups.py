@@ -2,9 +2,9 @@
 
 The usual read is asked of a manager to which there is a connection, and, at the same moment, of others for their word
 (`witnesses`): each answers from memory, and here is decided whether that confirms it, two hops after it was asked for. Where
-it does not, or nobody is there to be asked, the manager is asked to confirm it by itself, with two hops more. No task waits for
-an answer but those who want it. Everything else takes a task of its own; and where nobody answers, or nobody leads, each
-key goes its own long way (`Cluster.read`), which asks the others as well.
+it does not, or nobody is there to be asked, or many keys are read at once, the manager is asked to confirm it by itself, with
+two hops more. No task waits for an answer but those who want it. Everything else takes a task of its own; and where nobody
+answers, or nobody leads, each key goes its own long way (`Cluster.read`), which asks the others as well.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 PATIENCE_S = 2.0  # with the one manager; the long way has its own
 WORD_PATIENCE_S = 0.03  # with the others' words, which cost each of them a fraction of a millisecond
 KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
+
+KEYS_VOUCHED_MAX = (
+    128  # in one call: with more it is this process that is busy, and the manager had better confirm them
+)
 
 
 class Untold(Exception):
@@ -135,7 +139,8 @@ class Lookups:
         wanted = [lookup for lookup in lookups if not lookup.abandoned]
         for start in range(0, len(wanted), KEYS_TOGETHER_MAX):
             some = wanted[start : start + KEYS_TOGETHER_MAX]
-            party = self._witnesses.party(manager)
+            under_way = sum([len(asked.items) for asked in self._asked])
+            party = self._witnesses.party(manager) if under_way + len(some) <= KEYS_VOUCHED_MAX else None
             if party is None or not self._send_together(manager, party, some):
                 self._send(manager, some)
 

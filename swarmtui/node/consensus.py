@@ -61,9 +61,8 @@ from swarmtui.store import Frozen, Store
 APPLY_SLICE_ENTRIES = 64
 APPLY_SLICE_BYTES = 256 * 1024
 
-GATHER_S = (
-    0.005  # for so long at most what is proposed waits for the round before it: on a slow link several are on their way
-)
+# What is proposed waits for the round before it, for so long at most: over a slow link several are on their way.
+GATHER_S = 0.005
 NOTHING_ON_ITS_WAY = float("-inf")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import attrs
@@ -81,15 +81,22 @@ class Arrivals:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._selector.fileno())
-                began = trio.current_time()
-                for key, _ in self._selector.select(0):
-                    if not key.data.is_over:  # else by somebody who was called before it, or in a pause
-                        self._call(key.data)
-                    if trio.current_time() - began > SLICE_S:
-                        await trio.lowlevel.checkpoint()
-                        began = trio.current_time()
+                ready = self._selector.select(0)
+                if len(ready) == 1:
+                    self._call(ready[0][0].data)
+                else:
+                    await self._call_each([key.data for key, _ in ready])
         finally:
             self._selector.close()
+
+    async def _call_each(self, hearers: Sequence[_Hearer]) -> None:
+        slice_ends_at = trio.current_time() + SLICE_S
+        for hearer in hearers:
+            if not hearer.is_over:  # else by somebody who was called before it, or in a pause
+                self._call(hearer)
+            if trio.current_time() > slice_ends_at:
+                await trio.lowlevel.checkpoint()
+                slice_ends_at = trio.current_time() + SLICE_S
 
     def _call(self, hearer: _Hearer) -> None:
         hearer.is_called = True
