@@ -105,9 +105,7 @@ class Lookups:
 
     async def get(self, key: str, manager: str = "") -> KeyValue | None:
         """What there is: linearizable, by this manager or, where none is named, by whoever led last. Raises Untold, and Refused
-        for a manager that there is not."""
-        if manager:
-            self._cluster.link(manager)
+        for a manager that there never was."""
         together = self._together.get(manager) or self._new(manager)
         lookup = _Lookup(key)
         if not together.join(lookup):
@@ -132,6 +130,8 @@ class Lookups:
         )
 
     def _new(self, manager: str) -> Together[_Lookup]:
+        if manager:
+            self._cluster.link(manager)
         together = self._together[manager] = Together(partial(self._send_all, manager), KEYS_EARLY)
         return together
 
