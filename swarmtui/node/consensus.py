@@ -179,8 +179,8 @@ class Consensus:
     @property
     def _has_round_on_its_way(self) -> bool:
         """This node leads, and more is on its way, since a moment ago, than waits to follow it: where messages are quick it
-        arrives soon, and to share a round is cheaper for everybody than to have one more. Few clients hold one another up
-        by that no longer than a round of theirs takes to be as long as the one before."""
+        arrives soon, and to share a round is cheaper for everybody than to have one more. As many as are on their way are
+        enough for a round of their own, so that a few clients do not wait for one another."""
         core = self.core
         is_open = core.role.kind is Role.LEADER and core.log.commit < core.log.last
         return is_open and trio.current_time() < self._gathers_until and not self.proposals.is_half_pending
