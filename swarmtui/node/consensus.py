@@ -179,11 +179,11 @@ class Consensus:
     @property
     def _has_round_on_its_way(self) -> bool:
         """This node leads, and more is on its way, since a moment ago, than waits to follow it: where messages are quick it
-        arrives soon, and to share a round is cheaper for everybody than to have one more. As many as are on their way are
-        enough for a round of their own, so that a few clients do not wait for one another."""
+        arrives soon, and to share a round is cheaper for everybody than to have one more. As many as are on their way, or
+        some dozens, are enough for a round of their own: neither a few clients nor great batches wait for one another."""
         core = self.core
         is_open = core.role.kind is Role.LEADER and core.log.commit < core.log.last
-        return is_open and trio.current_time() < self._gathers_until and not self.proposals.is_half_pending
+        return is_open and trio.current_time() < self._gathers_until and not self.proposals.fill_a_round
 
     def status(self) -> Status:
         """With every member under its node's id."""

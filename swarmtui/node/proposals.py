@@ -34,6 +34,9 @@ from swarmtui.wire.rules import LOST, OVERWRITTEN
 
 ENTRY_DATA_BYTES_MAX = 1024 * 1024  # of transactions put into one entry; a larger one has an entry of its own
 WAITING_MAX = 20_000  # transactions waiting for their result; more are refused
+ROUND_ENOUGH = (
+    32  # transactions: what a round costs whatever it carries is little beside what so many cost by themselves
+)
 SPOKE_S = 0.1  # of the wheel: a call may wait so much longer than it wished
 
 Decided = Callable[[tuple[Outcome, ...]], None]
@@ -102,10 +105,10 @@ class Proposals:
         return bool(self._pending)
 
     @property
-    def is_half_pending(self) -> bool:
-        """As many transactions wait to be handed to the core as were, and have no answer yet."""
+    def fill_a_round(self) -> bool:
+        """As many transactions wait to be handed to the core as are on their way, or enough to share the cost of a round."""
         pending = sum([len(entry.encoded) for fillings in self._pending.values() for entry in fillings])
-        return 2 * pending >= self._count
+        return pending >= min(ROUND_ENOUGH, self._count - pending)
 
     async def all_answered(self) -> None:
         """Wait until no transaction waits for an answer."""

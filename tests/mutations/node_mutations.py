@@ -100,8 +100,16 @@ MUTATIONS = (
         name="few-hold-one-another-up",
         rule="as much as is on its way follows at once",
         file="swarmtui/node/proposals.py",
-        old="        return 2 * pending >= self._count",
-        new="        return False",
+        old="        return pending >= min(ROUND_ENOUGH, self._count - pending)",
+        new="        return pending >= ROUND_ENOUGH",
+        tests=ROUNDS,
+    ),
+    Mutation(
+        name="great-batches-take-turns",
+        rule="some dozens follow at once, however many are on their way",
+        file="swarmtui/node/proposals.py",
+        old="        return pending >= min(ROUND_ENOUGH, self._count - pending)",
+        new="        return pending >= self._count - pending",
         tests=ROUNDS,
     ),
     Mutation(

@@ -6,6 +6,7 @@ import trio
 import trio.testing
 
 from swarmtui.node.consensus import GATHER_S, Consensus, Wiring
+from swarmtui.node.proposals import ROUND_ENOUGH
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import Role, Write
@@ -105,6 +106,22 @@ async def test_as_much_as_is_on_its_way_follows_at_once(nursery, autojump_clock)
             writers.start_soon(leader.write, *keys)
             await trio.testing.wait_all_tasks_blocked()
         assert [len(message.entries) for message in leader.rounds] == [1, 1]
+        for message in leader.rounds:
+            leader.answer(message)
+
+
+async def test_some_dozens_follow_at_once_however_many_are_on_their_way(nursery, autojump_clock):
+    leader = await Leader().lead(nursery)
+    many = [f"key-{number}" for number in range(10 * ROUND_ENOUGH)]
+    async with trio.open_nursery() as writers:
+        writers.start_soon(leader.write, *many)
+        await trio.testing.wait_all_tasks_blocked()
+        writers.start_soon(leader.write, *many[: ROUND_ENOUGH - 1])
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(leader.rounds) == 1
+        writers.start_soon(leader.write, "the last of them")
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(leader.rounds) == 2
         for message in leader.rounds:
             leader.answer(message)
 
