@@ -95,6 +95,8 @@ class Healing:
         assert core is not None
         current = core.members.current
         lost = [member.id for member in current.members if self.cluster.nodes[member.id].lost]
+        coming = {promotion.id for promotion in current.promotions}
+        lost.sort(key=lambda id: id not in coming)  # nobody can wait for one that will never catch up
         if not lost or core.members.index > core.log.commit or current.is_joint:
             return bool(lost)
         leaving: tuple[Change, ...] = (Remove(lost[0]),)
