@@ -240,7 +240,7 @@ class Consensus:
         due, deadline = self.proposals.deadline, self.core.deadline
         if deadline is not None:
             due = min(due, deadline)
-        if self.proposals.has_pending and not self._is_writing:
+        if self.proposals.has_pending and not self._is_writing and self._has_round_on_its_way:
             due = min(due, self._gathers_until)
         return due
 

@@ -113,6 +113,14 @@ MUTATIONS = (
         tests=ROUNDS,
     ),
     Mutation(
+        name="late-writes-taken-for-a-sleep",
+        rule="writes that come long after the last round are no sign that the machine slept",
+        file="swarmtui/node/consensus.py",
+        old=" and not self._is_writing and self._has_round_on_its_way:",
+        new=" and not self._is_writing:",
+        tests=ROUNDS,
+    ),
+    Mutation(
         name="turn-within-a-turn",
         rule="the effects of one turn are carried out before those of the next",
         file="swarmtui/node/consensus.py",

@@ -7,11 +7,12 @@ import trio.testing
 
 from swarmtui.node.consensus import GATHER_S, Consensus, Wiring
 from swarmtui.node.proposals import ROUND_ENOUGH
+from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import Role, Write
 from swarmtui.raft.entries import EntryKind
-from swarmtui.raft.inputs import CampaignAsked, Received, Written
+from swarmtui.raft.inputs import CampaignAsked, Gap, Proposed, Received, Written
 from swarmtui.raft.messages import Append, AppendReply, VoteReply, VoteRequest
 from swarmtui.wire.node_calls import Fate, Outcome
 from tests.node.conftest import newborn
@@ -150,3 +151,28 @@ async def test_a_lone_write_waits_for_no_round(nursery, autojump_clock):
     for key in ("first", "second", "third"):
         await leader.write(key)
     assert trio.current_time() == began
+
+
+async def test_writes_that_come_long_after_the_last_round_are_no_sign_that_the_machine_slept(nursery, autojump_clock):
+    """When the driver looks at the clock before it hands them over, as while it applies a long log."""
+    leader = await Leader().lead(nursery)
+    leader.answers = True
+    await leader.write("first")
+    await trio.sleep(5)
+    consensus = leader.consensus
+    fed: list[type] = []
+    feed = consensus.core.feed
+
+    def watched(event, now: float) -> None:
+        fed.append(type(event))
+        feed(event, now)
+
+    consensus.core.feed = watched
+    transactions = [encode(Transaction((Put(key, b"v", None),))) for key in ("second", "third")]
+    consensus.proposals.begin(transactions, consensus.core.term, 60, leader.outcomes.extend)
+    assert consensus.proposals.has_pending
+    consensus._tick()
+    await trio.testing.wait_all_tasks_blocked()
+    assert [outcome.fate for outcome in leader.outcomes] == [Fate.DONE] * 3
+    assert Proposed in fed
+    assert Gap not in fed
