@@ -28,7 +28,7 @@ from swarmtui.raft.effects import Accepted, Refused
 from swarmtui.raft.entries import EntryKind
 from swarmtui.raft.inputs import Input, Proposed
 from swarmtui.store.batching import Batcher
-from swarmtui.store.validation import examine
+from swarmtui.store.validation import examine, examine_all
 from swarmtui.wire.node_calls import Fate, Outcome
 from swarmtui.wire.rules import LOST, OVERWRITTEN
 
@@ -158,6 +158,13 @@ class Proposals:
     def _fill(self, asked: _Asked, encoded: Sequence[bytes], entries: list[_Filling]) -> None:
         """Put each transaction into an entry that may hold it, or refuse it."""
         entry = entries[-1]
+        if len(encoded) > 1:
+            written_by_all = examine_all(encoded)
+            size_bytes = sum(map(len, encoded))
+            if written_by_all is not None and entry.batcher.add_all(len(encoded), size_bytes, written_by_all):
+                entry.shares.append(_Share(asked, 0, len(encoded)))
+                entry.encoded += encoded
+                return
         share: _Share | None = None
         for place, transaction in enumerate(encoded):
             fault, written = examine(transaction)

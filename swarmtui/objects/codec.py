@@ -308,12 +308,12 @@ def decode_one_put(data: bytes) -> OnePut | None:
         return None
 
 
-def decode_one_puts(transactions: Sequence[bytes]) -> Sequence[OnePut | None]:
-    """`decode_one_put` of each: mostly all are such, and are read in one go."""
+def decode_one_puts(transactions: Sequence[bytes]) -> list[OnePut] | None:
+    """The encoded transactions if each consists of one Put, else None."""
     try:
         return list(map(_unpack_one_put, transactions))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return list(map(decode_one_put, transactions))
+        return None
 
 
 def _is_plain_put(transaction: Transaction) -> bool:

@@ -44,12 +44,19 @@ class Batcher:
     def add(self, encoded_bytes: int, objects: Collection[tuple[str, str]]) -> bool:
         """Takes a transaction of so many bytes that writes these objects into this entry, or answers False: it must go
         into the next. An empty entry takes any."""
-        size = self._bytes + encoded_bytes + LENGTH_BYTES
-        full = size > self._bytes_max or self._count >= ENTRY_TRANSACTIONS_MAX
-        if self._count and (full or not self._written.isdisjoint(objects)):
+        return self._take(1, encoded_bytes, objects, is_any=not self._count)
+
+    def add_all(self, count: int, encoded_bytes: int, objects: Collection[tuple[str, str]]) -> bool:
+        """The same of several, none of which writes what another does: all of them or none, and no more than it may hold."""
+        return self._take(count, encoded_bytes, objects, is_any=False)
+
+    def _take(self, count: int, encoded_bytes: int, objects: Collection[tuple[str, str]], *, is_any: bool) -> bool:
+        size = self._bytes + encoded_bytes + count * LENGTH_BYTES
+        full = size > self._bytes_max or self._count + count > ENTRY_TRANSACTIONS_MAX
+        if not is_any and (full or not self._written.isdisjoint(objects)):
             return False
         self._bytes = size
-        self._count += 1
+        self._count += count
         self._written.update(objects)
         return True
 

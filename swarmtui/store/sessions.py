@@ -21,7 +21,8 @@ results, or longer texts, than one may have loses its older half, as if its clie
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import lt
 from typing import Any
 
 import attrs
@@ -93,10 +94,35 @@ class Sessions:
             self._discard(session, min(lowest, serial))
         return session
 
+    def enter_all(
+        self, id: int, serials: Sequence[int], lowest: int, since: int, index: int
+    ) -> ClientSession | Result | None:
+        """`enter` of requests that one call brought, for all of them at once: what it answers of one alone. Of several None
+        where not all may just be carried out, or their results would not fit: then each is to be entered by itself."""
+        session = self.enter(id, serials[0], lowest, since, index)
+        if len(serials) == 1:
+            return session
+        if isinstance(session, Result):
+            return None
+        known = session.results
+        is_plain = all(map(lt, serials, serials[1:])) and known.keys().isdisjoint(serials) and lowest <= serials[0]
+        fits = len(known) + len(serials) <= SESSION_RESULTS_MAX and self._results + len(serials) <= RESULTS_MAX
+        return session if is_plain and fits else None
+
+    def keep_all(self, session: ClientSession, serials: Sequence[int], results: Sequence[Result]) -> None:
+        """This came of the requests that were let in together."""
+        first = results[0]
+        if _is_plain(first) and results.count(first) == len(results) > 1:
+            session.results.update(dict.fromkeys(serials, first.index))
+            self._results += len(results)
+            return
+        for serial, result in zip(serials, results, strict=True):
+            self.keep(session, serial, result)
+
     def keep(self, session: ClientSession, serial: int, result: Result) -> None:
         """This came of the request that was let in."""
         results = session.results
-        if result.verdict is Verdict.DONE and not result.skipped:
+        if _is_plain(result):
             results[serial] = result.index
         else:
             results[serial] = result
@@ -172,6 +198,11 @@ def session_of_row(row: Any) -> tuple[int, int, float, int, dict[int, Kept]]:
     if not all(type(number) is int for number in (id, since, lowest)):
         raise TypeError(f"session {id!r} is of the wrong types")
     return id, since, float(used), lowest, {_serial(serial): _kept(kept) for serial, kept in results}
+
+
+def _is_plain(result: Result) -> bool:
+    """There is nothing to say but its index."""
+    return result.verdict is Verdict.DONE and not result.skipped
 
 
 def _plain(kept: Kept) -> Any:

@@ -88,7 +88,8 @@ class Shards:
 
     def part_of(self, key: str) -> dict[str, Any]:
         """The dictionary that this key lies in, for whoever looks and then writes. If the key was not in it, `added` follows."""
-        return self._own(hash(key) & _MASK)
+        number = hash(key) & _MASK
+        return self._own(number) if self._shared[number] else self._parts[number]
 
     def added(self, key: str) -> None:
         """A new key was written into its part."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 from msgspec.structs import astuple
@@ -12,7 +14,7 @@ from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
-from swarmtui.store.judge import judge, put_conflict
+from swarmtui.store.judge import judge
 from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import Frozen, read_snapshot
 from swarmtui.store.tables import KV, KeyRow, NamedTable, Tables
@@ -23,6 +25,12 @@ R = TypeVar("R", bound=Record)
 FEATURE_LEVEL = 1
 
 PlainKey = tuple[int, float, float, bytes, str]
+
+Call = tuple[int, int, int]
+"""What requests of one call of a client have in common: session, lowest and since (`store.sessions`)."""
+
+_CALL: Callable[[codec.OnePut], Call] = attrgetter("session", "lowest", "since")
+_SERIAL: Callable[[codec.OnePut], int] = attrgetter("serial")
 
 
 class OutOfOrder(Exception):
@@ -53,13 +61,13 @@ class Store:
             return [Result(Verdict.INVALID, index, str(error))]
         self._sessions.advance(time)
         changes: list[RawChange] = []
-        done = Result(Verdict.DONE, index)
-        results = [
-            self._apply_any(encoded, index, time, changes)
-            if one is None
-            else self._apply_one(one, index, time, done, changes)
-            for encoded, one in zip(transactions, codec.decode_one_puts(transactions), strict=True)
-        ]
+        puts = codec.decode_one_puts(transactions)
+        results: list[Result] = []
+        if puts is None:
+            results = [self._apply_one(encoded, index, time, changes) for encoded in transactions]
+        else:
+            for call, asked in groupby(puts, _CALL):
+                results += self._apply_puts(call, list(asked), index, time, changes)
         if changes:
             self._history.add(index, changes, len(data))
             touched = {change[0] for change in changes}
@@ -79,19 +87,11 @@ class Store:
         self.index = index
         self.term = term
 
-    def _apply_one(self, one: codec.OnePut, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
-        """A transaction that is one Put, as most are."""
-        if not one.session:
-            return self._put(one.operations[0], index, time, done, changes)
-        session = self._sessions.enter(one.session, one.serial, one.lowest, one.since, index)
-        if isinstance(session, Result):
-            return session
-        result = self._put(one.operations[0], index, time, done, changes)
-        self._sessions.keep(session, one.serial, result)
-        return result
-
-    def _apply_any(self, encoded: bytes, index: int, time: float, changes: list[RawChange]) -> Result:
+    def _apply_one(self, encoded: bytes, index: int, time: float, changes: list[RawChange]) -> Result:
         """A transaction of whatever kind."""
+        put = codec.decode_one_put(encoded)
+        if put is not None:
+            return self._apply_puts(_CALL(put), (put,), index, time, changes)[0]
         try:
             asked = codec.decode(encoded, Transaction)
         except codec.MalformedObject as error:
@@ -105,32 +105,50 @@ class Store:
         self._sessions.keep(session, asked.serial, result)
         return result
 
+    def _apply_puts(
+        self, call: Call, asked: Sequence[codec.OnePut], index: int, time: float, changes: list[RawChange]
+    ) -> list[Result]:
+        """Transactions of one call that are one Put each, as most are: their session is looked up and kept once for all."""
+        session_id, lowest, since = call
+        if not session_id:
+            return self._put(asked, index, time, changes)
+        serials = list(map(_SERIAL, asked))
+        session = self._sessions.enter_all(session_id, serials, lowest, since, index)
+        if isinstance(session, Result):
+            return [session]
+        if session is None:
+            return [self._apply_puts(call, (one,), index, time, changes)[0] for one in asked]
+        results = self._put(asked, index, time, changes)
+        self._sessions.keep_all(session, serials, results)
+        return results
+
     def _judge(self, transaction: Transaction, index: int, time: float, changes: list[RawChange]) -> Result:
         result, written = judge(self._tables, transaction, index, time)
         changes.extend(written)
         return result
 
-    def _put(self, put: codec.PlainPut, index: int, time: float, done: Result, changes: list[RawChange]) -> Result:
-        """`judge` of a transaction that is one Put, without the objects in between; the rarer cases take the long way,
-        which answers the same (tests/store holds one against the other)."""
-        key, expected = put.key, put.expected
+    def _put(self, asked: Sequence[codec.OnePut], index: int, time: float, changes: list[RawChange]) -> list[Result]:
+        """`judge` of each, without the objects in between; the rarer cases take the long way, which answers the same
+        (tests/store holds one against the other)."""
+        done = Result(Verdict.DONE, index)
+        results = [done] * len(asked)
         keys = self._tables.kv.shards
-        part = keys.part_of(key)
-        before: KeyRow | None = part.get(key)
-        found = 0 if before is None else before.version
-        if found == index or (before is not None and before.lease):
-            return self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
-        if expected is not None and found != expected:
-            return Result(Verdict.CONFLICT, index, put_conflict(key, expected, found), expected, found)
-        if before is None:
-            after = part[key] = KeyRow(key, index, time, time, put.value)
-            keys.added(key)
-        else:
-            after = part[key] = KeyRow(
-                before.key, index, before.created_at, time, put.value
-            )  # one text of a key, not two
-        changes.append((KV, key, before, after))
-        return done
+        part_of = keys.part_of
+        for place, one in enumerate(asked):
+            (put,) = one.operations
+            key, expected = put.key, put.expected
+            part = part_of(key)
+            before: KeyRow | None = part.get(key)
+            if before is None and not expected:
+                after = part[key] = KeyRow(key, index, time, time, put.value)
+                keys.added(key)
+            elif before is None or before.version == index or before.lease or expected not in (None, before.version):
+                results[place] = self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
+                continue
+            else:  # one text of a key, not two
+                after = part[key] = KeyRow(before.key, index, before.created_at, time, put.value)
+            changes.append((KV, key, before, after))
+        return results
 
     # ---- reading
 

@@ -6,7 +6,7 @@ Checked once, before a transaction enters the log. What is in the log is obeyed 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from swarmtui.objects import codec
@@ -76,16 +76,30 @@ def check(transaction: Transaction, encoded_bytes: int | None = None) -> str | N
 def examine(encoded: bytes) -> tuple[str | None, Collection[tuple[str, str]]]:
     """Of an encoded transaction: why it may not be proposed, or None; and the objects that it may write, as (table, id)."""
     one = codec.decode_one_put(encoded)
-    if one is not None:
-        put = one.operations[0]
-        is_short = 0 < len(put.key) * 4 <= KEY_BYTES_MAX and len(encoded) <= VALUE_BYTES_MAX
-        if is_short and (put.expected is None or put.expected >= 0) and (one.serial > 0 or not one.session):
-            return None, ((KV, put.key),)  # as `check` would find: most are so
+    if one is not None and len(encoded) <= VALUE_BYTES_MAX and _is_fine(one):
+        return None, ((KV, one.operations[0].key),)  # as `check` would find: most are so
     try:
         transaction = codec.decode(encoded, Transaction)
     except codec.MalformedObject as error:
         return str(error), ()
     return check(transaction, len(encoded)), written(transaction)
+
+
+def examine_all(encoded: Sequence[bytes]) -> Collection[tuple[str, str]] | None:
+    """The objects that these transactions may write, if all may be proposed and none writes what another does, as most
+    calls are; None where `examine` must look at each."""
+    puts = codec.decode_one_puts(encoded)
+    if puts is None or max(map(len, encoded)) > VALUE_BYTES_MAX or not all(map(_is_fine, puts)):
+        return None
+    objects = {(KV, one.operations[0].key) for one in puts}
+    return objects if len(objects) == len(puts) else None
+
+
+def _is_fine(one: codec.OnePut) -> bool:
+    """Whether a transaction of one Put, no longer than a value may be, keeps all limits; False for one to look at closely."""
+    (put,) = one.operations
+    is_known_short = 0 < len(put.key) * 4 <= KEY_BYTES_MAX
+    return is_known_short and (put.expected is None or put.expected >= 0) and (one.serial > 0 or not one.session)
 
 
 # -------------------------------------------------------------------------------------------------------- operations

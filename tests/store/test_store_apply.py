@@ -147,7 +147,7 @@ def test_the_short_way_of_a_single_put_answers_as_the_long_way(log: list[bytes])
         short = Store()
         short_results = [short.apply(index, 1, data) for index, data in enumerate(log, 1)]
         patch.setattr(codec, "decode_one_put", lambda data: None)
-        patch.setattr(codec, "decode_one_puts", lambda transactions: [None] * len(transactions))
+        patch.setattr(codec, "decode_one_puts", lambda transactions: None)
         long = Store()
         assert short_results == [long.apply(index, 1, data) for index, data in enumerate(log, 1)]
         assert short.digest() == long.digest()

@@ -86,6 +86,32 @@ def test_requests_arrive_in_any_order(begun: Log) -> None:
     assert [pair.id for pair in begun.store.keys("k")] == ["k1", "k2", "k3"]
 
 
+def test_what_one_call_brought_is_let_in_together_and_a_repeat_of_any_of_it_is_one(begun: Log) -> None:
+    first = [request(serial, Put(f"k{serial}", b"")) for serial in (1, 2, 3)]
+    assert begun.entry(*first) == [Result(Verdict.DONE, 2)] * 3
+    again = [request(serial, Put(f"k{serial}", b"again")) for serial in (2, 3, 4, 5)]
+    assert [result.index for result in begun.entry(*again)] == [2, 2, 3, 3]
+    assert [pair.version for pair in begun.store.keys("k")] == [2, 2, 2, 3, 3]
+
+
+def test_a_conflict_among_what_one_call_brought_is_kept_as_that_of_one(begun: Log) -> None:
+    asked = [request(1, Put("a", b"")), request(2, Put("b", b"", 9)), request(3, Put("c", b""))]
+    first = begun.entry(*asked)
+    assert [result.verdict for result in first] == [Verdict.DONE, Verdict.CONFLICT, Verdict.DONE]
+    begun.do(Put("b", b""))
+    assert begun.entry(*asked) == first
+
+
+def test_a_call_whose_results_do_not_fit_loses_the_older_half_as_one_by_one(begun: Log) -> None:
+    half = SESSION_RESULTS_MAX // 2
+    for first in (1, half + 1, 2 * half + 1):
+        begun.entry(*(request(serial, Put(f"{serial}", b"")) for serial in range(first, first + half)))
+    (kept,) = begun.store._sessions.freeze().sessions
+    assert len(kept[4]) <= SESSION_RESULTS_MAX
+    refused(begun, request(half, Put("late", b"")), "was answered before")
+    assert begun.entry(request(2 * half + 1))[0].index == 4
+
+
 def test_sessions_do_not_know_of_each_other(begun: Log) -> None:
     begun.entry(request(1, Put("k", b"a"), session=5))
     assert begun.entry(request(1, Put("k", b"b"), session=6)) == [Result(Verdict.DONE, 3)]
@@ -285,14 +311,23 @@ class Oracle:
         return sum(len([serial for serial in each.results if serial >= each.lowest]) for _, each in self.known)
 
 
+sessions, serials, lowests = st.integers(1, 5), st.integers(1, 7), st.integers(0, 8)
+elapsed = st.sampled_from([0.0, 0.0, 1.0, 4.0, -5.0])
+loose = st.lists(st.builds(Asked, sessions, serials, lowests, elapsed), max_size=4)
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> list[Asked]:
+    """Requests that left together: of one session, most of them new and in order, as a client's are."""
+    session, lowest = draw(sessions), draw(lowests)
+    asked = draw(st.lists(serials, min_size=2, max_size=4))
+    if draw(st.booleans()):
+        asked = sorted(set(asked))
+    return [Asked(session, serial, lowest, 0.0) for serial in asked]
+
+
 histories = st.lists(
-    st.lists(
-        st.builds(
-            Asked, st.integers(1, 5), st.integers(1, 7), st.integers(0, 8), st.sampled_from([0.0, 0.0, 1.0, 4.0, -5.0])
-        ),
-        max_size=4,
-    ),
-    max_size=14,
+    st.one_of(loose, calls(), st.tuples(calls(), loose).map(lambda both: both[0] + both[1])), max_size=14
 )
 
 
