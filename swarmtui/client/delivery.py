@@ -36,7 +36,9 @@ from swarmtui.wire.rules import LOST, OVERWRITTEN
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
-TOGETHER_MAX = 512  # transactions in one call, so that several calls are under way when there are many
+TOGETHER_MAX = (
+    200  # transactions in one call: of a thousand some calls are with each who has a part in it, side by side
+)
 TOGETHER_BYTES_MAX = 1024 * 1024
 SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
