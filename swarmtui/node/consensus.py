@@ -17,16 +17,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
-import attrs
 import trio
 
 from swarmtui.node.bell import Bell, Promise
-from swarmtui.node.disk import DiskEffect
 from swarmtui.node.events import Events
 from swarmtui.node.members import by_nodes
 from swarmtui.node.proposals import Proposals
 from swarmtui.node.reads import Reads
 from swarmtui.node.refusals import ConsensusRefusals, data_of
+from swarmtui.node.wiring import Wiring
 from swarmtui.objects.membership import node_of
 from swarmtui.objects.operations import Result
 from swarmtui.objects.records import Node
@@ -50,8 +49,16 @@ from swarmtui.raft.effects import (
     Write,
 )
 from swarmtui.raft.entries import Entry, EntryKind
-from swarmtui.raft.inputs import Applied, Gap, Input, MembersAsked, ReadAsked, SnapshotInstalled, Tick, TransferAsked
-from swarmtui.raft.messages import AnyMessage
+from swarmtui.raft.inputs import (
+    Applied,
+    Gap,
+    Input,
+    MembersAsked,
+    ReadAsked,
+    SnapshotInstalled,
+    Tick,
+    TransferAsked,
+)
 from swarmtui.raft.reasons import Why
 from swarmtui.raft.status import Status
 from swarmtui.store import Frozen, Store
@@ -64,20 +71,6 @@ APPLY_SLICE_BYTES = 256 * 1024
 # What is proposed waits for the round before it, for so long at most: over a slow link several are on their way.
 GATHER_S = 0.005
 NOTHING_ON_ITS_WAY = float("-inf")
-
-
-@attrs.define
-class Wiring:
-    """Where effects go that are not the driver's own business."""
-
-    send: Callable[[AnyMessage], None]
-    disk: Callable[[DiskEffect], None]
-    role_changed: Callable[[RoleChanged], None]
-    applied: Callable[[int], None]
-    moved: Callable[[], None]  # something a mark shows may have changed
-    members_changed: Callable[[], None] = lambda: None
-    expelled: Callable[[str], None] = lambda reason: None  # this member was removed for ever
-    flush: Callable[[], None] = lambda: None  # what was handed over to be sent shall leave now
 
 
 class Consensus:
@@ -273,7 +266,12 @@ class Consensus:
             self.proposals.flush()
             self._gathers_until = trio.current_time() + GATHER_S
         effects = self._drain()
+        has_moved = bool(effects)
         self._carry_out(effects, wiring)
+        while (written := wiring.begin_disk()) is not None:  # what waited for it leaves before anything else is done
+            self.core.feed(written, trio.current_time())
+            effects = self._drain()
+            self._carry_out(effects, wiring)
         if self._to_apply and not self._may_put_off_applying(effects):
             self._apply_slice(wiring)
             if self.core.has_effects:
@@ -284,7 +282,7 @@ class Consensus:
         if deadline < self._sleep.deadline:  # to wake up too early, when it was put off, is cheaper than to tell trio
             self._sleep.deadline = deadline
         wiring.flush()
-        if effects:
+        if has_moved:
             wiring.moved()
 
     def _drain(self) -> list[Effect]:

@@ -15,7 +15,7 @@ from swarmtui.manager.loop import run_manager
 from swarmtui.node.answers import Manager
 from swarmtui.node.chronicle import chronicle
 from swarmtui.node.compaction import Compaction, resting
-from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.consensus import Consensus
 from swarmtui.node.disk import Disk
 from swarmtui.node.events import Events
 from swarmtui.node.leadership import LeadershipKeeper, NodeLeadership
@@ -23,6 +23,7 @@ from swarmtui.node.members import ConsensusMembers
 from swarmtui.node.peers import Peers
 from swarmtui.node.refusals import data_of
 from swarmtui.node.sessions import Sessions
+from swarmtui.node.wiring import Wiring
 from swarmtui.node.writes import Forward, Writes
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.membership import node_of
@@ -188,6 +189,7 @@ class ManagerSide:
         wiring = Wiring(
             send=self._peers.send_raft,
             disk=self.disk.want,
+            begin_disk=self.disk.begin,
             role_changed=self._role_changed,
             applied=self._applied,
             moved=moved,

@@ -1,8 +1,10 @@
-"""The standing thread on which a node's disk work is done, so that an fsync never stops the event loop.
+"""The standing thread on which a node's disk work is done, so that no fsync stops the event loop for long.
 
 One thread, one queue: what is given first is done first, and the log is never touched by two at once. A round trip costs
 less than trio's own thread pool, and a pipe wakes the loop in fewer steps than trio's own entry queue:
-that matters where every acknowledged write waits for one.
+that matters where every acknowledged write waits for one. A good disk needs less time than it takes to put the loop to
+sleep and wake it up again, so whoever has nothing to do without the outcome may wait for it where it stands (`attempt`): for
+a moment, never for a disk that hangs.
 """
 
 from __future__ import annotations
@@ -32,11 +34,49 @@ class DiskOverloaded(Exception):
 Done = Callable[[outcome.Outcome[Any]], None]
 
 
+class Meeting:
+    """Where the loop waits for the thread. One of them comes too late, and both know which: to take the one token is one
+    step of the interpreter."""
+
+    __slots__ = ("_came", "_result", "_token")
+
+    def __init__(self) -> None:
+        self._token = [None]
+        self._came = threading.Lock()
+        self._came.acquire()
+        self._result: outcome.Outcome[Any] | None = None
+
+    def bring(self, result: outcome.Outcome[Any]) -> bool:
+        """In the thread. False if nobody waits any more."""
+        self._result = result
+        if not self._take_token():
+            return False
+        self._came.release()
+        return True
+
+    def wait(self, patience_s: float) -> outcome.Outcome[Any] | None:
+        """In the loop. None if the thread has not come by then; it will find that nobody waits."""
+        if self._came.acquire(timeout=patience_s):
+            return self._result
+        if self._take_token():
+            return None
+        self._came.acquire()  # it comes this very moment
+        return self._result
+
+    def _take_token(self) -> bool:
+        try:
+            self._token.pop()
+        except IndexError:
+            return False
+        return True
+
+
 @attrs.define(eq=False)
 class Job:
     work: Callable[..., Any]
     arguments: tuple[Any, ...]
     done: Done | None = None  # None: whoever asked does not wait any more
+    meeting: Meeting | None = None  # where it waits first, if it does
 
 
 class DiskWorker:
@@ -89,6 +129,21 @@ class DiskWorker:
         Raises DiskOverloaded."""
         self._put(Job(work, arguments, done))
 
+    def attempt(
+        self, done: Done, patience_s: float, work: Callable[..., Any], *arguments: Any
+    ) -> outcome.Outcome[Any] | None:
+        """As `begin`, but waits here, for at most `patience_s` in which the event loop stands still: the outcome if there is
+        one by then, and `done` is not called. Behind other work, nothing is waited for. Raises DiskOverloaded."""
+        if self._waiting:
+            self.begin(done, work, *arguments)
+            return None
+        meeting = Meeting()
+        self._put(Job(work, arguments, done, meeting))
+        result = meeting.wait(patience_s)
+        if result is not None:
+            self._waiting -= 1
+        return result
+
     def _put(self, job: Job) -> None:
         if self._waiting >= JOBS_MAX:
             raise DiskOverloaded(f"{self._waiting} jobs wait for the disk, at most {JOBS_MAX} may")
@@ -99,8 +154,10 @@ class DiskWorker:
         """The thread. The end of the pipe is its own: it may outlive the loop."""
         try:
             while (job := self._jobs.get()) is not None:
-                self._finished.append((job, outcome.capture(job.work, *job.arguments)))
-                os.write(self._wake, b"!")
+                result = outcome.capture(job.work, *job.arguments)
+                if job.meeting is None or not job.meeting.bring(result):
+                    self._finished.append((job, result))
+                    os.write(self._wake, b"!")
         except BrokenPipeError:
             pass  # nobody is left to tell
         finally:

@@ -16,6 +16,7 @@ MEMBERS = ("tests/node/test_node_members.py",)
 PEERS = ("tests/node/test_node_peers.py",)
 ENROLMENT = ("tests/host/test_host_enrolment.py",)
 WRITES = ("tests/node/test_node_writes.py",)
+DISK = ("tests/node/test_node_disk.py",)
 
 MUTATIONS = (
     Mutation(
@@ -279,5 +280,39 @@ MUTATIONS = (
         old="    return changed and record.version > entry.role_version\n",
         new="    return changed\n",
         tests=ENROLMENT,
+    ),
+    Mutation(
+        name="slow-disk-waited-for-at-every-write",
+        rule="a slow disk stops the loop for a tenth of the time at most",
+        file="swarmtui/node/disk.py",
+        old="        if now < self._rests_until:\n",
+        new="        if False:\n",
+        tests=DISK,
+    ),
+    Mutation(
+        name="failed-write-reported-as-written",
+        rule="after a failure of the disk nothing is durable any more",
+        file="swarmtui/node/disk.py",
+        old="            result.unwrap()\n        except Exception as error:  # of the disk: `run`",
+        new="            pass\n        except Exception as error:  # of the disk: `run`",
+        tests=DISK,
+    ),
+    Mutation(
+        name="written-before-what-was-wanted-before-it",
+        rule="the log is changed in the order in which the core wants it",
+        file="swarmtui/node/disk.py",
+        old="        while self._queue and isinstance(self._queue[0], Write):\n            writes.append(self._queue.popleft())",
+        new="        while any(isinstance(each, Write) for each in self._queue):\n"
+        "            self._queue.rotate(-next(i for i, each in enumerate(self._queue) if isinstance(each, Write)))\n"
+        "            writes.append(self._queue.popleft())",
+        tests=DISK,
+    ),
+    Mutation(
+        name="core-not-told-what-was-written-at-once",
+        rule="what is durable is answered for in the same turn",
+        file="swarmtui/node/consensus.py",
+        old="            self.core.feed(written, trio.current_time())\n",
+        new="",
+        tests=CONSENSUS,
     ),
 )

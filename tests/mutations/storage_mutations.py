@@ -11,6 +11,7 @@ SNAPSHOTS = ("tests/storage/test_storage_snapshots.py",)
 SCENARIO = "tests/storage/test_storage_scenarios.py::test_"
 RECOVERY = ("tests/storage/test_storage_recovery.py",)
 BACKUP = ("tests/storage/test_storage_backup.py",)
+WORKER = ("tests/storage/test_storage_worker.py",)
 
 MUTATIONS = (
     Mutation(
@@ -343,5 +344,37 @@ MUTATIONS = (
         old="self._write_frame(tail, parts, tail.file.write_durably_at)",
         new="self._write_frame(tail, parts, tail.file.write_at)",
         tests=(f"{SCENARIO}S56_power_cut_of_everybody_at_once_loses_nothing_acknowledged",),
+    ),
+    Mutation(
+        name="told-a-second-time",
+        rule="what the disk did is told once: where it is waited for, or later",
+        file="swarmtui/storage/worker.py",
+        old="                if job.meeting is None or not job.meeting.bring(result):\n",
+        new="                if job.meeting is None or job.meeting.bring(result) or True:\n",
+        tests=WORKER,
+    ),
+    Mutation(
+        name="never-told",
+        rule="what the disk did is told once: where it is waited for, or later",
+        file="swarmtui/storage/worker.py",
+        old="        if not self._take_token():\n            return False\n        self._came.release()\n",
+        new="        self._token.clear()\n        self._came.release()\n",
+        tests=WORKER,
+    ),
+    Mutation(
+        name="given-up-in-the-moment-in-which-it-comes",
+        rule="what the disk did is told once: where it is waited for, or later",
+        file="swarmtui/storage/worker.py",
+        old="        if self._take_token():\n            return None\n",
+        new="        self._token.clear()\n        return None\n",
+        tests=WORKER,
+    ),
+    Mutation(
+        name="waits-behind-all-other-work",
+        rule="the event loop stands still for a moment at most",
+        file="swarmtui/storage/worker.py",
+        old="        if self._waiting:\n            self.begin(",
+        new="        if False:\n            self.begin(",
+        tests=WORKER,
     ),
 )

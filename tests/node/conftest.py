@@ -8,8 +8,9 @@ import random
 import pytest
 import trio
 
-from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
+from swarmtui.node.wiring import Wiring
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.core import RaftCore

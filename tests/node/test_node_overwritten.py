@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.consensus import Consensus
+from swarmtui.node.wiring import Wiring
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue

@@ -5,8 +5,9 @@ from __future__ import annotations
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import GATHER_S, Consensus, Wiring
+from swarmtui.node.consensus import GATHER_S, Consensus
 from swarmtui.node.proposals import ROUND_ENOUGH
+from swarmtui.node.wiring import Wiring
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.raft.configuration import Configuration, Member

@@ -4,9 +4,10 @@ import attrs
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
 from swarmtui.node.refusals import SAME_REASON_S, ConsensusRefusals
+from swarmtui.node.wiring import Wiring
 from swarmtui.objects.operations import Create, Put, Transaction
 from swarmtui.objects.records import Node
 from swarmtui.objects.specs import NodeSpec

@@ -4,7 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import Consensus, Wiring
+from swarmtui.node.consensus import Consensus
+from swarmtui.node.wiring import Wiring
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.records import KeyValue
 from swarmtui.raft.configuration import Configuration, Member
@@ -61,6 +62,16 @@ async def test_a_follower_answers_for_what_is_durable_before_it_applies_what_is_
     consensus.hear(Written(consensus.core.log.sequence))
     assert told == ["writes [3]", "sends AppendReply", "applied 2"]
     assert consensus.store.get(KeyValue, "key-2").value == b"v"
+
+
+async def test_what_is_durable_at_once_is_answered_for_in_the_same_turn_before_anything_is_applied(follower, told):
+    consensus, wiring, wanted = follower, follower._wiring, []
+    wiring.disk = wanted.append
+    wiring.begin_disk = lambda: Written(wanted.pop().sequence) if wanted else None
+    told.clear()
+    consensus.hear(append(3, commit=2))
+    assert told == ["sends AppendReply", "applied 2"]
+    assert consensus.core.log.durable == 3
 
 
 async def test_what_a_turn_put_off_is_applied_by_the_next_whatever_brings_it(follower, told):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from functools import partial
 
 import outcome
@@ -11,7 +12,7 @@ import pytest
 import trio
 
 from swarmtui.storage import worker as worker_module
-from swarmtui.storage.worker import DiskOverloaded, DiskWorker
+from swarmtui.storage.worker import DiskOverloaded, DiskWorker, Meeting
 
 
 async def test_work_is_done_in_order_on_one_thread() -> None:
@@ -130,3 +131,99 @@ async def test_what_is_finished_together_is_told_in_order() -> None:
         with trio.fail_after(5):
             await over.wait()
     assert told == list(range(100))
+
+
+# ------------------------------------------------------------------------------------------- waited for, for a moment
+
+
+async def test_what_is_done_soon_is_answered_where_it_was_asked_and_nowhere_else() -> None:
+    told: list[object] = []
+    async with DiskWorker() as disk:
+        assert disk.attempt(told.append, 60.0, lambda: 7) == outcome.Value(7)
+        failed = disk.attempt(told.append, 60.0, [].pop)
+        assert isinstance(failed, outcome.Error)
+        assert isinstance(failed.error, IndexError)
+        assert disk.waiting == 0
+        assert await disk.run(lambda: 8) == 8
+    assert told == []
+
+
+async def test_what_takes_longer_is_told_later_and_the_loop_goes_on_meanwhile() -> None:
+    release, over = threading.Event(), trio.Event()
+    told: list[outcome.Outcome[bool]] = []
+
+    def tell(result: outcome.Outcome[bool]) -> None:
+        told.append(result)
+        over.set()
+
+    async with DiskWorker() as disk:
+        began = time.monotonic()
+        assert disk.attempt(tell, 0.001, release.wait) is None
+        assert time.monotonic() - began < 5
+        await trio.lowlevel.checkpoint()
+        assert (disk.waiting, told) == (1, [])
+        release.set()
+        with trio.fail_after(5):
+            await over.wait()
+        assert (disk.waiting, told) == (0, [outcome.Value(True)])
+
+
+async def test_behind_other_work_nothing_is_waited_for() -> None:
+    release, over = threading.Event(), trio.Event()
+    done: list[str] = []
+    async with DiskWorker() as disk:
+        disk.begin(lambda result: done.append("first"), release.wait)
+        began = time.monotonic()
+        assert disk.attempt(lambda result: over.set(), 4.0, done.append, "second") is None
+        assert time.monotonic() - began < 2
+        assert done == []
+        release.set()
+        with trio.fail_after(5):
+            await over.wait()
+    assert sorted(done) == ["first", "second"]
+
+
+async def test_whoever_comes_too_late_is_answered_once_all_the_same() -> None:
+    """The patience is as long as the work, so that now the one is first, now the other."""
+    at_once = later = 0
+
+    def tell(number: int, result: outcome.Outcome[int]) -> None:
+        nonlocal later
+        assert result == outcome.Value(number)
+        later += 1
+
+    def work(number: int) -> int:
+        end = time.perf_counter() + number % 20 * 10e-6
+        while time.perf_counter() < end:
+            pass
+        return number
+
+    async with DiskWorker() as disk:
+        for number in range(3000):
+            result = disk.attempt(partial(tell, number), number % 7 * 20e-6, work, number)
+            if result is not None:
+                assert result == outcome.Value(number)
+                at_once += 1
+            with trio.fail_after(5):
+                while disk.waiting:
+                    await trio.lowlevel.checkpoint()
+        assert at_once + later == 3000
+        assert min(at_once, later) > 0
+
+
+def test_of_two_that_miss_each_other_both_know_it() -> None:
+    meeting = Meeting()
+    assert meeting.wait(0.0) is None
+    assert not meeting.bring(outcome.Value(1))
+    meeting = Meeting()
+    assert meeting.bring(outcome.Value(1))
+    assert meeting.wait(0.0) == outcome.Value(1)
+
+
+def test_whoever_gives_up_in_the_moment_in_which_the_other_comes_takes_what_it_brings() -> None:
+    """The thread has taken the token and has not yet come."""
+    meeting = Meeting()
+    meeting._token.clear()
+    meeting._result = outcome.Value(1)
+    threading.Timer(0.01, meeting._came.release).start()
+    assert meeting.wait(0.0) == outcome.Value(1)

@@ -1,0 +1,29 @@
+"""Where the driver of the core hands over what is not its own business: messages, writes, news. It decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from swarmtui.node.disk import DiskEffect
+from swarmtui.raft.effects import RoleChanged
+from swarmtui.raft.inputs import Written
+from swarmtui.raft.messages import AnyMessage
+
+
+@attrs.define
+class Wiring:
+    """`disk` takes writes in order, `begin_disk` says when they may begin; nothing here waits for more than a moment."""
+
+    send: Callable[[AnyMessage], None]
+    disk: Callable[[DiskEffect], None]
+    role_changed: Callable[[RoleChanged], None]
+    applied: Callable[[int], None]
+    moved: Callable[[], None]  # something a mark shows may have changed
+    members_changed: Callable[[], None] = lambda: None
+    begin_disk: Callable[[], Written | None] = lambda: (
+        None
+    )  # with what it was given; the report if that is durable at once
+    expelled: Callable[[str], None] = lambda reason: None  # this member was removed for ever
+    flush: Callable[[], None] = lambda: None  # what was handed over to be sent shall leave now
