@@ -178,6 +178,12 @@ class Consensus:
         is_open = core.role.kind is Role.LEADER and core.log.commit < core.log.last
         return is_open and trio.current_time() < self._gathers_until and not self.proposals.fill_a_round
 
+    @property
+    def _may_wait(self) -> bool:
+        """For the disk, where it is given something to write. Where several calls are under way more arrives meanwhile, and is
+        better read than left lying."""
+        return self.proposals.calls <= 1
+
     def status(self) -> Status:
         """With every member under its node's id."""
         return by_nodes(self.core.status(trio.current_time()))
@@ -268,7 +274,7 @@ class Consensus:
         effects = self._drain()
         has_moved = bool(effects)
         self._carry_out(effects, wiring)
-        while (written := wiring.begin_disk()) is not None:  # what waited for it leaves before anything else is done
+        while (written := wiring.begin_disk(self._may_wait)) is not None:  # what waits for it leaves before all else
             self.core.feed(written, trio.current_time())
             effects = self._drain()
             self._carry_out(effects, wiring)

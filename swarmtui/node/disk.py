@@ -1,8 +1,8 @@
 """The way to the disk: what the core wants written, in order, on the one standing thread.
 
 All Writes that have come together meanwhile become one write and one sync. Every acknowledgement waits for them, so they
-are begun in the step in which they are wanted, and mostly that step waits for them as well: a disk in good order is done
-before the loop would have gone to sleep and woken up. One that is not is left to the thread, and for a rest not waited for;
+are begun in the step in which they are wanted, and a step with nothing else to do waits for them as well: a disk in good
+order is done before the loop would have gone to sleep and woken up. One that is not is left to the thread, and for a rest not waited for;
 then what it did is reported in the step in which the thread is done. Everything else that touches the log is rare, is done
 by the one task here, and keeps its place in the order.
 
@@ -64,15 +64,16 @@ class Disk:
         """Begun by `begin`, in the order in which it was wanted."""
         self._queue.append(effect)
 
-    def begin(self) -> Written | None:
-        """Begin what is wanted, unless something is under way. What was written at once is reported here."""
+    def begin(self, may_wait: bool) -> Written | None:
+        """Begin what is wanted, unless something is under way. What was written while the loop waited for it, if it may, is
+        reported here."""
         writes = self._take()
         if not writes:
             return None
         sequence = writes[-1].sequence
         done = partial(self._written, sequence)
         now = trio.current_time()
-        if now < self._rests_until:
+        if not may_wait or now < self._rests_until:
             self._worker.begin(done, self._storage.write_many, writes)
             return None
         result = self._worker.attempt(done, WAIT_S, self._storage.write_many, writes)

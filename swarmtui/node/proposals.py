@@ -89,6 +89,7 @@ class Proposals:
         self._wheel: dict[int, dict[_Asked, None]] = {}  # calls by the spoke of their deadline
         self._ticket = 0
         self._count = 0
+        self._calls = 0
         self._waiting_for_none = trio.lowlevel.ParkingLot()
         self.deadline = math.inf
         """When `expire` has something to do, by trio's clock; it may be earlier, never later."""
@@ -98,6 +99,11 @@ class Proposals:
     def count(self) -> int:
         """Transactions that wait for an answer."""
         return self._count
+
+    @property
+    def calls(self) -> int:
+        """Calls that wait for an answer."""
+        return self._calls
 
     @property
     def has_pending(self) -> bool:
@@ -146,6 +152,7 @@ class Proposals:
         self._wheel.setdefault(spoke, {})[asked] = None
         self.deadline = min(self.deadline, spoke * SPOKE_S)
         self._count += len(encoded)
+        self._calls += 1
         if self.closed:
             self._settle_all(asked, Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
         elif self._count > WAITING_MAX:
@@ -306,6 +313,7 @@ class Proposals:
         asked.undecided -= newly
         if not asked.undecided:
             self._count -= len(asked.outcomes)
+            self._calls -= 1
             if not self._count:
                 self._waiting_for_none.unpark_all()
             self._forget(asked)

@@ -22,8 +22,6 @@ class Wiring:
     applied: Callable[[int], None]
     moved: Callable[[], None]  # something a mark shows may have changed
     members_changed: Callable[[], None] = lambda: None
-    begin_disk: Callable[[], Written | None] = lambda: (
-        None
-    )  # with what it was given; the report if that is durable at once
+    begin_disk: Callable[[bool], Written | None] = lambda may_wait: None  # with what it was given, see `Disk`
     expelled: Callable[[str], None] = lambda reason: None  # this member was removed for ever
     flush: Callable[[], None] = lambda: None  # what was handed over to be sent shall leave now

@@ -64,13 +64,13 @@ def disk(thread: Thread, reported: list[Any]) -> Disk:
 def want(disk: Disk, *sequences: int) -> Written | None:
     for sequence in sequences:
         disk.want(Write(sequence, None, None, ()))
-    return disk.begin()
+    return disk.begin(True)
 
 
 async def test_what_a_good_disk_writes_is_reported_in_the_step_that_wants_it(disk, thread, reported):
     assert want(disk, 1, 2) == Written(2)
     assert want(disk, 3) == Written(3)
-    assert disk.begin() is None  # nothing is wanted
+    assert disk.begin(True) is None  # nothing is wanted
     assert thread.told == ["waits for [1, 2]", "waits for [3]"]
     assert reported == []  # once is enough
 
@@ -99,6 +99,14 @@ async def test_a_slow_disk_is_not_waited_for_again_before_a_rest(disk, thread, a
     await trio.sleep(REST_S / 2 + WAIT_S)
     assert want(disk, 4) == Written(4)
     assert thread.told == ["waits for [1]", "begins [2]", "begins [3]", "waits for [4]"]
+
+
+async def test_a_loop_with_better_to_do_does_not_wait(disk, thread, reported):
+    disk.want(Write(1, None, None, ()))
+    assert disk.begin(False) is None
+    assert thread.told == ["begins [1]"]
+    thread.finish()
+    assert reported == [Written(1)]
 
 
 async def test_what_is_no_write_keeps_its_place_and_is_waited_for_by_a_task(disk, thread, reported, nursery):

@@ -67,11 +67,30 @@ async def test_a_follower_answers_for_what_is_durable_before_it_applies_what_is_
 async def test_what_is_durable_at_once_is_answered_for_in_the_same_turn_before_anything_is_applied(follower, told):
     consensus, wiring, wanted = follower, follower._wiring, []
     wiring.disk = wanted.append
-    wiring.begin_disk = lambda: Written(wanted.pop().sequence) if wanted else None
+    wiring.begin_disk = lambda may_wait: Written(wanted.pop().sequence) if wanted else None
     told.clear()
     consensus.hear(append(3, commit=2))
     assert told == ["sends AppendReply", "applied 2"]
     assert consensus.core.log.durable == 3
+
+
+async def test_the_disk_is_waited_for_unless_several_calls_are_under_way(alone, told):
+    consensus, disk = alone
+    disk.held = True
+    consensus._wiring.begin_disk = lambda may_wait: told.append(may_wait)
+    term = consensus.status().term
+    for key in ("a", "b", "c"):
+        consensus.proposals.begin([encode(put(key, b"v"))] * 2, term, 60.0, lambda outcomes: None)
+        await trio.testing.wait_all_tasks_blocked()
+        consensus.turn()
+        told.append(key)
+    assert told.index("a") > 0
+    assert set(told[: told.index("a")]) == {True}  # one call, however much it asks for
+    assert set(told[told.index("a") + 1 :]) == {False, "b", "c"}
+    disk.release()
+    await consensus.proposals.all_answered()
+    consensus.turn()
+    assert told[-1] is True
 
 
 async def test_what_a_turn_put_off_is_applied_by_the_next_whatever_brings_it(follower, told):
