@@ -3,13 +3,13 @@
 Anybody may `feed`; in a `turn` effects are drained once for all that was fed meanwhile. A proposal leaves at once if
 nobody else's is under way; else it waits for the driver's task to take the next turn, which is when everybody who is awake
 has proposed, for the disk to end what it is doing, and a little for the round that is on its way: that is what makes batches
-under load. News of a peer or of the disk, each a batch already,
-is followed by a turn at once.
+under load. News of a peer or of the disk, each a batch already, is followed by a turn at once.
 
 What somebody waits for comes first: Sends go out before Writes are begun, so the followers' disks work beside ours (the
-core itself holds back every message that promises more than is durable); answers to clients leave, all of one connection
-together, as soon as their entries are applied; and where nobody waits for that, as on a follower, a turn that begins a
-Write leaves the applying to the next one, for the disk's thread needs the interpreter now.
+core itself holds back every message that promises more than is durable); where there is nothing better to do the turn waits
+for a good disk, and what waited for that leaves next; answers to clients leave, all of one connection together, as soon as
+their entries are applied; and where nobody waits for that, as on a follower, a turn that leaves a Write to the disk's thread
+leaves the applying to the next one, for that thread needs the interpreter now.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ APPLY_SLICE_BYTES = 256 * 1024
 # What is proposed waits for the round before it, for so long at most: over a slow link several are on their way.
 GATHER_S = 0.005
 NOTHING_ON_ITS_WAY = float("-inf")
+READING_S = 0.01  # from each read on: so long nobody stands still for the disk
 
 
 class Consensus:
@@ -95,6 +96,7 @@ class Consensus:
         self._fault: Exception | None = None  # that came to light in somebody else's step: `run` raises it
         self._is_turning = False
         self._gathers_until = NOTHING_ON_ITS_WAY
+        self._reads_until = float("-inf")
         self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
@@ -126,6 +128,7 @@ class Consensus:
             self._turn_at_once()
 
     def _read_asked(self, asked: ReadAsked, is_alone: bool) -> None:
+        self._reads_until = trio.current_time() + READING_S
         self._take(asked)
         if is_alone and self._fault is None:
             self._turn_at_once()
@@ -180,9 +183,9 @@ class Consensus:
 
     @property
     def _may_wait(self) -> bool:
-        """For the disk, where it is given something to write. Where several calls are under way more arrives meanwhile, and is
-        better read than left lying."""
-        return self.proposals.calls <= 1
+        """For the disk, where it is given something to write. Where several calls are under way, or somebody reads, more arrives
+        meanwhile and is better taken than left lying."""
+        return self.proposals.calls <= 1 and trio.current_time() >= self._reads_until
 
     def status(self) -> Status:
         """With every member under its node's id."""
@@ -196,6 +199,7 @@ class Consensus:
         """This member's word for a read that these nodes are asked together; None from one that must not go on."""
         if self._wiring is None or self._fault is not None:
             return None
+        self._reads_until = trio.current_time() + READING_S
         return attest(self.core, [id for id in self.core.members.ids if node_of(id) in nodes])
 
     async def change_members(self, changes: tuple[Change, ...]) -> Refused | None:

@@ -319,8 +319,8 @@ MUTATIONS = (
         name="waits-for-the-disk-while-others-call",
         rule="a loop that has something to read does not stand still",
         file="swarmtui/node/consensus.py",
-        old="        return self.proposals.calls <= 1\n",
-        new="        return True\n",
+        old="        return self.proposals.calls <= 1 and ",
+        new="        return ",
         tests=CONSENSUS,
     ),
     Mutation(
@@ -329,6 +329,14 @@ MUTATIONS = (
         file="swarmtui/node/proposals.py",
         old="            self._calls -= 1\n",
         new="",
+        tests=CONSENSUS,
+    ),
+    Mutation(
+        name="waits-for-the-disk-while-somebody-reads",
+        rule="a loop that has something to read does not stand still",
+        file="swarmtui/node/consensus.py",
+        old=" and trio.current_time() >= self._reads_until\n",
+        new="\n",
         tests=CONSENSUS,
     ),
 )

@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import Consensus
+from swarmtui.node.consensus import READING_S, Consensus
 from swarmtui.node.wiring import Wiring
 from swarmtui.objects.codec import encode, encode_transactions
 from swarmtui.objects.records import KeyValue
@@ -91,6 +91,21 @@ async def test_the_disk_is_waited_for_unless_several_calls_are_under_way(alone, 
     await consensus.proposals.all_answered()
     consensus.turn()
     assert told[-1] is True
+
+
+@pytest.mark.parametrize(
+    "read", [lambda consensus: consensus.attest(["n1", "n2"]), lambda consensus: consensus.reads.begin(print)]
+)
+async def test_while_somebody_reads_the_disk_is_not_waited_for(follower, told, autojump_clock, read):
+    consensus, wiring = follower, follower._wiring
+    wiring.begin_disk = lambda may_wait: told.append(f"may wait: {may_wait}")
+    for index, waits in ((3, True), (4, False), (5, True)):
+        told.clear()
+        if not waits:
+            read(consensus)
+        consensus.hear(append(index, commit=1))
+        assert told[-1] == f"may wait: {waits}"
+        await trio.sleep(2 * READING_S)
 
 
 async def test_what_a_turn_put_off_is_applied_by_the_next_whatever_brings_it(follower, told):
