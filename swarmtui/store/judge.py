@@ -229,7 +229,7 @@ def _put(ledger: Ledger, operation: Put) -> None:
     if operation.expected is not None:
         found = 0 if stored is None else stored.version
         if found != operation.expected:
-            text = put_conflict(operation.key, operation.expected, found)
+            text = _put_conflict(operation.key, operation.expected, found)
             raise Refusal(Verdict.CONFLICT, text, operation.expected, found)
     created_at = ledger.time if stored is None else stored.created_at
     after = KeyValue(
@@ -244,7 +244,7 @@ def _put(ledger: Ledger, operation: Put) -> None:
     ledger.write(table, operation.key, stored, after)
 
 
-def put_conflict(key: str, expected: int, found: int) -> str:
+def _put_conflict(key: str, expected: int, found: int) -> str:
     if not found:
         return f"update out of sequence: key {key} does not exist, expected version {expected}"
     if not expected:
