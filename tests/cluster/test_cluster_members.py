@@ -138,7 +138,7 @@ def test_a_promoted_workers_tasks_are_not_touched_nor_are_they_when_it_is_demote
     assert "n4" not in voters(shared)
     wait_for("a worker", lambda: shared.node("n4")["state"] == "worker")
     assert (pids(shared, "stays", 2), shared.node("n4")["pid"]) == (before, process)
-    assert not list((shared.data / "nodes" / "n4").glob("raft*")), "its log is forgotten"
+    wait_for("its log forgotten", lambda: not list((shared.data / "nodes" / "n4").glob("raft*")))
     shared.run("node", "promote", "n4")
     assert record(shared, "n4").member_id != member
     assert (pids(shared, "stays", 2), shared.node("n4")["pid"]) == (before, process)

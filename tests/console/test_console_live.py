@@ -164,7 +164,7 @@ def test_a_command_is_run_with_the_words_of_the_command_line(live: RealCluster) 
 
 def test_who_only_watches_sees_everything_and_changes_nothing(live: RealCluster) -> None:
     async def scene(console: Console) -> None:
-        assert console.picture.host_answers
+        await console.until("the host", lambda p: p.host_answers)
         answer = await console.app.backend.run(("kill", "n1"))
         assert answer.exit_code == 1
         assert console.picture.quorum.up == 3
