@@ -165,13 +165,11 @@ class Proposals:
     def _fill(self, asked: _Asked, encoded: Sequence[bytes], entries: list[_Filling]) -> None:
         """Put each transaction into an entry that may hold it, or refuse it."""
         entry = entries[-1]
-        if len(encoded) > 1:
-            written_by_all = examine_all(encoded)
-            size_bytes = sum(map(len, encoded))
-            if written_by_all is not None and entry.batcher.add_all(len(encoded), size_bytes, written_by_all):
-                entry.shares.append(_Share(asked, 0, len(encoded)))
-                entry.encoded += encoded
-                return
+        written_by_all = examine_all(encoded)
+        if written_by_all is not None and entry.batcher.add_all(len(encoded), sum(map(len, encoded)), written_by_all):
+            entry.shares.append(_Share(asked, 0, len(encoded)))
+            entry.encoded += encoded
+            return
         share: _Share | None = None
         for place, transaction in enumerate(encoded):
             fault, written = examine(transaction)
