@@ -68,9 +68,8 @@ from swarmtui.store import Frozen, Store
 APPLY_SLICE_ENTRIES = 64
 APPLY_SLICE_BYTES = 256 * 1024
 
-# What is proposed waits for the round before it, for so long at most: over a slow link several are on their way.
-GATHER_S = 0.005
-NOTHING_ON_ITS_WAY = float("-inf")
+GATHER_S = 0.005  # at most, for the round before what is proposed: over a slow link several are on their way
+NEVER = float("-inf")
 READING_S = 0.01  # from each read on: so long nobody stands still for the disk
 
 
@@ -95,8 +94,8 @@ class Consensus:
         self._wiring: Wiring | None = None
         self._fault: Exception | None = None  # that came to light in somebody else's step: `run` raises it
         self._is_turning = False
-        self._gathers_until = NOTHING_ON_ITS_WAY
-        self._reads_until = float("-inf")
+        self._gathers_until = NEVER
+        self._reads_until = NEVER
         self._sleep = trio.CancelScope()  # of the driver's task, until the core's deadline
 
     def feed(self, input: Input) -> None:  # noqa: A002 - the core's word
@@ -327,7 +326,7 @@ class Consensus:
                         self._refusals.tell("read", effect.why, self.core.term)
                     self.reads.settle(effect)
                 case RoleChanged():
-                    self._gathers_until = NOTHING_ON_ITS_WAY
+                    self._gathers_until = NEVER
                     effect.leader = node_of(effect.leader)
                     wiring.role_changed(effect)
                     self._waiting_for_reign.unpark_all()

@@ -89,7 +89,6 @@ class Proposals:
         self._wheel: dict[int, dict[_Asked, None]] = {}  # calls by the spoke of their deadline
         self._ticket = 0
         self._count = 0
-        self._calls = 0
         self._waiting_for_none = trio.lowlevel.ParkingLot()
         self.deadline = math.inf
         """When `expire` has something to do, by trio's clock; it may be earlier, never later."""
@@ -103,7 +102,7 @@ class Proposals:
     @property
     def calls(self) -> int:
         """Calls that wait for an answer."""
-        return self._calls
+        return sum(map(len, self._wheel.values()))
 
     @property
     def has_pending(self) -> bool:
@@ -152,7 +151,6 @@ class Proposals:
         self._wheel.setdefault(spoke, {})[asked] = None
         self.deadline = min(self.deadline, spoke * SPOKE_S)
         self._count += len(encoded)
-        self._calls += 1
         if self.closed:
             self._settle_all(asked, Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
         elif self._count > WAITING_MAX:
@@ -311,7 +309,6 @@ class Proposals:
         asked.undecided -= newly
         if not asked.undecided:
             self._count -= len(asked.outcomes)
-            self._calls -= 1
             if not self._count:
                 self._waiting_for_none.unpark_all()
             self._forget(asked)

@@ -327,8 +327,8 @@ MUTATIONS = (
         name="calls-counted-and-never-forgotten",
         rule="a loop that has nothing to read waits for a good disk",
         file="swarmtui/node/proposals.py",
-        old="            self._calls -= 1\n",
-        new="",
+        old="            del spoke[asked]\n            if not spoke:\n",
+        new="            if not spoke:\n",
         tests=CONSENSUS,
     ),
     Mutation(
