@@ -1,8 +1,9 @@
 """A large map that can be frozen in an instant: copy-on-write by parts.
 
-The rows lie in PARTS dictionaries by the hash of their key. Freezing hands out the dictionaries themselves; whoever
+The rows lie in many dictionaries by the hash of their key. Freezing hands out the dictionaries themselves; whoever
 writes a row afterwards first copies the one dictionary that it lies in. So a million keys cost the event loop some
-microseconds when a snapshot begins, and a few of them with the next writes, instead of one long copy.
+microseconds when a snapshot begins, and a few of them with the next writes, instead of one long copy. Few keys lie in few
+dictionaries: thousands, with a key or two in each, would fill a processor's cache with little else than themselves.
 
 Beside the rows lies the order of their keys, so that a listing by prefix costs what it lists, and a snapshot is written in
 that order and read without sorting.
@@ -17,9 +18,10 @@ from typing import Any
 
 from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 
-PARTS = 8192  # a power of two; of a million keys one part holds some hundred, copied in some microseconds
+PARTS_FEW = 64  # powers of two, both
+PARTS_MANY = 8192  # of a million keys one part holds some hundred, copied in some microseconds
+FEW_KEYS_MAX = 16_384  # in few parts: so many move to many of them in some milliseconds
 LET_GO_AT_ONCE = 32  # parts, or blocks of keys
-_MASK = PARTS - 1
 
 
 class FrozenShards(Mapping[str, Any]):
@@ -29,9 +31,10 @@ class FrozenShards(Mapping[str, Any]):
         self.parts = parts
         self.length = length
         self.order = order
+        self._mask = len(parts) - 1
 
     def __getitem__(self, key: str) -> Any:
-        return self.parts[hash(key) & _MASK][key]
+        return self.parts[hash(key) & self._mask][key]
 
     def __iter__(self) -> Iterator[str]:
         return chain.from_iterable(self.order.blocks)
@@ -41,15 +44,15 @@ class FrozenShards(Mapping[str, Any]):
 
     def rows(self) -> Iterator[list[Any]]:
         """The rows in the order of their keys, some hundred at a time."""
-        parts = self.parts
+        parts, mask = self.parts, self._mask
         for block in self.order.blocks:
-            yield [parts[hash(key) & _MASK][key] for key in block]
+            yield [parts[hash(key) & mask][key] for key in block]
 
     def in_place_of(self, keys: Sequence[str], rows: Sequence[Any]) -> list[Any]:
         """The rows of these keys, and for each that is here just the same the one that is here."""
-        parts = self.parts
+        parts, mask = self.parts, self._mask
         return [
-            known if (known := parts[hash(key) & _MASK].get(key)) == row else row
+            known if (known := parts[hash(key) & mask].get(key)) == row else row
             for key, row in zip(keys, rows, strict=True)
         ]
 
@@ -67,15 +70,18 @@ class Shards:
     """Rows that change. `length` counts them."""
 
     def __init__(self, frozen: FrozenShards | None = None) -> None:
-        self._parts: list[dict[str, Any]] = list(frozen.parts) if frozen is not None else [{}] * PARTS
-        self._shared = bytearray(
-            b"\x01" * PARTS
-        )  # an empty map's parts are all the same empty dictionary, until written
+        self._use(list(frozen.parts) if frozen is not None else [{}] * PARTS_FEW)
         self.length = frozen.length if frozen is not None else 0
         self._order = OrderedTexts(frozen.order if frozen is not None else FrozenTexts())
 
+    def _use(self, parts: list[dict[str, Any]]) -> None:
+        """Have the rows in these, of which each is somebody else's, too, until it is written."""
+        self._parts = parts
+        self._mask = len(parts) - 1
+        self._shared = bytearray(b"\x01" * len(parts))
+
     def get(self, key: str) -> Any:
-        return self._parts[hash(key) & _MASK].get(key)
+        return self._parts[hash(key) & self._mask].get(key)
 
     def put(self, key: str, row: Any) -> Any:
         """Writes the row and answers the one that was there, or None."""
@@ -88,13 +94,21 @@ class Shards:
 
     def part_of(self, key: str) -> dict[str, Any]:
         """The dictionary that this key lies in, for whoever looks and then writes. If the key was not in it, `added` follows."""
-        number = hash(key) & _MASK
+        number = hash(key) & self._mask
         return self._own(number) if self._shared[number] else self._parts[number]
 
     def added(self, key: str) -> None:
-        """A new key was written into its part."""
+        """A new key was written into its part. From here on it may lie in another."""
         self.length += 1
         self._order.add(key)
+        self._spread_if_many()
+
+    def _spread_if_many(self) -> None:
+        if self.length > FEW_KEYS_MAX and len(self._parts) < PARTS_MANY:
+            rows = [part.items() for part in self._parts]
+            self._use([{}] * PARTS_MANY)
+            for key, row in chain.from_iterable(rows):
+                self._own(hash(key) & self._mask)[key] = row
 
     def extend(self, keys: Sequence[str], rows: Sequence[Any]) -> None:
         """Many rows of keys that are not here yet. Cheap for keys in order that come after all the others."""
@@ -103,12 +117,13 @@ class Shards:
                 self.put(key, row)
             return
         for key, row in zip(keys, rows, strict=True):
-            self._own(hash(key) & _MASK)[key] = row
+            self._own(hash(key) & self._mask)[key] = row
         self.length += len(keys)
         self._order.extend(keys)
+        self._spread_if_many()
 
     def remove(self, key: str) -> None:
-        del self._own(hash(key) & _MASK)[key]
+        del self._own(hash(key) & self._mask)[key]
         self.length -= 1
         self._order.remove(key)
 
@@ -127,5 +142,5 @@ class Shards:
 
     def freeze(self) -> FrozenShards:
         """These rows as they are now, for any thread and for ever."""
-        self._shared = bytearray(b"\x01" * PARTS)
+        self._use(self._parts)
         return FrozenShards(self._parts.copy(), self.length, self._order.freeze())

@@ -8,7 +8,7 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmtui.store.shards import FrozenShards, Shards
+from swarmtui.store.shards import FEW_KEYS_MAX, PARTS_FEW, PARTS_MANY, FrozenShards, Shards
 from swarmtui.store.tables import KeyRow
 
 keys = st.sampled_from([str(number) for number in range(12)])
@@ -67,3 +67,32 @@ def test_what_is_let_go_is_still_there_for_the_others() -> None:
     shards.put("key-2000", 2_000)
     assert list(chain(*other.rows())) == list(range(2_000))
     assert shards.beginning_with("key-2") == ["key-2000"]
+
+
+def test_more_than_few_keys_move_to_many_parts_and_what_was_frozen_stays_in_few() -> None:
+    rows = {f"key-{number:05}": number for number in range(FEW_KEYS_MAX)}
+    shards = Shards()
+    shards.extend(list(rows), list(rows.values()))
+    frozen = shards.freeze()
+    assert len(frozen.parts) == PARTS_FEW
+    shards.put("key-00000", -1)
+    shards.put("key-last", FEW_KEYS_MAX)
+    assert len(shards.freeze().parts) == PARTS_MANY
+    assert dict(shards.freeze()) == {**rows, "key-00000": -1, "key-last": FEW_KEYS_MAX}
+    assert dict(frozen) == rows
+    assert [shards.get("key-00000"), shards.get("key-last"), shards.get("key")] == [-1, FEW_KEYS_MAX, None]
+    shards.remove("key-00000")
+    again = Shards(frozen)
+    again.put("key-last", 0)
+    assert dict(again.freeze()) == {**rows, "key-last": 0}
+    assert "key-00000" not in dict(shards.freeze())
+
+
+def test_many_keys_that_come_at_once_lie_in_many_parts() -> None:
+    keys = [f"key-{number:05}" for number in range(FEW_KEYS_MAX + 1)]
+    shards = Shards()
+    shards.extend(keys, keys)
+    frozen = shards.freeze()
+    assert len(frozen.parts) == PARTS_MANY
+    assert max(map(len, frozen.parts)) < 20
+    assert frozen.in_place_of(keys, keys) == keys == list(chain(*frozen.rows()))
