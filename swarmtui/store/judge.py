@@ -27,7 +27,7 @@ from swarmtui.objects.operations import (
 from swarmtui.objects.records import KeyValue, Lease, Record, Service, Task
 from swarmtui.store.differences import changed_since, spec_of
 from swarmtui.store.tables import KV, KeyRow, Table, Tables, key_row
-from swarmtui.store.watch import RawChange
+from swarmtui.store.watch import KeyChanges, RawChanges
 
 
 class Refusal(Exception):
@@ -49,7 +49,7 @@ class Ledger:
         self.index = index
         self.time = time
         self.skipped = 0
-        self._written: list[tuple[Table[Any], str, Any, Any]] = []
+        self._written: list[tuple[Table[Any], Any, Any]] = []
         self._own: set[tuple[str, str]] = set()
 
     def table(self, name: str) -> Table[Any]:
@@ -70,7 +70,7 @@ class Ledger:
                 raise Refusal(Verdict.EXISTS, clash)
         table.write(before, after)
         self._own.add(name)
-        self._written.append((table, id, before, after))
+        self._written.append((table, before, after))
 
     def _check_lease(self, after: Record) -> None:
         """What is to vanish with a lease needs one that is there, and has room."""
@@ -84,13 +84,13 @@ class Ledger:
             raise Refusal(Verdict.INVALID, f"a lease holds at most {LEASE_KEYS_MAX} keys")
 
     def take_back(self) -> None:
-        for table, _, before, after in reversed(self._written):
+        for table, before, after in reversed(self._written):
             table.write(after, before)
 
-    def changes(self) -> list[RawChange]:
+    def changes(self) -> list[RawChanges]:
         return [
-            (KV, id, _row(before), _row(after)) if table.name == KV else (table.name, None, before, after)
-            for table, id, before, after in self._written
+            KeyChanges(KV, [_row(before)], [_row(after)]) if table.name == KV else (table.name, before, after)
+            for table, before, after in self._written
         ]
 
 
@@ -98,7 +98,7 @@ def _row(pair: KeyValue | None) -> KeyRow | None:
     return None if pair is None else key_row(pair)
 
 
-def judge(tables: Tables, transaction: Transaction, index: int, time: float) -> tuple[Result, list[RawChange]]:
+def judge(tables: Tables, transaction: Transaction, index: int, time: float) -> tuple[Result, list[RawChanges]]:
     """Carries the transaction out, or leaves the tables as they were. The Result and what changed."""
     ledger = Ledger(tables, index, time)
     try:

@@ -18,7 +18,7 @@ from swarmtui.store.judge import judge
 from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import Frozen, read_snapshot
 from swarmtui.store.tables import KV, KeyRow, NamedTable, Tables
-from swarmtui.store.watch import WATCH_CHANGES_MAX, History, RawChange, Watch
+from swarmtui.store.watch import WATCH_CHANGES_MAX, History, KeyChanges, RawChanges, Watch
 
 R = TypeVar("R", bound=Record)
 
@@ -60,7 +60,7 @@ class Store:
         except codec.MalformedObject as error:
             return [Result(Verdict.INVALID, index, str(error))]
         self._sessions.advance(time)
-        changes: list[RawChange] = []
+        changes: list[RawChanges] = []
         puts = codec.decode_one_puts(transactions)
         results: list[Result] = []
         if puts is None:
@@ -87,7 +87,7 @@ class Store:
         self.index = index
         self.term = term
 
-    def _apply_one(self, encoded: bytes, index: int, time: float, changes: list[RawChange]) -> Result:
+    def _apply_one(self, encoded: bytes, index: int, time: float, changes: list[RawChanges]) -> Result:
         """A transaction of whatever kind."""
         put = codec.decode_one_put(encoded)
         if put is not None:
@@ -106,7 +106,7 @@ class Store:
         return result
 
     def _apply_puts(
-        self, call: Call, asked: Sequence[codec.OnePut], index: int, time: float, changes: list[RawChange]
+        self, call: Call, asked: Sequence[codec.OnePut], index: int, time: float, changes: list[RawChanges]
     ) -> list[Result]:
         """Transactions of one call that are one Put each, as most are: their session is looked up and kept once for all."""
         session_id, lowest, since = call
@@ -122,16 +122,18 @@ class Store:
         self._sessions.keep_all(session, serials, results)
         return results
 
-    def _judge(self, transaction: Transaction, index: int, time: float, changes: list[RawChange]) -> Result:
+    def _judge(self, transaction: Transaction, index: int, time: float, changes: list[RawChanges]) -> Result:
         result, written = judge(self._tables, transaction, index, time)
         changes.extend(written)
         return result
 
-    def _put(self, asked: Sequence[codec.OnePut], index: int, time: float, changes: list[RawChange]) -> list[Result]:
+    def _put(self, asked: Sequence[codec.OnePut], index: int, time: float, changes: list[RawChanges]) -> list[Result]:
         """`judge` of each, without the objects in between; the rarer cases take the long way, which answers the same
         (tests/store holds one against the other)."""
         done = Result(Verdict.DONE, index)
         results = [done] * len(asked)
+        befores: list[KeyRow | None] = []
+        afters: list[KeyRow | None] = []
         keys = self._tables.kv.shards
         part_of = keys.part_of
         for place, one in enumerate(asked):
@@ -143,11 +145,17 @@ class Store:
                 after = part[key] = KeyRow(key, index, time, time, put.value)
                 keys.added(key)
             elif before is None or before.version == index or before.lease or expected not in (None, before.version):
+                if afters:  # they are told in the order in which they came about
+                    changes.append(KeyChanges(KV, befores, afters))
+                    befores, afters = [], []
                 results[place] = self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
                 continue
             else:  # one text of a key, not two
                 after = part[key] = KeyRow(before.key, index, before.created_at, time, put.value)
-            changes.append((KV, key, before, after))
+            befores.append(before)
+            afters.append(after)
+        if afters:
+            changes.append(KeyChanges(KV, befores, afters))
         return results
 
     # ---- reading

@@ -9,13 +9,13 @@ again, in the same step, and go on taking.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import attrs
 
-from swarmtui.objects.records import Record
-from swarmtui.store.tables import key_value
+from swarmtui.objects.records import KeyValue, Record
+from swarmtui.store.tables import KV, KeyRow, key_value
 
 WATCH_CHANGES_MAX = 10_000  # waiting in one watch
 HISTORY_CHANGES_MAX = 8_192
@@ -45,17 +45,37 @@ class Resync:
     reason: str
 
 
-RawChange = tuple[str, Any, Any, Any]
-"""(table, key, before, after), as apply notes it: before and after are records, or rows of `kv` with their key (else None).
-Becomes a Change only when somebody takes it."""
+RecordChange = tuple[str, Record | None, Record | None]
+"""(table, before, after) of one object."""
 
 
-def _change(index: int, raw: RawChange) -> Change:
-    table, key, before, after = raw
-    if key is not None:
-        before = None if before is None else key_value(before)
-        after = None if after is None else key_value(after)
-    return Change(index, table, before, after)
+class KeyChanges(NamedTuple):
+    """Changes of `kv` that followed one another, row by row: under load an entry holds hundreds, and an object for each would
+    cost much of what applying it does."""
+
+    table: str
+    before: list[KeyRow | None]
+    after: list[KeyRow | None]
+
+
+RawChanges = RecordChange | KeyChanges
+"""As apply notes it: one or several. Becomes Changes only when somebody takes it."""
+
+
+def _count(raw: RawChanges) -> int:
+    return len(raw.after) if isinstance(raw, KeyChanges) else 1
+
+
+def _changes(index: int, raw: RawChanges) -> Iterator[Change]:
+    if not isinstance(raw, KeyChanges):
+        yield Change(index, *raw)
+        return
+    for before, after in zip(raw.before, raw.after, strict=True):
+        yield Change(index, KV, _record(before), _record(after))
+
+
+def _record(row: KeyRow | None) -> KeyValue | None:
+    return None if row is None else key_value(row)
 
 
 class Watch:
@@ -68,13 +88,14 @@ class Watch:
         self._close = close
         self._tables = None if tables is None else frozenset(tables)
         self._limit = limit
-        self._waiting: list[tuple[int, RawChange]] = []
+        self._waiting: list[tuple[int, RawChanges]] = []
+        self._count = 0  # of changes that wait
         self._resync: Resync | None = None
         self._roused = False  # `wake` was called since the last `take`
 
     def __len__(self) -> int:
         """Changes waiting."""
-        return len(self._waiting)
+        return self._count
 
     @property
     def wake(self) -> Callable[[], None]:
@@ -93,15 +114,15 @@ class Watch:
         if self._resync is not None:
             missed, self._resync = self._resync, None
             return missed
-        waiting, self._waiting = self._waiting, []
-        return [_change(index, raw) for index, raw in waiting]
+        waiting, self._waiting, self._count = self._waiting, [], 0
+        return [change for index, raw in waiting for change in _changes(index, raw)]
 
     def close(self) -> None:
         """Nothing more is queued here."""
         self._close(self)
-        self._waiting = []
+        self._waiting, self._count = [], 0
 
-    def offer(self, index: int, changes: list[RawChange], touched: Collection[str]) -> None:
+    def offer(self, index: int, changes: Sequence[RawChanges], touched: Collection[str]) -> None:
         """What the entry at `index` changed; `touched` are the tables of it."""
         if self._resync is not None:
             self._resync = Resync(index, self._resync.reason)
@@ -109,18 +130,18 @@ class Watch:
         tables = self._tables
         if tables is not None and tables.isdisjoint(touched):
             return
-        if tables is None or tables.issuperset(touched):
-            self._waiting.extend([(index, raw) for raw in changes])
-        else:
-            self._waiting.extend([(index, raw) for raw in changes if raw[0] in tables])
-        if len(self._waiting) > self._limit:
-            self.miss(index, f"{len(self._waiting)} changes waited, at most {self._limit} can")
-        elif self._waiting:
+        for raw in changes:
+            if tables is None or raw[0] in tables:
+                self._waiting.append((index, raw))
+                self._count += _count(raw)
+        if self._count > self._limit:
+            self.miss(index, f"{self._count} changes waited, at most {self._limit} can")
+        elif self._count:
             self._rouse()
 
     def miss(self, index: int, reason: str) -> None:
         """From here on only a Resync helps."""
-        self._waiting = []
+        self._waiting, self._count = [], 0
         self._resync = Resync(index, reason)
         self._rouse()
 
@@ -138,22 +159,22 @@ class History:
     """The last changes, so that a watch can begin in the past."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[int, list[RawChange], int]] = deque()
+        self._entries: deque[tuple[int, Sequence[RawChanges], int]] = deque()
         self._changes = 0
         self._bytes = 0
         self.begins_after = 0  # every change of a later index is remembered
 
-    def add(self, index: int, changes: list[RawChange], size: int) -> None:
+    def add(self, index: int, changes: Sequence[RawChanges], size: int) -> None:
         """`size` is that of the entry that made these changes: what of it they keep alive is less."""
         self._entries.append((index, changes, size))
-        self._changes += len(changes)
+        self._changes += sum(map(_count, changes))
         self._bytes += size
         while self._changes > HISTORY_CHANGES_MAX or self._bytes > HISTORY_BYTES_MAX:
             self.begins_after, forgotten, size = self._entries.popleft()
-            self._changes -= len(forgotten)
+            self._changes -= sum(map(_count, forgotten))
             self._bytes -= size
 
-    def since(self, after: int) -> list[tuple[int, list[RawChange]]] | None:
+    def since(self, after: int) -> list[tuple[int, Sequence[RawChanges]]] | None:
         """The changes of every index above `after`; None if some are forgotten."""
         if after < self.begins_after:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmtui.objects.operations import Create, Put, Remove, Transaction, Verdict
-from swarmtui.objects.records import KeyValue, Node
+from swarmtui.objects.records import KeyValue, Lease, Node
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.store import Change, Resync, Watch
 from swarmtui.store import watch as watch_module
@@ -86,6 +86,36 @@ def test_a_watch_from_a_forgotten_index_begins_with_a_resync(log: Log, monkeypat
         log.do(Put(key, b"1"))
     assert log.store.watch(after=1).take() == Resync(4, "changes are remembered from index 3 on")
     assert [change.id for change in taken(log.store.watch(after=2))] == ["c", "d"]
+
+
+def test_the_history_holds_a_bounded_number_of_changes_however_they_came(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "HISTORY_CHANGES_MAX", 4)
+    for keys in ("ab", "cd", "ef"):
+        log.entry(*[Transaction((Put(key, b"1"),)) for key in keys])
+    assert log.store.watch(after=0).take() == Resync(3, "changes are remembered from index 2 on")
+    assert [change.id for change in taken(log.store.watch(after=1))] == ["c", "d", "e", "f"]
+
+
+def test_changes_of_one_entry_are_told_in_the_order_in_which_they_came_about(log: Log) -> None:
+    log.do(Create(Lease(id="l", holder="me", ttl_s=5.0)), Put("leased", b"1", lease="l"))
+    watch = log.store.watch()
+    log.entry(*[Transaction((Put(key, b"2"),)) for key in ("a", "b", "leased", "c", "a", "d")])
+    told = taken(watch)
+    assert [change.id for change in told] == ["a", "b", "leased", "c", "d"]
+    assert [change.before is None for change in told] == [True, True, False, True, True]
+    assert [change.after for change in told] == [log.store.get(KeyValue, change.id) for change in told]
+    assert taken(log.store.watch(after=1)) == told
+
+
+def test_a_watch_counts_changes_until_they_are_taken(log: Log) -> None:
+    watch = log.store.watch(limit=4)
+    for keys in ("abc", "def"):
+        log.entry(*[Transaction((Put(key, b"1"),)) for key in keys])
+        assert len(watch) == 3
+        assert [change.id for change in taken(watch)] == list(keys)
+        assert len(watch) == 0
 
 
 def test_the_history_holds_a_bounded_number_of_bytes(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
