@@ -10,8 +10,9 @@ What it is
     cluster    the one object: ask a node, propose to whoever leads, read from the most advanced manager that answers
     delivery   writes until it is known what became of them; those of one moment in one call
     writes     one copy of them, to whoever leads; sessions: the numbers by which a second copy is known
-    lookups    reads of single keys, those of one moment in one call; together: what a moment is, for both; witnesses: who is
-               asked beside the manager that gives the value, so that it need ask nobody
+    lookups    reads of single keys, those of one moment in one call; witnesses: who is asked beside the manager that gives the
+               value, so that it need ask nobody
+    together   what a moment is, for both; wishes: a task's wait for one of them
     status     everybody asked side by side: who leads, may it write, how many more may fail
     patience   waiting for what several records decide, and saying what it is that one waits for
     locks      a lock for applications, with a fencing version

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
@@ -20,7 +20,6 @@ from swarmtui.client.errors import (
     NotReached,
     Refused,
     Unknown,
-    error_of,
 )
 from swarmtui.client.events import merged_events
 from swarmtui.client.host import HostClient
@@ -33,6 +32,7 @@ from swarmtui.client.status import STATUS_TIMEOUT_S, ClusterStatus, gather_statu
 from swarmtui.client.tasks import Tasks
 from swarmtui.client.writes import Writes
 from swarmtui.host.info import running_host
+from swarmtui.objects.codec import PlainPut
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.membership import majority
@@ -164,15 +164,12 @@ class Cluster:
         or NoQuorum if no manager answers at all."""
         return await self._delivery.submit_all(transactions, timeout_s)
 
-    async def transact(self, transaction: Transaction, *, timeout_s: float = PROPOSE_TIMEOUT_S) -> Result:
+    def transact(
+        self, transaction: Transaction | PlainPut, *, timeout_s: float = PROPOSE_TIMEOUT_S
+    ) -> Coroutine[Any, Any, Result]:
         """Its result once it is done; applied once, however often it had to be sent. Raises Conflict, Refused, NoQuorum,
         NoLeader, Unknown, NoHost, by blame."""
-        outcome = await self._delivery.submit(transaction, timeout_s)
-        error = error_of(outcome)
-        if error is not None:
-            raise error
-        assert outcome.result is not None
-        return outcome.result
+        return self._delivery.submit(transaction, timeout_s)
 
     @property
     def _may_run(self) -> bool:

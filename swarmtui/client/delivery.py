@@ -22,12 +22,13 @@ from typing import TYPE_CHECKING
 import attrs
 import trio
 
-from swarmtui.client.errors import ClientError, Refused
+from swarmtui.client.errors import ClientError, Refused, error_of
 from swarmtui.client.sessions import Session
 from swarmtui.client.together import Together
+from swarmtui.client.wishes import Wish
 from swarmtui.client.writes import ANSWER_GRACE_S, ELSEWHERE_RULES, FAULT_RULE, READ_FIRST, Writes
-from swarmtui.objects.codec import MalformedObject, encode_request
-from swarmtui.objects.operations import Transaction, Verdict
+from swarmtui.objects.codec import MalformedObject, PlainPut, encode_request
+from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from swarmtui.wire.rpc import Caller, CallFailed, NotSent
@@ -47,19 +48,16 @@ PAUSE_MAX_S = 0.5  # at most
 
 
 @attrs.define(eq=False)
-class _Write:
+class _Write(Wish):
     """One transaction that a task waits for."""
 
-    transaction: Transaction
+    transaction: Transaction | PlainPut
     timeout_s: float
     session: Session
     serial: int = 0
     encoded: bytes = b""
-    settled: bool = False
-    task: trio.lowlevel.Task | None = None  # that waits for it, parked: a thousand may be woken by one answer
     outcome: Outcome | None = None
     error: ClientError | None = None
-    abandoned: bool = False
     doubt: Outcome | None = None  # why it is not known what became of a copy that left
     refused: Outcome | None = None  # why the last copy was certainly not applied
 
@@ -73,18 +71,11 @@ class _Write:
             session.answered(serial)
             raise
 
-    def settle(self, outcome: Outcome | None, error: ClientError | None = None) -> None:
+    def end(self, outcome: Outcome | None, error: ClientError | None = None) -> None:
+        """This came of it, and nobody sends it again."""
         self.session.answered(self.serial)
         self.outcome, self.error = outcome, error
-        self.settled = True
-        task, self.task = self.task, None
-        if task is not None:
-            trio.lowlevel.reschedule(task)
-
-    def abandon(self, _: object) -> trio.lowlevel.Abort:
-        """Whoever waits for it was cancelled."""
-        self.task, self.abandoned = None, True
-        return trio.lowlevel.Abort.SUCCEEDED
+        self.settle()
 
 
 @attrs.define(eq=False)
@@ -141,8 +132,9 @@ class Delivery:
 
     # -------------------------------------------------------------------------------------------------------- asking
 
-    async def submit(self, transaction: Transaction, timeout_s: float) -> Outcome:
-        """The outcome of one transaction, sent together with whatever else is asked for at this moment."""
+    async def submit(self, transaction: Transaction | PlainPut, timeout_s: float) -> Result:
+        """The result of one transaction that was done, sent together with whatever else is asked for at this moment. Raises
+        what the outcome of any other means."""
         if not self._cluster.index_seen:
             await self._writes.look()  # whoever leads must be found in any case
         if not self._together.is_gathering:
@@ -151,9 +143,13 @@ class Delivery:
         if not self._together.join(write):
             await self._together.lead(write)
         if not write.settled:
-            write.task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(write.abandon)
-        return _outcome(write)
+            await write.wait()
+        outcome = _outcome(write)
+        error = error_of(outcome)
+        if error is not None:
+            raise error
+        assert outcome.result is not None
+        return outcome.result
 
     async def submit_all(self, transactions: Sequence[Transaction], timeout_s: float) -> tuple[Outcome, ...]:
         """The outcome of each, sent in one call. Raises what kept them from leaving."""
@@ -167,10 +163,10 @@ class Delivery:
         finally:
             for write in writes:  # if this was cancelled: nobody will send them again
                 if not write.settled:
-                    write.settle(None)
+                    write.end(None)
         return tuple([_outcome(write) for write in writes])
 
-    def _write(self, transaction: Transaction, timeout_s: float) -> _Write:
+    def _write(self, transaction: Transaction | PlainPut, timeout_s: float) -> _Write:
         """Raises Refused for one that cannot be written down."""
         write = _Write(transaction, timeout_s, self._usable_session())
         try:
@@ -192,7 +188,7 @@ class Delivery:
         size = 0
         for write in writes:
             if write.abandoned:
-                write.settle(None)
+                write.end(None)
                 continue
             full = len(batch) >= TOGETHER_MAX or size + len(write.encoded) > TOGETHER_BYTES_MAX
             if batch and (full or write.timeout_s != batch[0].timeout_s):
@@ -263,7 +259,7 @@ class Delivery:
             self._cluster.nursery.start_soon(self._deliver, writes, left_s)
         else:
             for write in writes:
-                write.settle(write.doubt or write.refused)
+                write.end(write.doubt or write.refused)
 
     async def _deliver(self, writes: list[_Write], timeout_s: float) -> None:
         """Until each of them is settled."""
@@ -272,7 +268,7 @@ class Delivery:
         while writes := await self._try(writes, max(0.0, deadline - trio.current_time())):
             if trio.current_time() + pause_s >= deadline:
                 for write in writes:
-                    write.settle(write.doubt or write.refused)
+                    write.end(write.doubt or write.refused)
                 return
             await trio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, 2 * pause_s or PAUSE_S)
@@ -291,7 +287,7 @@ class Delivery:
         """Those are to be sent again of which an earlier copy is in doubt."""
         for write in writes:
             if write.doubt is None:
-                write.settle(None, error)
+                write.end(None, error)
         return [write for write in writes if write.doubt is not None]
 
     def _settle(self, writes: list[_Write], outcomes: Sequence[Outcome]) -> list[_Write]:
@@ -300,7 +296,7 @@ class Delivery:
         for write, outcome in zip(writes, outcomes, strict=True):
             known = outcome if outcome.fate is Fate.DONE else self._weigh(write, outcome)
             if known is not None:
-                write.settle(known)
+                write.end(known)
             else:
                 again.append(write)
         last = outcomes[-1].result

@@ -20,6 +20,7 @@ import trio
 from swarmtui.client.errors import ClientError
 from swarmtui.client.links import Link
 from swarmtui.client.together import Together
+from swarmtui.client.wishes import Wish
 from swarmtui.client.witnesses import Party, Witness, Witnesses
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.calls import Answer
@@ -43,20 +44,12 @@ class Untold(Exception):
 
 
 @attrs.define(eq=False)
-class _Lookup:
+class _Lookup(Wish):
     """One key that a task waits for. `found` says whether `row` tells what there is."""
 
     key: str
-    task: trio.lowlevel.Task | None = None  # that waits for it, parked
-    abandoned: bool = False
-    settled: bool = False
     found: bool = False
     row: KeyRow | None = None
-
-    def abandon(self, _: object) -> trio.lowlevel.Abort:
-        """Whoever waits for it was cancelled."""
-        self.task, self.abandoned = None, True
-        return trio.lowlevel.Abort.SUCCEEDED
 
 
 @attrs.define(eq=False)
@@ -111,8 +104,7 @@ class Lookups:
         if not together.join(lookup):
             await together.lead(lookup)
         if not lookup.settled:
-            lookup.task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(lookup.abandon)
+            await lookup.wait()
         row = lookup.row
         if row is None:
             if not lookup.found:
@@ -257,13 +249,10 @@ class Lookups:
         rows: Sequence[KeyRow | None] = ()
         if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) == len(lookups):
             rows = answer.rows
-        reschedule = trio.lowlevel.reschedule  # a thousand times
+        found = bool(rows)
         for lookup, row in zip_longest(lookups, rows):
-            lookup.settled, lookup.found, lookup.row = True, bool(rows), row
-            task = lookup.task
-            if task is not None:
-                lookup.task = None
-                reschedule(task)
+            lookup.found, lookup.row = found, row
+            lookup.settle()
 
     async def _look_after(self) -> None:
         """While calls are under way: give those up that take too long."""

@@ -212,14 +212,14 @@ def encode(value: object) -> bytes:
         raise MalformedObject(f"{_name(type(value))} cannot be written: {error}") from None
 
 
-def encode_request(transaction: Transaction, session: int, serial: int, lowest: int, since: int) -> bytes:
+def encode_request(transaction: Transaction | PlainPut, session: int, serial: int, lowest: int, since: int) -> bytes:
     """The transaction, of no session so far, as this request of a session. Raises MalformedObject."""
-    if _is_plain_put(transaction):
-        try:
-            return _pack(_one_put(transaction.operations[0], session, serial, lowest, since))
-        except (OverflowError, UnicodeError) as error:
-            raise MalformedObject(f"Transaction cannot be written: {error}") from None
-    return encode(attrs.evolve(transaction, session=session, serial=serial, lowest=lowest, since=since))
+    if isinstance(transaction, Transaction):
+        return encode(attrs.evolve(transaction, session=session, serial=serial, lowest=lowest, since=since))
+    try:
+        return _pack(OnePut((transaction,), session, serial, lowest, since))
+    except (OverflowError, UnicodeError) as error:
+        raise MalformedObject(f"Transaction cannot be written: {error}") from None
 
 
 def decode(data: bytes, cls: type[T]) -> T:
@@ -279,7 +279,7 @@ def _fault(error: BaseException, _: type | None) -> str:
 
 
 class PlainPut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """The one operation of such a transaction, as it is read and written."""
+    """The one operation of such a transaction, as it is read and written; `plain_put` makes one."""
 
     operation: Literal["Put"] = msgspec.field(name=TAG)
     key: str
@@ -295,6 +295,11 @@ class OnePut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=
     serial: int = 0
     lowest: int = 0
     since: int = 0
+
+
+def plain_put(key: str, value: bytes, expected: int | None = None) -> PlainPut:
+    """What a transaction of this one Put and nothing else is written from."""
+    return PlainPut("Put", key, value, expected)
 
 
 _unpack_one_put = msgspec.msgpack.Decoder(OnePut).decode
@@ -322,7 +327,7 @@ def _is_plain_put(transaction: Transaction) -> bool:
 
 
 def _one_put(put: Any, session: int, serial: int, lowest: int, since: int) -> OnePut:
-    return OnePut((PlainPut("Put", put.key, put.value, put.expected),), session, serial, lowest, since)
+    return OnePut((plain_put(put.key, put.value, put.expected),), session, serial, lowest, since)
 
 
 # ---------------------------------------------------------------------------------------- the data of a log entry

@@ -52,7 +52,7 @@ from swarmtui.wire.node_calls import (
     WatchRecords,
 )
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class Peerage(enum.StrEnum):

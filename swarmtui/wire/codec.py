@@ -195,31 +195,24 @@ def _done_at(outcome: Outcome) -> int | None:
     return result.index
 
 
+_unpack_rows = msgspec.msgpack.Decoder(tuple[KeyRow | None, ...]).decode
+
+
 def _key_rows() -> _Form:
-    """Rows are plain values already; reading looks at the type of each, and makes no object of it."""
+    """Rows are plain values already, and the blob: reading looks at the type of each, and makes no object of it."""
 
     def write_fields(answer: KeyRows) -> tuple[Any, bytes]:
         word = answer.attestation
-        return (answer.index, answer.term, answer.rows, answer.refused, word and _write_attestation(word)), b""
+        return (answer.index, answer.term, answer.refused, word and _write_attestation(word)), _pack(answer.rows)
 
     def read_fields(fields: Any, blob: bytes) -> KeyRows:
-        index, term, rows, refused, word = fields
-        if blob or type(rows) is not list or type(refused) is not str:
-            raise MalformedMessage("KeyRows is a list of rows")
+        index, term, refused, word = fields
+        if type(refused) is not str:
+            raise MalformedMessage("KeyRows is refused with a sentence, or with none")
         attestation = None if word is None else _read_attestation(word)
-        return KeyRows(_number(index), _number(term), tuple([_key_row(row) for row in rows]), refused, attestation)
+        return KeyRows(_number(index), _number(term), _unpack_rows(blob), refused, attestation)
 
     return _Form(write_fields, read_fields)
-
-
-def _key_row(row: Any) -> KeyRow | None:
-    if row is None:
-        return None
-    version, created_at, updated_at, value, lease = row
-    is_row = type(version) is int and type(value) is bytes and type(lease) is str
-    if not (is_row and type(created_at) is float and type(updated_at) is float):
-        raise MalformedMessage("a row of a key is a number, two times, bytes and a text")
-    return version, created_at, updated_at, value, lease
 
 
 def _attestation() -> _Form:

@@ -128,10 +128,21 @@ def test_a_request_is_the_transaction_with_its_numbers(
     assert codec.decode(request, Transaction) == Transaction(operations, *numbers)
 
 
+@given(st.text(), st.binary(max_size=20), st.none() | st.integers(0, 2**63), st.tuples(*requests))
+def test_a_plain_put_is_written_as_the_transaction_of_that_put(
+    key: str, value: bytes, expected: int | None, numbers: tuple[int, int, int, int]
+) -> None:
+    request = codec.encode_request(codec.plain_put(key, value, expected), *numbers)
+    assert request == codec.encode_request(Transaction((Put(key, value, expected),)), *numbers)
+
+
 def test_a_request_that_bytes_cannot_hold_is_malformed() -> None:
     for operation in (Put("a", b"", 2**70), Remove("kv", "a", 2**70)):
         with pytest.raises(MalformedObject):
             codec.encode_request(Transaction((operation,)), 1, 1, 1, 1)
+    for put in (codec.plain_put("a", b"", 2**70), codec.plain_put("\ud800", b"")):
+        with pytest.raises(MalformedObject):
+            codec.encode_request(put, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(

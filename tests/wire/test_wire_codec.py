@@ -177,10 +177,29 @@ def test_a_short_answer_cannot_claim_to_be_a_huge_one():
     "fields", [1, ["a", "3", "", 0, []], ["a", 3, "", 0, [1]], ["a", 3, None, 0, []], ["a", 3, "", 0]]
 )
 def test_an_attestation_is_ids_and_numbers(fields):
-    for said in (["Attestation", fields], ["KeyRows", [9, 3, [], "", fields]]):
+    for said, blob in ((["Attestation", fields], b""), (["KeyRows", [9, 3, "", fields]], NO_ROWS)):
         head = msgspec.msgpack.encode(["Reply", [1, False], *said])
         with pytest.raises(MalformedMessage):
-            decode_message(len(head).to_bytes(4, "big") + head)
+            decode_message(len(head).to_bytes(4, "big") + head + blob)
+
+
+ROW = [7, 1.0, 2.5, b"v", ""]
+NO_ROWS = msgspec.msgpack.encode([])
+
+
+def key_rows(rows, refused=""):
+    head = msgspec.msgpack.encode(["Reply", [1, False], "KeyRows", [9, 3, refused, None]])
+    return len(head).to_bytes(4, "big") + head + msgspec.msgpack.encode(rows)
+
+
+def test_rows_are_read_with_the_type_of_each():
+    assert decode_message(key_rows([ROW, None])).answer.rows == (tuple(ROW), None)
+    for bad in ([7, 1.0, 2.5, "v", ""], ["7", *ROW[1:]], [7, "1", *ROW[2:]], [*ROW[:4], 5], ROW[:4], [*ROW, 1], 7, {}):
+        with pytest.raises(MalformedMessage):
+            decode_message(key_rows([bad]))
+    for body in (key_rows(7), key_rows([ROW], refused=1), key_rows([ROW])[:-1], key_rows([ROW]) + b"\x00"):
+        with pytest.raises(MalformedMessage):
+            decode_message(body)
 
 
 def read_vote_refusal(why):
