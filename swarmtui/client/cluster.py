@@ -32,7 +32,7 @@ from swarmtui.client.status import STATUS_TIMEOUT_S, ClusterStatus, gather_statu
 from swarmtui.client.tasks import Tasks
 from swarmtui.client.writes import Writes
 from swarmtui.host.info import running_host
-from swarmtui.objects.codec import PlainPut
+from swarmtui.objects.codec import OnePut
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.membership import majority
@@ -165,7 +165,7 @@ class Cluster:
         return await self._delivery.submit_all(transactions, timeout_s)
 
     def transact(
-        self, transaction: Transaction | PlainPut, *, timeout_s: float = PROPOSE_TIMEOUT_S
+        self, transaction: Transaction | OnePut, *, timeout_s: float = PROPOSE_TIMEOUT_S
     ) -> Coroutine[Any, Any, Result]:
         """Its result once it is done; applied once, however often it had to be sent. Raises Conflict, Refused, NoQuorum,
         NoLeader, Unknown, NoHost, by blame."""

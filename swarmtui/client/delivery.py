@@ -27,7 +27,7 @@ from swarmtui.client.sessions import Session
 from swarmtui.client.together import Together
 from swarmtui.client.wishes import Wish
 from swarmtui.client.writes import ANSWER_GRACE_S, ELSEWHERE_RULES, FAULT_RULE, READ_FIRST, Writes
-from swarmtui.objects.codec import MalformedObject, PlainPut, encode_request
+from swarmtui.objects.codec import MalformedObject, OnePut, encode_request
 from swarmtui.objects.operations import Result, Transaction, Verdict
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
@@ -51,7 +51,7 @@ PAUSE_MAX_S = 0.5  # at most
 class _Write(Wish):
     """One transaction that a task waits for."""
 
-    transaction: Transaction | PlainPut
+    transaction: Transaction | OnePut
     timeout_s: float
     session: Session
     serial: int = 0
@@ -132,7 +132,7 @@ class Delivery:
 
     # -------------------------------------------------------------------------------------------------------- asking
 
-    async def submit(self, transaction: Transaction | PlainPut, timeout_s: float) -> Result:
+    async def submit(self, transaction: Transaction | OnePut, timeout_s: float) -> Result:
         """The result of one transaction that was done, sent together with whatever else is asked for at this moment. Raises
         what the outcome of any other means."""
         if not self._cluster.index_seen:
@@ -166,7 +166,7 @@ class Delivery:
                     write.end(None)
         return tuple([_outcome(write) for write in writes])
 
-    def _write(self, transaction: Transaction | PlainPut, timeout_s: float) -> _Write:
+    def _write(self, transaction: Transaction | OnePut, timeout_s: float) -> _Write:
         """Raises Refused for one that cannot be written down."""
         write = _Write(transaction, timeout_s, self._usable_session())
         try:

@@ -11,7 +11,7 @@ import attrs
 from swarmtui.client.errors import Refused
 from swarmtui.client.locks import GRACE_S, Fence, hold_lock
 from swarmtui.client.lookups import Lookups, Untold
-from swarmtui.objects.codec import plain_put
+from swarmtui.objects.codec import OnePut
 from swarmtui.objects.operations import Remove, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
 from swarmtui.wire.node_calls import Consistency, GetKey, Records
@@ -50,11 +50,11 @@ class Keys:
 
     async def put(self, key: str, value: bytes | str) -> int:
         """Write whatever is there; returns the new version."""
-        return (await self._cluster.transact(plain_put(key, _bytes(value)))).index
+        return (await self._cluster.transact(OnePut(key, _bytes(value)))).index
 
     async def cas(self, key: str, expected: int, value: bytes | str) -> int:
         """Write if the key is at version `expected` (0: does not exist); returns the new version. Raises Conflict."""
-        return (await self._cluster.transact(plain_put(key, _bytes(value), expected))).index
+        return (await self._cluster.transact(OnePut(key, _bytes(value), expected))).index
 
     async def delete(self, key: str, *, expected: int | None = None) -> None:
         """Raises Refused if it does not exist, Conflict if it is not at `expected`."""

@@ -2,8 +2,9 @@
 
 An object is a map of its fields by name; fields at their default are left out (so a default is part of the format, and
 never changes), unknown keys are ignored (a newer minor field). An object whose class belongs to a union also carries its
-class's name under `is`, a key that no Python field can have; the union is read by that name. Readers are strict: a
-number where a text belongs is refused and never converted, for two replicas must read the same thing.
+class's name under `is`, a key that no Python field can have; the union is read by that name. One kind of transaction has
+a shorter form besides (`OnePut`). Readers are strict: a number where a text belongs is refused and never converted, for two
+replicas must read the same thing.
 
 `decode` is fast and, when it refuses, decodes once more slowly so that its one sentence can name the path of the fault.
 """
@@ -15,7 +16,7 @@ import enum
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import attrs
 import cattrs
@@ -205,19 +206,20 @@ def from_plain(data: Any, cls: Any) -> Any:
 def encode(value: object) -> bytes:
     """The object as msgpack. Raises MalformedObject for what bytes cannot hold: a lone surrogate, an integer of 65 bits."""
     try:
-        if type(value) is Transaction and _is_plain_put(value):
-            return _pack(_one_put(value.operations[0], value.session, value.serial, value.lowest, value.since))
+        if type(value) is Transaction and (one := _as_one_put(value)) is not None:
+            return _pack(one)
         return _pack(plain(value))
     except (OverflowError, UnicodeError) as error:
         raise MalformedObject(f"{_name(type(value))} cannot be written: {error}") from None
 
 
-def encode_request(transaction: Transaction | PlainPut, session: int, serial: int, lowest: int, since: int) -> bytes:
+def encode_request(transaction: Transaction | OnePut, session: int, serial: int, lowest: int, since: int) -> bytes:
     """The transaction, of no session so far, as this request of a session. Raises MalformedObject."""
     if isinstance(transaction, Transaction):
         return encode(attrs.evolve(transaction, session=session, serial=serial, lowest=lowest, since=since))
     try:
-        return _pack(OnePut((transaction,), session, serial, lowest, since))
+        put = transaction
+        return _pack(OnePut(put.key, put.value, put.expected, session, serial, lowest, since))
     except (OverflowError, UnicodeError) as error:
         raise MalformedObject(f"Transaction cannot be written: {error}") from None
 
@@ -227,9 +229,7 @@ def decode(data: bytes, cls: type[T]) -> T:
     if cls is Transaction:
         one = decode_one_put(data)
         if one is not None:
-            put = one.operations[0]
-            operations = (Put(put.key, put.value, put.expected),)
-            return cast(T, Transaction(operations, one.session, one.serial, one.lowest, one.since))
+            return cast(T, _as_transaction(one))
     try:
         body = _unpack(data)
     except Exception as error:
@@ -274,39 +274,27 @@ def _fault(error: BaseException, _: type | None) -> str:
 
 # --------------------------------------------------------------------------------------------------- the short way
 #
-# Most transactions of a busy cluster are one Put and nothing else. They take a short way in both directions, which writes
-# the same bytes and reads the same objects as the long one (tests/objects holds one against the other).
+# Most transactions of a busy cluster are one Put and nothing else. Such a one is written as an array of what it says, and
+# read without the objects in between; any other, and such a one too where somebody wrote it so, is a map like all objects.
 
 
-class PlainPut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """The one operation of such a transaction, as it is read and written; `plain_put` makes one."""
+class OnePut(msgspec.Struct, forbid_unknown_fields=True, array_like=True, gc=False):
+    """Such a transaction, as it is read and written. Of no session while nobody has numbered it."""
 
-    operation: Literal["Put"] = msgspec.field(name=TAG)
     key: str
     value: bytes
     expected: int | None = None
-
-
-class OnePut(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """Such a transaction, as it is read and written."""
-
-    operations: tuple[PlainPut]
     session: int = 0
     serial: int = 0
     lowest: int = 0
     since: int = 0
 
 
-def plain_put(key: str, value: bytes, expected: int | None = None) -> PlainPut:
-    """What a transaction of this one Put and nothing else is written from."""
-    return PlainPut("Put", key, value, expected)
-
-
 _unpack_one_put = msgspec.msgpack.Decoder(OnePut).decode
 
 
 def decode_one_put(data: bytes) -> OnePut | None:
-    """The encoded transaction if it consists of one Put; None for any other, and for what is none."""
+    """The encoded transaction if it is written as one Put; None for any other, and for what is none."""
     try:
         return _unpack_one_put(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -314,20 +302,25 @@ def decode_one_put(data: bytes) -> OnePut | None:
 
 
 def decode_one_puts(transactions: Sequence[bytes]) -> list[OnePut] | None:
-    """The encoded transactions if each consists of one Put, else None."""
+    """The encoded transactions if each is written as one Put, else None."""
     try:
         return list(map(_unpack_one_put, transactions))
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 
-def _is_plain_put(transaction: Transaction) -> bool:
-    operations = transaction.operations
-    return len(operations) == 1 and type(operations[0]) is Put and not operations[0].lease
+def _as_one_put(transaction: Transaction) -> OnePut | None:
+    if len(transaction.operations) != 1:
+        return None
+    (put,) = transaction.operations
+    if type(put) is not Put or put.lease:
+        return None
+    one = transaction
+    return OnePut(put.key, put.value, put.expected, one.session, one.serial, one.lowest, one.since)
 
 
-def _one_put(put: Any, session: int, serial: int, lowest: int, since: int) -> OnePut:
-    return OnePut((plain_put(put.key, put.value, put.expected),), session, serial, lowest, since)
+def _as_transaction(one: OnePut) -> Transaction:
+    return Transaction((Put(one.key, one.value, one.expected),), one.session, one.serial, one.lowest, one.since)
 
 
 # ---------------------------------------------------------------------------------------- the data of a log entry

@@ -137,21 +137,20 @@ class Store:
         keys = self._tables.kv.shards
         part_of = keys.part_of
         for place, one in enumerate(asked):
-            (put,) = one.operations
-            key, expected = put.key, put.expected
+            key, expected = one.key, one.expected
             part = part_of(key)
             before: KeyRow | None = part.get(key)
             if before is None and not expected:
-                after = part[key] = KeyRow(key, index, time, time, put.value)
+                after = part[key] = KeyRow(key, index, time, time, one.value)
                 keys.added(key)
             elif before is None or before.version == index or before.lease or expected not in (None, before.version):
                 if afters:  # they are told in the order in which they came about
                     changes.append(KeyChanges(KV, befores, afters))
                     befores, afters = [], []
-                results[place] = self._judge(Transaction((Put(key, put.value, expected),)), index, time, changes)
+                results[place] = self._judge(Transaction((Put(key, one.value, expected),)), index, time, changes)
                 continue
             else:  # one text of a key, not two
-                after = part[key] = KeyRow(before.key, index, before.created_at, time, put.value)
+                after = part[key] = KeyRow(before.key, index, before.created_at, time, one.value)
             befores.append(before)
             afters.append(after)
         if afters:

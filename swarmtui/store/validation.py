@@ -77,7 +77,7 @@ def examine(encoded: bytes) -> tuple[str | None, Collection[tuple[str, str]]]:
     """Of an encoded transaction: why it may not be proposed, or None; and the objects that it may write, as (table, id)."""
     one = codec.decode_one_put(encoded)
     if one is not None and len(encoded) <= VALUE_BYTES_MAX and _is_fine(one):
-        return None, ((KV, one.operations[0].key),)  # as `check` would find: most are so
+        return None, ((KV, one.key),)  # as `check` would find: most are so
     try:
         transaction = codec.decode(encoded, Transaction)
     except codec.MalformedObject as error:
@@ -91,15 +91,14 @@ def examine_all(encoded: Sequence[bytes]) -> Collection[tuple[str, str]] | None:
     puts = codec.decode_one_puts(encoded)
     if puts is None or max(map(len, encoded)) > VALUE_BYTES_MAX or not all(map(_is_fine, puts)):
         return None
-    objects = {(KV, one.operations[0].key) for one in puts}
+    objects = {(KV, one.key) for one in puts}
     return objects if len(objects) == len(puts) else None
 
 
 def _is_fine(one: codec.OnePut) -> bool:
     """Whether a transaction of one Put, no longer than a value may be, keeps all limits; False for one to look at closely."""
-    (put,) = one.operations
-    is_known_short = 0 < len(put.key) * 4 <= KEY_BYTES_MAX
-    return is_known_short and (put.expected is None or put.expected >= 0) and (one.serial > 0 or not one.session)
+    is_known_short = 0 < len(one.key) * 4 <= KEY_BYTES_MAX
+    return is_known_short and (one.expected is None or one.expected >= 0) and (one.serial > 0 or not one.session)
 
 
 # -------------------------------------------------------------------------------------------------------- operations

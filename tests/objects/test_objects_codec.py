@@ -111,13 +111,14 @@ puts = st.builds(Put, st.text(), st.binary(), st.none() | st.integers(0, 2**64 -
 
 
 @given(st.builds(Transaction, st.tuples(puts), *requests))
-def test_the_short_way_writes_the_bytes_and_reads_the_objects_of_the_long_one(transaction: Transaction) -> None:
-    data = codec.encode(transaction)
-    assert data == msgspec.msgpack.encode(codec.plain(transaction))
-    assert codec.from_plain(msgspec.msgpack.decode(data), Transaction) == transaction
-    short = codec.decode_one_put(data)
-    assert short is not None
-    assert codec.decode(data, Transaction) == transaction
+def test_a_transaction_of_one_put_is_read_the_same_however_it_was_written(transaction: Transaction) -> None:
+    short, long = codec.encode(transaction), msgspec.msgpack.encode(codec.plain(transaction))
+    (put,) = transaction.operations
+    assert isinstance(put, Put)
+    numbers = (transaction.session, transaction.serial, transaction.lowest, transaction.since)
+    assert codec.decode_one_put(short) == codec.OnePut(put.key, put.value, put.expected, *numbers)
+    assert codec.decode_one_put(long) is None
+    assert codec.decode(short, Transaction) == codec.decode(long, Transaction) == transaction
 
 
 @given(st.tuples(st.from_type(Put) | st.just(Remove("kv", "a"))), st.tuples(*requests))
@@ -132,7 +133,7 @@ def test_a_request_is_the_transaction_with_its_numbers(
 def test_a_plain_put_is_written_as_the_transaction_of_that_put(
     key: str, value: bytes, expected: int | None, numbers: tuple[int, int, int, int]
 ) -> None:
-    request = codec.encode_request(codec.plain_put(key, value, expected), *numbers)
+    request = codec.encode_request(codec.OnePut(key, value, expected), *numbers)
     assert request == codec.encode_request(Transaction((Put(key, value, expected),)), *numbers)
 
 
@@ -140,28 +141,39 @@ def test_a_request_that_bytes_cannot_hold_is_malformed() -> None:
     for operation in (Put("a", b"", 2**70), Remove("kv", "a", 2**70)):
         with pytest.raises(MalformedObject):
             codec.encode_request(Transaction((operation,)), 1, 1, 1, 1)
-    for put in (codec.plain_put("a", b"", 2**70), codec.plain_put("\ud800", b"")):
+    for put in (codec.OnePut("a", b"", 2**70), codec.OnePut("\ud800", b"")):
         with pytest.raises(MalformedObject):
             codec.encode_request(put, 1, 1, 1, 1)
 
 
+@given(st.tuples(puts, puts) | st.tuples(st.just(Put("a", b"", lease="l"))) | st.tuples(st.just(Remove("kv", "a"))))
+def test_what_is_more_than_one_plain_put_is_written_as_a_map(operations: tuple[Operation, ...]) -> None:
+    data = codec.encode(Transaction(operations))
+    assert data == msgspec.msgpack.encode(codec.plain(Transaction(operations)))
+    assert codec.decode_one_put(data) is None
+
+
 @pytest.mark.parametrize(
-    "operation",
+    "said",
     [
-        {"key": 5, "value": b""},
-        {"key": "a", "value": "text"},
-        {"key": "a"},
-        {"key": "a", "value": b"", "expected": True},
-        {"key": "a", "value": b"", "expected": 1.0},
-        {"key": "a", "value": b"", "newer": 1},
-        {"key": "a", "value": b"", "is": "Puts"},
-        {"key": "a", "value": b"", "is": None},
-        {"id": "a", "table": "kv", "is": "Remove"},
+        [5, b"", None, 0, 0, 0, 0],
+        ["a", "text", None, 0, 0, 0, 0],
+        ["a"],
+        ["a", b"", True, 0, 0, 0, 0],
+        ["a", b"", 1.0, 0, 0, 0, 0],
+        ["a", b"", None, None, 0, 0, 0],
+        ["a", b"", None, 0, 0, 0, 0.5],
+        ["a", b"", None, 0, 0, 0, 0, "newer"],
+        [],
+        [["a", b""]],
     ],
 )
-def test_what_the_short_way_takes_the_long_one_would_take(operation: dict[str, object]) -> None:
-    data = msgspec.msgpack.encode({"operations": [{"is": "Put", **operation}]})
+def test_what_is_no_array_of_one_put_is_malformed(said: list[object]) -> None:
+    data = msgspec.msgpack.encode(said)
     assert codec.decode_one_put(data) is None
+    assert codec.decode_one_puts([codec.encode(Transaction((Put("a", b""),))), data]) is None
+    with pytest.raises(MalformedObject):
+        codec.decode(data, Transaction)
 
 
 @given(st.binary(max_size=64))

@@ -119,7 +119,7 @@ def test_a_watch_counts_changes_until_they_are_taken(log: Log) -> None:
 
 
 def test_the_history_holds_a_bounded_number_of_bytes(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch_module, "HISTORY_BYTES_MAX", 200)
+    monkeypatch.setattr(watch_module, "HISTORY_BYTES_MAX", 100)
     for key in "abcd":
         log.do(Put(key, bytes(60)))
     assert isinstance(log.store.watch(after=2).take(), Resync)
