@@ -14,7 +14,6 @@ from swarmtui.objects.records import KeyValue, Task
 KV = KeyValue.TABLE
 TASK = Task.TABLE
 ENTRY_TRANSACTIONS_MAX = 10_000
-LENGTH_BYTES = 4  # before each transaction of an entry
 
 
 def written(transaction: Transaction) -> list[tuple[str, str]]:
@@ -51,7 +50,7 @@ class Batcher:
         return self._take(count, encoded_bytes, objects, is_any=False)
 
     def _take(self, count: int, encoded_bytes: int, objects: Collection[tuple[str, str]], *, is_any: bool) -> bool:
-        size = self._bytes + encoded_bytes + count * LENGTH_BYTES
+        size = self._bytes + encoded_bytes
         full = size > self._bytes_max or self._count + count > ENTRY_TRANSACTIONS_MAX
         if not is_any and (full or not self._written.isdisjoint(objects)):
             return False

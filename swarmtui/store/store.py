@@ -55,19 +55,20 @@ class Store:
         """Applies a TRANSACTIONS entry: one Result for each transaction in it, in order. Bad data is a Result as well:
         one for the whole entry if not even its transactions can be told apart. Raises OutOfOrder."""
         self._advance(index, term)
-        try:
-            time, transactions = codec.decode_transactions(data)
-        except codec.MalformedObject as error:
-            return [Result(Verdict.INVALID, index, str(error))]
-        self._sessions.advance(time)
         changes: list[RawChanges] = []
-        puts = codec.decode_one_puts(transactions)
         results: list[Result] = []
-        if puts is None:
-            results = [self._apply_one(encoded, index, time, changes) for encoded in transactions]
-        else:
+        if (entry := codec.decode_puts(data)) is not None:
+            time, puts = entry
+            self._sessions.advance(time)
             for call, asked in groupby(puts, _CALL):
                 results += self._apply_puts(call, list(asked), index, time, changes)
+        else:
+            try:
+                time, transactions = codec.decode_transactions(data)
+            except codec.MalformedObject as error:
+                return [Result(Verdict.INVALID, index, str(error))]
+            self._sessions.advance(time)
+            results = [self._apply_one(encoded, index, time, changes) for encoded in transactions]
         if changes:
             self._history.add(index, changes, len(data))
             touched = {change[0] for change in changes}

@@ -257,6 +257,24 @@ MUTATIONS = (
         tests=WATCH,
     ),
     Mutation(
+        name="entry-of-any-number-of-transactions",
+        rule="no bytes make a reader hold more than they are",
+        file="swarmtui/objects/codec.py",
+        old="""    if count > TRANSACTIONS_MAX:
+        raise""",
+        new="""    if False:
+        raise""",
+        tests=("tests/objects/test_objects_codec.py",),
+    ),
+    Mutation(
+        name="entries-of-before-not-read",
+        rule="a log that was written before is read as it was meant",
+        file="swarmtui/objects/codec.py",
+        old="    if data[:1] == _OLD_FORMAT:",
+        new="    if False:",
+        tests=("tests/objects/test_objects_codec.py",),
+    ),
+    Mutation(
         name="puts-told-after-what-followed-them",
         rule="a watch is told of every change in order",
         file="swarmtui/store/store.py",

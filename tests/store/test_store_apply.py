@@ -188,16 +188,28 @@ def test_what_was_written_is_at_the_index_of_its_entry_and_versions_never_return
 # ------------------------------------------------------------------------------------------------------------ totality
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", b"\x02" + bytes(8), b"\x01" + bytes(8) + b"\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"\x02" + bytes(8),
+        b"\x02" + bytes(13),
+        b"\x03" + bytes(13),
+        b"\x01" + bytes(8) + b"\xff\xff\xff\xff",
+        codec.encode_transactions([codec.encode(Transaction((Put("a", b"1"),))), b"\xc1"], 5.0),
+    ],
+)
 def test_an_entry_that_is_none_is_one_invalid_result(log: Log, data: bytes) -> None:
     (result,) = log.raw(data)
     assert (result.verdict, result.index) == (Verdict.INVALID, 1)
     assert log.store.index == 1
+    assert log.store.keys("") == []
 
 
 def test_one_malformed_transaction_does_not_touch_its_neighbours(log: Log) -> None:
     good = [codec.encode(Transaction((Put(key, b"1"),))) for key in ("a", "b")]
-    results = log.raw(codec.encode_transactions([good[0], b"\xc1", b"\x80", good[1]], 5.0))
+    results = log.raw(codec.encode_transactions([good[0], b"\xc0", b"\x80", good[1]], 5.0))
     assert [result.verdict for result in results] == [Verdict.DONE, Verdict.INVALID, Verdict.INVALID, Verdict.DONE]
     assert [pair.id for pair in log.store.keys("")] == ["a", "b"]
 
@@ -240,7 +252,7 @@ def test_split_keeps_the_order_and_no_entry_writes_an_object_twice(some: list[Tr
     assert [pair for part in parts for pair in part] == pairs
     store = Store()
     for index, part in enumerate(parts, 1):
-        assert len(part) == 1 or sum(len(encoded) + 4 for encoded, _ in part) <= bytes_max
+        assert len(part) == 1 or sum(len(encoded) for encoded, _ in part) <= bytes_max
         results = store.apply(index, 1, codec.encode_transactions([encoded for encoded, _ in part], 1.0))
         assert not [result for result in results if "another transaction" in result.text]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from swarmtui.objects import codec
 from swarmtui.objects.operations import KEY_BYTES_MAX, VALUE_BYTES_MAX, Operation, Put, Remove, Transaction
 from swarmtui.store import batching
-from swarmtui.store.batching import KV, LENGTH_BYTES, Batcher
+from swarmtui.store.batching import KV, Batcher
 from swarmtui.store.validation import examine, examine_all
 
 
@@ -63,7 +63,7 @@ def test_a_call_is_let_in_only_if_each_of_it_is_and_all_may_share_an_entry(call:
 
 
 def test_a_call_enters_whole_or_not_at_all() -> None:
-    batcher = Batcher(10 * (100 + LENGTH_BYTES))
+    batcher = Batcher(1000)
     assert batcher.add_all(4, 400, {(KV, "a"), (KV, "b"), (KV, "c"), (KV, "d")})
     assert not batcher.add_all(2, 200, {(KV, "e"), (KV, "d")})  # d has been written
     assert batcher.add(100, [(KV, "e")])  # nothing of the other call is left behind
