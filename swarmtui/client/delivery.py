@@ -37,9 +37,7 @@ from swarmtui.wire.rules import LOST, OVERWRITTEN
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
-TOGETHER_MAX = (
-    200  # transactions in one call: of a thousand some calls are with each who has a part in it, side by side
-)
+TOGETHER_MAX = 334  # transactions in one call: a thousand are three, each with another who has a part in it
 TOGETHER_BYTES_MAX = 1024 * 1024
 SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
