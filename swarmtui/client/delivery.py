@@ -29,6 +29,7 @@ from swarmtui.client.wishes import Wish
 from swarmtui.client.writes import ANSWER_GRACE_S, ELSEWHERE_RULES, FAULT_RULE, READ_FIRST, Writes
 from swarmtui.objects.codec import MalformedObject, OnePut, encode_request
 from swarmtui.objects.operations import Result, Transaction, Verdict
+from swarmtui.objects.transactions import Bundle
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from swarmtui.wire.rpc import Caller, CallFailed, NotSent
@@ -203,7 +204,7 @@ class Delivery:
         timeout_s = writes[0].timeout_s
         now = trio.current_time()
         deadline = now + timeout_s
-        call = Propose(timeout_s=timeout_s, encoded=tuple([write.encoded for write in writes]))
+        call = Propose(Bundle.of([write.encoded for write in writes]), timeout_s)
         caller = self._writes.trusted_leader()
         if caller is None:
             self._cluster.nursery.start_soon(self._deliver, writes, timeout_s)
@@ -273,7 +274,7 @@ class Delivery:
 
     async def _try(self, writes: list[_Write], timeout_s: float) -> list[_Write]:
         """Sends them once. Those that are to be sent again."""
-        call = Propose(timeout_s=timeout_s, encoded=tuple([write.encoded for write in writes]))
+        call = Propose(Bundle.of([write.encoded for write in writes]), timeout_s)
         try:
             outcomes = await self._attempt(call)
         except ClientError as error:  # nothing left this time

@@ -65,7 +65,7 @@ class NodeLines:
         """True once the transaction is committed, through the first manager that gets it done."""
         for node in managers:
             try:
-                answer = await self.ask(node, Propose((transaction,), timeout_s), timeout_s)
+                answer = await self.ask(node, Propose.of(transaction, timeout_s=timeout_s), timeout_s)
             except NotReached:
                 continue
             if isinstance(answer, Proposed) and answer.outcomes[0].fate is Fate.DONE:

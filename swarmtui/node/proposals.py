@@ -22,8 +22,9 @@ from collections.abc import Callable, Sequence
 import attrs
 import trio
 
-from swarmtui.objects.codec import MalformedObject, encode, encode_transactions
+from swarmtui.objects.codec import MalformedObject, encode
 from swarmtui.objects.operations import Result, Transaction, Verdict
+from swarmtui.objects.transactions import Buffer, Bundle, encode_entry
 from swarmtui.raft.effects import Accepted, Refused
 from swarmtui.raft.entries import EntryKind
 from swarmtui.raft.inputs import Input, Proposed
@@ -37,6 +38,7 @@ WAITING_MAX = 20_000  # transactions waiting for their result; more are refused
 ROUND_ENOUGH = (
     32  # transactions: what a round costs whatever it carries is little beside what so many cost by themselves
 )
+NO_TRANSACTION = encode(None)
 SPOKE_S = 0.1  # of the wheel: a call may wait so much longer than it wished
 
 Decided = Callable[[tuple[Outcome, ...]], None]
@@ -56,11 +58,12 @@ class _Asked:
 @attrs.define(eq=False)
 class _Share:
     """Of the transactions of one call those that stand side by side in one entry: `count` of them from `first` on, as the
-    call counts them. They are decided together."""
+    call counts them, encoded in `pieces`. They are decided together."""
 
     asked: _Asked
     first: int
     count: int = 0
+    pieces: list[Buffer] = attrs.field(factory=list)
 
 
 _Appended = tuple[int, list[_Share]]
@@ -71,9 +74,16 @@ _Appended = tuple[int, list[_Share]]
 class _Filling:
     """An entry that is being filled, and who waits for its transactions."""
 
-    encoded: list[bytes] = attrs.field(factory=list)
     shares: list[_Share] = attrs.field(factory=list)
     batcher: Batcher = attrs.field(factory=lambda: Batcher(ENTRY_DATA_BYTES_MAX))
+
+    @property
+    def count(self) -> int:
+        """Transactions in it."""
+        return sum([share.count for share in self.shares])
+
+    def encode(self, time: float) -> bytes:
+        return encode_entry(self.count, [piece for share in self.shares for piece in share.pieces], time)
 
 
 class Proposals:
@@ -112,7 +122,7 @@ class Proposals:
     @property
     def fill_a_round(self) -> bool:
         """As many transactions wait to be handed to the core as are on their way, or enough to share the cost of a round."""
-        pending = sum([len(entry.encoded) for fillings in self._pending.values() for entry in fillings])
+        pending = sum([entry.count for fillings in self._pending.values() for entry in fillings])
         return pending >= min(ROUND_ENOUGH, self._count - pending)
 
     async def all_answered(self) -> None:
@@ -124,9 +134,9 @@ class Proposals:
 
     async def submit(self, transactions: Sequence[Transaction], term: int, timeout_s: float) -> tuple[Outcome, ...]:
         """Propose in exactly `term` and wait for the outcome of each. Never raises but Cancelled."""
-        return await self.submit_encoded([_encoded(transaction) for transaction in transactions], term, timeout_s)
+        return await self.submit_encoded(Bundle.of(list(map(_encoded, transactions))), term, timeout_s)
 
-    async def submit_encoded(self, encoded: Sequence[bytes], term: int, timeout_s: float) -> tuple[Outcome, ...]:
+    async def submit_encoded(self, bundle: Bundle, term: int, timeout_s: float) -> tuple[Outcome, ...]:
         """The same of transactions that are bytes already."""
         told = trio.Event()
         outcomes: tuple[Outcome, ...] = ()
@@ -136,40 +146,45 @@ class Proposals:
             outcomes = found
             told.set()
 
-        self.begin(encoded, term, timeout_s, decided)
+        self.begin(bundle, term, timeout_s, decided)
         await told.wait()
         return outcomes
 
-    def begin(self, encoded: Sequence[bytes], term: int, timeout_s: float, decided: Decided) -> None:
+    def begin(self, bundle: Bundle, term: int, timeout_s: float, decided: Decided) -> None:
         """Propose these transactions in exactly `term`; `decided` is called once with the outcome of each, perhaps before
         this returns."""
-        if not encoded:
+        count = bundle.count
+        if not count:
             decided(())
             return
         spoke = math.ceil((trio.current_time() + timeout_s) / SPOKE_S)
-        asked = _Asked([None] * len(encoded), len(encoded), timeout_s, spoke, decided)
+        asked = _Asked([None] * count, count, timeout_s, spoke, decided)
         self._wheel.setdefault(spoke, {})[asked] = None
         self.deadline = min(self.deadline, spoke * SPOKE_S)
-        self._count += len(encoded)
+        self._count += count
         if self.closed:
             self._settle_all(asked, Outcome(Fate.REFUSED, rule="disk", reason=self.closed))
         elif self._count > WAITING_MAX:
             reason = f"{WAITING_MAX} writes are waiting already; try again later"
             self._settle_all(asked, Outcome(Fate.REFUSED, rule="overload", reason=reason))
         else:
-            self._fill(asked, encoded, self._pending.setdefault(term, [_Filling()]))
+            self._fill(asked, bundle, self._pending.setdefault(term, [_Filling()]))
         self._ring()
 
-    def _fill(self, asked: _Asked, encoded: Sequence[bytes], entries: list[_Filling]) -> None:
-        """Put each transaction into an entry that may hold it, or refuse it."""
+    def _fill(self, asked: _Asked, bundle: Bundle, entries: list[_Filling]) -> None:
+        """Put all of a call into an entry that may hold it, or each of it, or refuse it."""
         entry = entries[-1]
-        written_by_all = examine_all(encoded)
-        if written_by_all is not None and entry.batcher.add_all(len(encoded), sum(map(len, encoded)), written_by_all):
-            entry.shares.append(_Share(asked, 0, len(encoded)))
-            entry.encoded += encoded
+        written_by_all = examine_all(bundle)
+        if written_by_all is not None and entry.batcher.add_all(bundle.count, len(bundle.array), written_by_all):
+            entry.shares.append(_Share(asked, 0, bundle.count, [bundle.elements]))
+            return
+        try:
+            transactions = bundle.parts()
+        except MalformedObject as error:
+            self._settle_all(asked, Outcome(Fate.REFUSED, rule="invalid", reason=str(error)))
             return
         share: _Share | None = None
-        for place, transaction in enumerate(encoded):
+        for place, transaction in enumerate(transactions):
             fault, written = examine(transaction)
             if fault is not None:
                 self._settle(_Share(asked, place, 1), Outcome(Fate.REFUSED, rule="invalid", reason=fault))
@@ -183,7 +198,7 @@ class Proposals:
             if share is None:
                 share = _Share(asked, place)
                 entry.shares.append(share)
-            entry.encoded.append(transaction)
+            share.pieces.append(transaction)
             share.count += 1
 
     def flush(self) -> None:
@@ -191,10 +206,10 @@ class Proposals:
         pending, self._pending = self._pending, {}
         now = time.time()
         for term, fillings in pending.items():
-            entries = [entry for entry in fillings if entry.encoded]
+            entries = [entry for entry in fillings if entry.shares]
             if not entries:
                 continue
-            payloads = tuple([encode_transactions(entry.encoded, now) for entry in entries])
+            payloads = tuple([entry.encode(now) for entry in entries])
             self._ticket += 1
             self._asked[self._ticket] = entries
             self._feed(Proposed(self._ticket, term, payloads, EntryKind.TRANSACTIONS))
@@ -273,17 +288,10 @@ class Proposals:
         outcome = Outcome(Fate.REFUSED, rule="timeout", reason="the leader was too busy to take it in time")
         for fillings in self._pending.values():
             for entry in fillings:
-                kept = _Filling(batcher=entry.batcher)
-                begin = 0
-                for share in entry.shares:
-                    end = begin + share.count
-                    if share.asked is asked:
-                        self._settle(share, outcome)
-                    else:
-                        kept.shares.append(share)
-                        kept.encoded += entry.encoded[begin:end]
-                    begin = end
-                entry.shares, entry.encoded = kept.shares, kept.encoded
+                withdrawn = [share for share in entry.shares if share.asked is asked]
+                entry.shares = [share for share in entry.shares if share.asked is not asked]
+                for share in withdrawn:
+                    self._settle(share, outcome)
 
     def _settle_all(self, asked: _Asked, outcome: Outcome) -> None:
         """The same for all that is not decided yet of this call."""
@@ -323,11 +331,11 @@ class Proposals:
 
 
 def _encoded(transaction: Transaction) -> bytes:
-    """Nothing, which is no transaction, for one that no bytes can hold."""
+    """Of one that no bytes can hold what is no transaction."""
     try:
         return encode(transaction)
     except MalformedObject:
-        return b""
+        return NO_TRANSACTION
 
 
 def _outcomes_of(results: Sequence[Result]) -> list[Outcome]:

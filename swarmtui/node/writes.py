@@ -69,7 +69,7 @@ class Writes:
             else:
                 pending.give(Proposed(self._with_arithmetic(outcomes)))
 
-        self._consensus.proposals.begin(call.encoded, term, timeout_s, decided)
+        self._consensus.proposals.begin(call.bundle, term, timeout_s, decided)
         return pending
 
     async def propose(self, call: Propose) -> Proposed:
@@ -100,12 +100,12 @@ class Writes:
         """The outcomes, or why there was no leader to ask."""
         leader, term = self._consensus.reign
         if leader == self._node_id:
-            outcomes = await self._consensus.proposals.submit_encoded(call.encoded, term, left_s)
+            outcomes = await self._consensus.proposals.submit_encoded(call.bundle, term, left_s)
             return self._or_retry(self._with_arithmetic(outcomes))
         if call.forwarded or not leader:
             return "no leader is known"
         try:
-            answer = await self._forward(leader, Propose((), left_s, forwarded=True, encoded=call.encoded), left_s)
+            answer = await self._forward(leader, Propose(call.bundle, left_s, forwarded=True), left_s)
         except NotSent as error:
             return str(error)
         except Lost as error:

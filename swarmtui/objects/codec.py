@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import base64
 import enum
-import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast, get_args
 
@@ -30,14 +29,6 @@ from swarmtui.objects.specs import ServiceMode
 T = TypeVar("T")
 
 TAG = "is"
-TRANSACTIONS_FORMAT = 2
-TRANSACTIONS_MAX = 100_000  # of one entry
-
-_ENTRY_HEAD = struct.Struct(">Bd")
-_ARRAY_HEAD = struct.Struct(">BI")
-_ARRAY_32 = 0xDD  # msgpack's code of an array whose count follows in 32 bits
-_OLD_FORMAT = b"\x01"
-_LENGTH = struct.Struct(">I")
 
 
 class MalformedObject(ValueError):
@@ -304,14 +295,6 @@ def decode_one_put(data: bytes) -> OnePut | None:
         return None
 
 
-def decode_one_puts(transactions: Sequence[bytes]) -> list[OnePut] | None:
-    """The encoded transactions if each is written as one Put, else None."""
-    try:
-        return list(map(_unpack_one_put, transactions))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-
-
 def _as_one_put(transaction: Transaction) -> OnePut | None:
     if len(transaction.operations) != 1:
         return None
@@ -324,76 +307,3 @@ def _as_one_put(transaction: Transaction) -> OnePut | None:
 
 def _as_transaction(one: OnePut) -> Transaction:
     return Transaction((Put(one.key, one.value, one.expected),), one.session, one.serial, one.lowest, one.since)
-
-
-# ---------------------------------------------------------------------------------------- the data of a log entry
-
-
-def encode_transactions(transactions: Sequence[bytes], time: float) -> bytes:
-    """The data of a TRANSACTIONS entry: format u8 | the leader's time f64 | an array (of msgpack, its count in 32 bits) of the
-    Transactions, as they are: they can be read all at once."""
-    head = _ENTRY_HEAD.pack(TRANSACTIONS_FORMAT, time)
-    return b"".join((head, _ARRAY_HEAD.pack(_ARRAY_32, len(transactions)), *transactions))
-
-
-_unpack_puts = msgspec.msgpack.Decoder(list[OnePut]).decode
-_unpack_parts = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
-
-
-def decode_puts(data: bytes) -> tuple[float, list[OnePut]] | None:
-    """The leader's time and the transactions of an entry, if each is written as one Put; None of any other entry, and of
-    what is none."""
-    try:
-        time, array = _open(data)
-        return time, _unpack_puts(array)
-    except (MalformedObject, msgspec.DecodeError, UnicodeError, RecursionError):
-        return None
-
-
-def decode_transactions(data: bytes) -> tuple[float, list[bytes]]:
-    """The leader's time and the encoded Transactions, not looked into. Raises MalformedObject."""
-    if data[:1] == _OLD_FORMAT:
-        return _decode_old(data)
-    time, array = _open(data)
-    try:
-        return time, [bytes(part) for part in _unpack_parts(array)]
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise MalformedObject(f"the transactions of an entry cannot be told apart: {error}") from None
-
-
-def _open(data: bytes) -> tuple[float, memoryview]:
-    """The leader's time, and the array of no more transactions than there may be. Raises MalformedObject."""
-    start = _ENTRY_HEAD.size
-    if len(data) < start + _ARRAY_HEAD.size:
-        raise MalformedObject(
-            f"an entry of transactions has at least {start + _ARRAY_HEAD.size} bytes, not {len(data)}"
-        )
-    version, time = _ENTRY_HEAD.unpack_from(data)
-    if version != TRANSACTIONS_FORMAT:
-        raise MalformedObject(f"transactions of format {version}, this version reads {TRANSACTIONS_FORMAT}")
-    code, count = _ARRAY_HEAD.unpack_from(data, start)
-    if code != _ARRAY_32:
-        raise MalformedObject(f"an array with a count of 32 bits expected, not one that begins with 0x{code:02x}")
-    if count > TRANSACTIONS_MAX:
-        raise MalformedObject(f"{count} transactions in an entry, at most {TRANSACTIONS_MAX}")
-    return time, memoryview(data)[start:]
-
-
-def _decode_old(data: bytes) -> tuple[float, list[bytes]]:
-    """As logs hold it that were written before there was the array: (length u32 | encoded Transaction) ... behind the head."""
-    if len(data) < _ENTRY_HEAD.size:
-        raise MalformedObject(f"an entry of transactions has at least {_ENTRY_HEAD.size} bytes, not {len(data)}")
-    transactions: list[bytes] = []
-    position, end = _ENTRY_HEAD.size, len(data)
-    while position < end:
-        start = position + _LENGTH.size
-        if start > end:
-            raise MalformedObject(f"{end - position} bytes left over at byte {position}")
-        position = start + _LENGTH.unpack_from(data, position)[0]
-        if position > end:
-            raise MalformedObject(f"the transaction at byte {start} ends {position - end} bytes behind the entry")
-        transactions.append(data[start:position])
-    if len(transactions) > TRANSACTIONS_MAX:
-        raise MalformedObject(f"{len(transactions)} transactions in an entry, at most {TRANSACTIONS_MAX}")
-    time: float = _ENTRY_HEAD.unpack_from(data)[1]
-    return time, transactions

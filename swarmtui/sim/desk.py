@@ -14,6 +14,7 @@ import attrs
 
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Result, Transaction
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.changes import Change
 from swarmtui.raft.effects import Accepted, ReadReady, ReadRefused, Refused
 from swarmtui.raft.entries import Entry
@@ -101,7 +102,7 @@ class Desk:
             for group in split([(one.encoded, one.transaction) for one in requests], ENTRY_BYTES_MAX):
                 entries.append(tuple(requests[position : position + len(group)]))
                 position += len(group)
-            payloads = tuple(codec.encode_transactions([one.encoded for one in entry], wall) for entry in entries)
+            payloads = tuple(encode_transactions([one.encoded for one in entry], wall) for entry in entries)
             ticket = self.new_ticket()
             self.asked[ticket] = entries
             self.node.take(Proposed(ticket, term, payloads))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.store import Store
 
@@ -101,4 +102,4 @@ class StoreMachine(StateMachine):
             expected = rng.choice([None, None, 0, self.index])
             put = Put(rng.choice(KEYS), rng.randbytes(rng.randint(0, bytes_max)), expected)
             encoded.append(codec.encode(Transaction((put,))))
-        return codec.encode_transactions(encoded, 0.0)
+        return encode_transactions(encoded, 0.0)

@@ -23,6 +23,7 @@ from swarmtui.objects.operations import (
 from swarmtui.objects.records import TABLES, KeyValue, Lease, Node, Record, Service, Task
 from swarmtui.objects.specs import ReplicatedMode
 from swarmtui.objects.states import Availability, TaskState
+from swarmtui.objects.transactions import decode_transactions
 
 if TYPE_CHECKING:
     from swarmtui.store.store import Store
@@ -37,7 +38,7 @@ ID_SHOWN = 12  # as docker shortens ids
 def describe_entry(data: bytes, store: Store | None = None) -> str:
     """The line for the data of a TRANSACTIONS entry."""
     try:
-        _, encoded = codec.decode_transactions(data)
+        _, encoded = decode_transactions(data)
         lines = [describe_encoded(each, store) for each in encoded[:TRANSACTIONS_SHOWN]]
     except Exception as error:
         return _clean(f"unreadable: {error}")

@@ -14,6 +14,7 @@ from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
 from swarmtui.objects.states import TaskState
+from swarmtui.objects.transactions import decode_puts, decode_transactions
 from swarmtui.store.judge import judge
 from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import Frozen, read_snapshot
@@ -57,14 +58,14 @@ class Store:
         self._advance(index, term)
         changes: list[RawChanges] = []
         results: list[Result] = []
-        if (entry := codec.decode_puts(data)) is not None:
+        if (entry := decode_puts(data)) is not None:
             time, puts = entry
             self._sessions.advance(time)
             for call, asked in groupby(puts, _CALL):
                 results += self._apply_puts(call, list(asked), index, time, changes)
         else:
             try:
-                time, transactions = codec.decode_transactions(data)
+                time, transactions = decode_transactions(data)
             except codec.MalformedObject as error:
                 return [Result(Verdict.INVALID, index, str(error))]
             self._sessions.advance(time)

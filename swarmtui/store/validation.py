@@ -6,7 +6,7 @@ Checked once, before a transaction enters the log. What is in the log is obeyed 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from swarmtui.objects import codec
@@ -37,6 +37,7 @@ from swarmtui.objects.specs import (
     ServiceSpec,
 )
 from swarmtui.objects.states import TaskState
+from swarmtui.objects.transactions import Bundle
 from swarmtui.store.batching import KV, written
 
 ID_LENGTH_MAX = 64
@@ -85,11 +86,13 @@ def examine(encoded: bytes) -> tuple[str | None, Collection[tuple[str, str]]]:
     return check(transaction, len(encoded)), written(transaction)
 
 
-def examine_all(encoded: Sequence[bytes]) -> Collection[tuple[str, str]] | None:
+def examine_all(bundle: Bundle) -> Collection[tuple[str, str]] | None:
     """The objects that these transactions may write, if all may be proposed and none writes what another does, as most
     calls are; None where `examine` must look at each."""
-    puts = codec.decode_one_puts(encoded)
-    if puts is None or max(map(len, encoded)) > VALUE_BYTES_MAX or not all(map(_is_fine, puts)):
+    if len(bundle.array) > VALUE_BYTES_MAX:
+        return None
+    puts = bundle.puts()
+    if puts is None or not all(map(_is_fine, puts)):
         return None
     objects = {(KV, one.key) for one in puts}
     return objects if len(objects) == len(puts) else None

@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, get_args
 
 import attrs
@@ -25,6 +26,7 @@ from swarmtui.objects import codec as objects_codec
 from swarmtui.objects.codec import MalformedObject, converter
 from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.objects.operations import Result, Verdict
+from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
 from swarmtui.raft.reasons import Why, heard
@@ -122,37 +124,6 @@ converter.register_structure_hook(Why, _read_reason)
 # ---------------------------------------------------------------------------------------------------------- proposals
 
 
-def _propose() -> _Form:
-    """The transactions in their own byte form, which whoever receives them keeps (`encoded`): a leader's log and a
-    forwarding follower use the very same bytes again."""
-    write, read = _hooks_without(Propose, "transactions", "encoded")
-
-    def write_fields(call: Propose) -> tuple[Any, bytes]:
-        encoded = call.encoded or tuple(objects_codec.encode(transaction) for transaction in call.transactions)
-        parts: list[bytes] = []
-        for one in encoded:
-            parts.append(_HEAD_LENGTH.pack(len(one)))
-            parts.append(one)
-        return write(call), b"".join(parts)
-
-    def read_fields(fields: Any, blob: bytes) -> Propose:
-        encoded: list[bytes] = []
-        position, end = 0, len(blob)
-        while position < end:
-            start = position + _HEAD_LENGTH.size
-            if start > end:
-                raise MalformedMessage(f"Propose with {end - position} bytes left over")
-            position = start + _HEAD_LENGTH.unpack_from(blob, position)[0]
-            if position > end:
-                raise MalformedMessage(f"Propose whose last transaction ends {position - end} bytes behind it")
-            encoded.append(blob[start:position])
-        fields["encoded"] = tuple(encoded)
-        call: Propose = read(fields, Propose)
-        return call
-
-    return _Form(write_fields, read_fields)
-
-
 def _proposed() -> _Form:
     """Of transactions that were done there is one thing to say, the index that they were applied at; under load many share
     an entry. So a run of them is [index, count], and only what is not simply done is said in full."""
@@ -242,7 +213,7 @@ def _read_attestation(fields: Any) -> Attestation:
 _SPECIAL: dict[type, Callable[[], _Form]] = {
     Append: lambda: _with_blob(Append, "entries", encode_entries, decode_entries),
     SnapshotChunk: lambda: _with_blob(SnapshotChunk, "data", bytes, bytes),
-    Propose: _propose,
+    Propose: lambda: _with_blob(Propose, "bundle", attrgetter("array"), Bundle.read),
     Proposed: _proposed,
     KeyRows: _key_rows,
     Attestation: _attestation,

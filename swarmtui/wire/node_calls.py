@@ -10,8 +10,10 @@ import enum
 
 import attrs
 
+from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Result, Transaction
 from swarmtui.objects.records import AnyRecord
+from swarmtui.objects.transactions import Bundle
 
 PROPOSAL_TIMEOUT_MAX_S = 60.0
 LOG_RANGE_MAX = 500  # entries a LogRange answer holds
@@ -84,19 +86,22 @@ class NodeReport:
 class Propose:
     """Let these transactions be judged, each alone. A follower forwards once to the leader. `lost` is the id of a leader
     whose connection has just ended under the caller: nothing is forwarded there by one who has not noticed yet (it waits a
-    moment for the next leader), for what is sent to a dying process is neither done nor refused. `encoded` are the
-    transactions as bytes: made of `transactions` when the call is written, and all that is left of them when it was read,
-    for the log and a forward use the very same bytes, and nobody looks into them on the way."""
+    moment for the next leader), for what is sent to a dying process is neither done nor refused. The log and a forward use
+    the very bytes of the bundle, and nobody looks into them on the way."""
 
-    transactions: tuple[Transaction, ...] = ()
+    bundle: Bundle
     timeout_s: float = 10.0
     forwarded: bool = False
     lost: str = ""
-    encoded: tuple[bytes, ...] = ()
+
+    @classmethod
+    def of(cls, *transactions: Transaction, timeout_s: float = 10.0) -> Propose:
+        """Raises MalformedObject for one that bytes cannot hold."""
+        return cls(Bundle.of([encode(transaction) for transaction in transactions]), timeout_s)
 
     @property
     def count(self) -> int:
-        return len(self.encoded or self.transactions)
+        return self.bundle.count
 
 
 @attrs.define

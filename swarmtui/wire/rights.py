@@ -6,9 +6,10 @@ node and no secret, and can change none. (Within `kv` all tasks are alike.)
 
 from __future__ import annotations
 
-from swarmtui.objects.codec import MalformedObject, decode, decode_one_put
+from swarmtui.objects.codec import MalformedObject, decode
 from swarmtui.objects.operations import Create, Operation, Put, Remove, Require, Transaction, Update
 from swarmtui.objects.records import KeyValue, Lease
+from swarmtui.objects.transactions import Bundle
 from swarmtui.wire.calls import Call, Peerage
 from swarmtui.wire.node_calls import ListRecords, Propose, WatchRecords
 
@@ -25,18 +26,23 @@ def objection(role: Peerage, call: Call) -> str:
     if isinstance(call, Propose):
         if call.forwarded:
             return "only managers forward"
-        return next(filter(None, map(_objection_to_write, call.encoded)), "")
+        return _objection_to_writes(call.bundle)
     return ""
 
 
-def _objection_to_write(encoded: bytes) -> str:
+def _objection_to_writes(bundle: Bundle) -> str:
     """What was read is looked into, and nothing else of the call: these bytes are what would be applied."""
-    if decode_one_put(encoded) is not None:
+    if bundle.puts() is not None:
         return ""
     try:
-        transaction = decode(encoded, Transaction)
+        return next(filter(None, map(_objection_to_write, bundle.parts())), "")
     except MalformedObject as error:
         return str(error)
+
+
+def _objection_to_write(encoded: bytes) -> str:
+    """Raises MalformedObject."""
+    transaction = decode(encoded, Transaction)
     for operation in transaction.operations:
         table = _written(operation)
         if table not in _OF_TASKS:

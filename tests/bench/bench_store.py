@@ -17,6 +17,7 @@ import psutil
 
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 from swarmtui.store.batching import split
 from swarmtui.store.sessions import Sessions
@@ -47,7 +48,7 @@ def costs() -> None:
     some = transactions(0, BATCH)
     encoded = [codec.encode(each) for each in some]
     pairs = list(zip(encoded, some, strict=True))
-    entry = codec.encode_transactions(encoded, 1.0)
+    entry = encode_transactions(encoded, 1.0)
     store = Store()
     watched = Store()
     watch = watched.watch()
@@ -55,7 +56,7 @@ def costs() -> None:
     in_session = [
         codec.encode_request(each, 2**63 + 5, at, max(1, at - IN_FLIGHT), 1) for at, each in enumerate(some, 1)
     ]
-    session_entry = codec.encode_transactions(in_session, 1.0)
+    session_entry = encode_transactions(in_session, 1.0)
     in_sessions = Store()
 
     def apply_in_session() -> None:
@@ -84,7 +85,7 @@ def pauses(keys: int) -> None:
     store = Store()
     for first in range(0, keys, BATCH):
         encoded = [codec.encode(each) for each in transactions(first, BATCH)]
-        store.apply(store.index + 1, 1, codec.encode_transactions(encoded, 1.0 + first))
+        store.apply(store.index + 1, 1, encode_transactions(encoded, 1.0 + first))
     gc.collect()
     print(f"{'memory of a key of 256 bytes':34} {(process.memory_info().rss - before) / keys:9.0f} bytes")
     began = time.perf_counter()
@@ -98,7 +99,7 @@ def pauses(keys: int) -> None:
     number = 0
     while encoder.is_alive():  # an event loop that goes on applying
         number += 1
-        data = codec.encode_transactions([codec.encode(each) for each in transactions(number, 1)], 1.0)
+        data = encode_transactions([codec.encode(each) for each in transactions(number, 1)], 1.0)
         store.apply(store.index + 1, 1, data)
         time.sleep(0.0005)
         now = time.perf_counter()

@@ -102,8 +102,8 @@ def codec() -> None:
         "heartbeat": Append(**head, session=1, previous_index=100, previous_term=3, commit=99),
         "append of one entry": Append(**head, session=1, previous_index=1, previous_term=3, commit=9, entries=(entry,)),
         "append's answer": AppendReply(**head, session=1, accepted=True, match=5, previous_index=4),
-        "one write": Request(7, Propose((write,))),
-        "a hundred writes": Request(7, Propose((write,) * 100)),
+        "one write": Request(7, Propose.of(write)),
+        "a hundred writes": Request(7, Propose.of(*(write,) * 100)),
         "the answer to a hundred": Reply(7, Proposed((done,) * 100)),
     }
     for what, message in messages.items():

@@ -20,13 +20,14 @@ import trio
 
 from swarmtui.client import Cluster, NotReached, connect, lookups
 from swarmtui.host.identity import ProcessName
-from swarmtui.objects.codec import encode, encode_json, encode_transactions
+from swarmtui.objects.codec import encode, encode_json
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Create, Transaction, Verdict
 from swarmtui.objects.records import TABLES, KeyValue, Node, NodeStatus
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import NodeRole, NodeState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 from swarmtui.wire.calls import Peerage
 from swarmtui.wire.certificates import Authority, create_authority, load_credentials
@@ -212,7 +213,7 @@ class FakeNode:
             reason = f"no quorum: {len(self.heard)} of 5 managers answer, 3 are needed"
             refused = Outcome(Fate.REFUSED, None, "no-quorum", reason, len(self.heard), 3, 5)
             return (refused,) * call.count
-        return tuple(self.world.apply(encoded) for encoded in call.encoded)
+        return tuple(self.world.apply(encoded) for encoded in call.bundle.parts())
 
     def _records(self, call: ListRecords | GetKey) -> Records:
         store = self.world.store

@@ -133,7 +133,7 @@ async def test_a_manager_that_lost_its_leader_between_the_look_and_the_write_is_
         return (Outcome(Fate.REFUSED, None, "no-leader", "no leader is known", 3, 3, 5),) * call.count
 
     first._propose = loses
-    outcomes = await Writes(cluster).propose(Propose((Transaction((Put("a", b"1"),)),), 1.0))
+    outcomes = await Writes(cluster).propose(Propose.of(Transaction((Put("a", b"1"),)), timeout_s=1.0))
     assert [one.fate for one in outcomes] == [Fate.DONE]
     assert [name for name, _ in world.batches] == ["n3"]
 

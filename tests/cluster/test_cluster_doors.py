@@ -23,7 +23,8 @@ from tests.cluster.conftest import RealCluster, wait_for
 
 pytestmark = pytest.mark.cluster
 
-ONE_PUT = Propose((Transaction((Put("stolen", b"1"),)),), 2.0)
+STOLEN = Transaction((Put("stolen", b"1"),))
+ONE_PUT = Propose.of(STOLEN, timeout_s=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -157,5 +158,5 @@ def test_a_worker_may_not_speak_raft(guarded: RealCluster, worker: Path):
             return connection.ended or ""
 
     assert "raft" in trio.run(speak)
-    assert guarded.ask(lambda cluster: cluster.propose(*ONE_PUT.transactions))[0].fate is Fate.DONE
+    assert guarded.ask(lambda cluster: cluster.propose(STOLEN))[0].fate is Fate.DONE
     guarded.run("kv", "delete", "stolen")

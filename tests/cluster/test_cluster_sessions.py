@@ -29,7 +29,7 @@ def send(cluster: RealCluster, request: Transaction) -> Outcome:
             while True:
                 for manager in client.managers():
                     try:
-                        answer = await client.ask(manager.name, Propose((request,), 5.0))
+                        answer = await client.ask(manager.name, Propose.of(request, timeout_s=5.0))
                     except (NotReached, Refused, Unknown):
                         continue
                     assert isinstance(answer, Proposed)

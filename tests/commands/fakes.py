@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from swarmtui.client.nodes import Nodes
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Advance, Create, Operation, Put, Remove, Result, Transaction, Update, Verdict
@@ -27,6 +27,7 @@ from swarmtui.objects.records import (
 )
 from swarmtui.objects.specs import NodeSpec, ReplicatedMode
 from swarmtui.objects.states import NodeRole, NodeState, TaskState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store.store import Store
 from swarmtui.wire.host_calls import Power
 from swarmtui.wire.node_calls import (

@@ -14,6 +14,7 @@ from swarmtui.objects.operations import Create, Put, Require, Transaction
 from swarmtui.objects.records import Service
 from swarmtui.objects.specs import ServiceSpec
 from swarmtui.objects.tables import InvalidClusterFile
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.configuration import (
     Configuration,
     InvalidConfiguration,
@@ -77,7 +78,7 @@ def wire_message_seeds() -> list[bytes]:
         Append(**HEAD, session=1, previous_index=4, previous_term=2, commit=4, round=8, entries=ENTRIES),
         SnapshotChunk(**HEAD, session=1, mark=MARK, offset=3, data=b"\0\1", chunk_checksum=77),
         Hello(),
-        Request(1, Propose(TRANSACTIONS)),
+        Request(1, Propose.of(*TRANSACTIONS)),
         Reply(1, Proposed(())),
     ]
     return [encode_message(message) for message in messages]
@@ -115,7 +116,7 @@ def entry_data(data: bytes) -> None:
 
 
 def entry_data_seeds() -> list[bytes]:
-    return [codec.encode_transactions([codec.encode(each) for each in TRANSACTIONS], 5.0)]
+    return [encode_transactions([codec.encode(each) for each in TRANSACTIONS], 5.0)]
 
 
 def store_snapshot(data: bytes) -> None:

@@ -20,6 +20,7 @@ from swarmtui.objects.operations import (
 from swarmtui.objects.records import KeyValue, Node, Service, Task, TaskStatus
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ReplicatedMode, ServiceSpec
 from swarmtui.objects.states import Availability, TaskState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.core import RaftCore
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import Received
@@ -67,7 +68,7 @@ def transactions(data: bytes) -> None:
             assert check(transaction) is not None
             index -= 1
             continue
-        entry = codec.encode_transactions([encoded], float(index))
+        entry = encode_transactions([encoded], float(index))
         results = one.apply(index, 1, entry)
         assert results == two.apply(index, 1, entry)
         assert len(results) == 1

@@ -13,9 +13,10 @@ from swarmtui.host.layout import Layout
 from swarmtui.host.members import why_out
 from swarmtui.host.recovery import RecoveryRefused, force_new_cluster, replayed, survey
 from swarmtui.host.survey import Condition
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.effects import HardState, Write
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.storage.directory import open_node_directory

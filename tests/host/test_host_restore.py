@@ -10,11 +10,12 @@ from swarmtui.host.create import CreationFailed, create_cluster
 from swarmtui.host.layout import Layout
 from swarmtui.host.recovery import replayed
 from swarmtui.host.restore import Planter, cluster_file_of, read_backup
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.manifest import Manifest
 from swarmtui.objects.operations import Create, Put, Transaction
 from swarmtui.objects.records import Cluster, KeyValue, Lease, Node, Secret, Service, Task
 from swarmtui.objects.specs import NodeSpec, ServiceSpec
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.storage.backup import BackupWriter, Head
 from swarmtui.storage.log import RaftStorage
 from swarmtui.storage.recovery import INDEXES_SKIPPED

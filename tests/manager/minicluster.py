@@ -38,6 +38,7 @@ from swarmtui.objects.specs import (
     UpdateConfig,
 )
 from swarmtui.objects.states import Availability, NodeRole, NodeState, TaskState, UpdateOrder
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 from swarmtui.store.validation import check
 
@@ -339,7 +340,7 @@ class MiniCluster:
     def commit(self, transaction: Transaction) -> Result:
         fault = check(transaction)
         assert fault is None, fault
-        data = codec.encode_transactions([codec.encode(transaction)], WALL + self.now)
+        data = encode_transactions([codec.encode(transaction)], WALL + self.now)
         (result,) = self.store.apply(self.store.index + 1, max(self.store.term, 1), data)
         self.transactions.append(transaction)
         self.check_slots(transaction)

@@ -17,6 +17,7 @@ from swarmtui.objects.manifest import Manifest, NodeEntry
 from swarmtui.objects.operations import Create, Result, Transaction
 from swarmtui.objects.records import Cluster, Node, NodeDescription, Service, Task, TaskStatus
 from swarmtui.objects.states import NodeRole, NodeState, TaskState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 from tests.manager.minicluster import make_spec
 
@@ -44,7 +45,7 @@ class FakeLeadership:
         self.rounds = 0
 
     def commit(self, transaction: Transaction) -> Result:
-        data = codec.encode_transactions([codec.encode(transaction)], self.wall())
+        data = encode_transactions([codec.encode(transaction)], self.wall())
         (result,) = self.store.apply(self.store.index + 1, 1, data)
         return result
 

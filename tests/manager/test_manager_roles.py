@@ -23,6 +23,7 @@ from swarmtui.objects.operations import Create, Operation, Remove, Transaction, 
 from swarmtui.objects.records import Cluster, Node, NodeStatus
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import NodeRole, NodeState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.reasons import REASONS
 from swarmtui.store import Store
 
@@ -74,9 +75,7 @@ class World:
         return Moment(self.now, self.now)
 
     def write(self, *operations: Operation) -> Verdict:
-        data = codec.encode_transactions(
-            [codec.encode(Transaction(operations))], self.now if hasattr(self, "now") else 0
-        )
+        data = encode_transactions([codec.encode(Transaction(operations))], self.now if hasattr(self, "now") else 0)
         return self.store.apply(self.store.index + 1, 1, data)[0].verdict
 
     def node(self, name: str) -> Node:

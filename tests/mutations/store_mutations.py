@@ -148,8 +148,8 @@ MUTATIONS = (
         name="call-of-a-value-too-long",
         rule="nothing that breaks a limit is proposed, whatever it came with",
         file="swarmtui/store/validation.py",
-        old=" or max(map(len, encoded)) > VALUE_BYTES_MAX or",
-        new=" or",
+        old="    if len(bundle.array) > VALUE_BYTES_MAX:",
+        new="    if False:",
         tests=BATCHING,
     ),
     Mutation(
@@ -259,20 +259,20 @@ MUTATIONS = (
     Mutation(
         name="entry-of-any-number-of-transactions",
         rule="no bytes make a reader hold more than they are",
-        file="swarmtui/objects/codec.py",
-        old="""    if count > TRANSACTIONS_MAX:
+        file="swarmtui/objects/transactions.py",
+        old="""    if count > min(TRANSACTIONS_MAX, len(array) - _ARRAY_HEAD.size):
         raise""",
         new="""    if False:
         raise""",
-        tests=("tests/objects/test_objects_codec.py",),
+        tests=("tests/objects/test_objects_transactions.py",),
     ),
     Mutation(
         name="entries-of-before-not-read",
         rule="a log that was written before is read as it was meant",
-        file="swarmtui/objects/codec.py",
+        file="swarmtui/objects/transactions.py",
         old="    if data[:1] == _OLD_FORMAT:",
         new="    if False:",
-        tests=("tests/objects/test_objects_codec.py",),
+        tests=("tests/objects/test_objects_transactions.py",),
     ),
     Mutation(
         name="puts-told-after-what-followed-them",

@@ -120,7 +120,7 @@ class Client:
         if not manager:
             result = await self.cluster.transact(transaction, timeout_s=PATIENCE_S)
             return self._ended(asked, Ending.DONE, version=result.index)
-        answer = await self.cluster.ask(manager, Propose((transaction,), PATIENCE_S), PATIENCE_S)
+        answer = await self.cluster.ask(manager, Propose.of(transaction, timeout_s=PATIENCE_S), PATIENCE_S)
         assert isinstance(answer, Proposed)
         return self._outcome(asked, answer.outcomes[0])
 

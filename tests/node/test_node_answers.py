@@ -8,10 +8,11 @@ from typing import Any, cast
 import pytest
 
 from swarmtui.node.answers import Answers
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.manifest import NodeEntry
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.states import NodeRole
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.attestation import Attestation
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.wire.key_calls import ASKED_TOGETHER_MAX, Attest, GetKeys, KeyRows

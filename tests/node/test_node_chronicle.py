@@ -12,6 +12,7 @@ from swarmtui.objects.operations import Advance, Create, Operation, Transaction,
 from swarmtui.objects.records import Node, NodeStatus, Task, TaskStatus
 from swarmtui.objects.specs import NodeSpec
 from swarmtui.objects.states import NodeState, TaskState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 
 
@@ -23,7 +24,7 @@ class Chronicled:
         self.events = Events("n1")
 
     def write(self, *operations: Operation) -> None:
-        data = codec.encode_transactions([codec.encode(Transaction(operations))], 1.0)
+        data = encode_transactions([codec.encode(Transaction(operations))], 1.0)
         (result,) = self.store.apply(self.store.index + 1, 7, data)
         assert result.verdict is Verdict.DONE, result
 

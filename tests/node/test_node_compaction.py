@@ -18,8 +18,9 @@ from swarmtui.node.disk import Disk
 from swarmtui.node.heap import give_back
 from swarmtui.node.manager_side import ManagerSide
 from swarmtui.node.state_stream import stream_state
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import Compact, InstallSnapshot
 from swarmtui.raft.messages import SnapshotMark

@@ -9,6 +9,7 @@ import trio.testing
 from swarmtui.node.consensus import APPLY_SLICE_BYTES, Consensus
 from swarmtui.node.events import Events
 from swarmtui.objects.codec import encode
+from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.attestation import Attestation
 from swarmtui.raft.effects import Apply, Role
 from swarmtui.raft.entries import Entry, EntryKind
@@ -138,7 +139,7 @@ async def test_a_violation_that_a_call_brings_to_light_ends_the_node_and_is_not_
             await trio.testing.wait_all_tasks_blocked()
             monkeypatch.setattr(core, verb, broken)
             called = False
-            consensus.proposals.begin([encode(put("k", b"v"))], 1, 5.0, lambda outcomes: None)
+            consensus.proposals.begin(Bundle.of([encode(put("k", b"v"))]), 1, 5.0, lambda outcomes: None)
             consensus.reads.begin(lambda reason: None)
             called = True
             with trio.fail_after(5):
@@ -160,7 +161,9 @@ async def test_a_turn_that_a_call_began_and_that_failed_half_way_is_the_last():
             wiring, before = consensus._wiring, len(disk.writes)
             wiring.disk = fail
             called = False
-            consensus.proposals.begin([encode(put("k", b"v"))], consensus.core.term, 5.0, lambda outcomes: None)
+            consensus.proposals.begin(
+                Bundle.of([encode(put("k", b"v"))]), consensus.core.term, 5.0, lambda outcomes: None
+            )
             called = True
             wiring.disk = disk.want
             consensus.turn()

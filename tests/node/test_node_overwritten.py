@@ -13,6 +13,7 @@ from swarmtui.node.wiring import Wiring
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.configuration import Configuration, Member, encode_configuration
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, Input, Received, Written
@@ -80,7 +81,7 @@ async def test_a_write_in_whose_place_no_transactions_stand_is_refused_at_once(c
     """The entry with which a new leader begins is what stands there most often."""
     await lead(heard)
     outcomes: list = []
-    consensus.proposals.begin([put("k", b"1"), put("k", b"2")], 2, 60.0, outcomes.extend)
+    consensus.proposals.begin(Bundle.of([put("k", b"1"), put("k", b"2")]), 2, 60.0, outcomes.extend)
     await trio.testing.wait_all_tasks_blocked()
     assert consensus.core.log.last == 4
     await heard(entries_of("b", 3, (Entry(2, 2, EntryKind.NOOP), instead), commit=2))
@@ -101,13 +102,13 @@ async def test_a_write_in_whose_place_this_node_appended_again_is_not_refused_wh
         return lambda found: outcomes.__setitem__(name, found)
 
     await lead(heard)
-    consensus.proposals.begin([put("k", b"1"), put("k", b"2")], 2, 60.0, told("first"))
+    consensus.proposals.begin(Bundle.of([put("k", b"1"), put("k", b"2")]), 2, 60.0, told("first"))
     await trio.testing.wait_all_tasks_blocked()
     held_by_c = tuple(core.entries(2, 4))
     assert [entry.term for entry in held_by_c] == [2, 2, 2]
     await heard(entries_of("b", 3, (Entry(2, 3, EntryKind.NOOP),), commit=1))
     await heard(Received(TimeoutNow(cluster="c", source="b", target="a", term=3)), vote("b", 4), vote("d", 4))
-    consensus.proposals.begin([put("other", b"v")], 4, 60.0, told("second"))
+    consensus.proposals.begin(Bundle.of([put("other", b"v")]), 4, 60.0, told("second"))
     await trio.testing.wait_all_tasks_blocked()
     assert [entry.term for entry in core.entries(2, 4)] == [3, 4, 4]
     assert outcomes == {}  # who knows

@@ -3,8 +3,10 @@
 import trio
 import trio.testing
 
+from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Verdict
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.entries import EntryKind
 from swarmtui.wire.node_calls import Fate
 from tests.node.conftest import put
@@ -159,6 +161,22 @@ async def test_malformed_transactions_never_reach_the_log(alone):
     assert outcome.fate is Fate.REFUSED
     assert outcome.rule == "invalid"
     assert len(disk.writes) == before
+
+
+async def test_a_call_that_cannot_be_told_apart_is_refused_as_a_whole(alone):
+    consensus, disk = alone
+    before = len(disk.writes)
+    bundle = Bundle.of([encode(put("k", b"v")), b"\xc1"])
+    outcomes = await consensus.proposals.submit_encoded(bundle, consensus.status().term, 5)
+    assert [(outcome.fate, outcome.rule) for outcome in outcomes] == [(Fate.REFUSED, "invalid")] * 2
+    assert (len(disk.writes), consensus.proposals.count, consensus.proposals.calls) == (before, 0, 0)
+
+
+async def test_what_no_bytes_can_hold_is_refused_alone(alone):
+    consensus, _ = alone
+    asked = [put("k", b"v", 2**70), put("k", b"v")]
+    outcomes = await consensus.proposals.submit(asked, consensus.status().term, 5)
+    assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.DONE]
 
 
 async def test_a_full_disk_refuses_by_name(alone):

@@ -10,6 +10,7 @@ from swarmtui.node.proposals import ROUND_ENOUGH
 from swarmtui.node.wiring import Wiring
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.effects import Role, Write
 from swarmtui.raft.entries import EntryKind
@@ -170,7 +171,7 @@ async def test_writes_that_come_long_after_the_last_round_are_no_sign_that_the_m
 
     consensus.core.feed = watched
     transactions = [encode(Transaction((Put(key, b"v", None),))) for key in ("second", "third")]
-    consensus.proposals.begin(transactions, consensus.core.term, 60, leader.outcomes.extend)
+    consensus.proposals.begin(Bundle.of(transactions), consensus.core.term, 60, leader.outcomes.extend)
     assert consensus.proposals.has_pending
     consensus._tick()
     await trio.testing.wait_all_tasks_blocked()

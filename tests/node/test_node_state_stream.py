@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import pytest
 
 from swarmtui.node.state_stream import stream_state
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 from swarmtui.wire.rpc import CallRejected
 

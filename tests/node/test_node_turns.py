@@ -6,8 +6,9 @@ import trio.testing
 
 from swarmtui.node.consensus import READING_S, Consensus
 from swarmtui.node.wiring import Wiring
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import Bundle, encode_transactions
 from swarmtui.raft.configuration import Configuration, Member
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, Received, Tick, Written
@@ -80,7 +81,7 @@ async def test_the_disk_is_waited_for_unless_several_calls_are_under_way(alone, 
     consensus._wiring.begin_disk = lambda may_wait: told.append(may_wait)
     term = consensus.status().term
     for key in ("a", "b", "c"):
-        consensus.proposals.begin([encode(put(key, b"v"))] * 2, term, 60.0, lambda outcomes: None)
+        consensus.proposals.begin(Bundle.of([encode(put(key, b"v"))] * 2), term, 60.0, lambda outcomes: None)
         await trio.testing.wait_all_tasks_blocked()
         consensus.turn()
         told.append(key)
@@ -176,7 +177,7 @@ async def test_answers_leave_before_the_books_are_kept(nursery):
     await trio.testing.wait_all_tasks_blocked()
     told.clear()
     consensus.proposals.begin(
-        [encode(put("k", b"v"))], consensus.core.term, 5.0, lambda outcomes: told.append("answer")
+        Bundle.of([encode(put("k", b"v"))]), consensus.core.term, 5.0, lambda outcomes: told.append("answer")
     )
     await trio.testing.wait_all_tasks_blocked()
     at = told.index("answer")
@@ -188,9 +189,9 @@ async def test_a_write_that_is_alone_leaves_in_the_step_in_which_it_is_asked_for
     await trio.testing.wait_all_tasks_blocked()
     disk.held = True
     before, outcomes = len(disk.writes), []
-    consensus.proposals.begin([encode(put("k", b"v"))], consensus.core.term, 5.0, outcomes.extend)
+    consensus.proposals.begin(Bundle.of([encode(put("k", b"v"))]), consensus.core.term, 5.0, outcomes.extend)
     assert len(disk.writes) == before + 1
-    consensus.proposals.begin([encode(put("l", b"v"))], consensus.core.term, 5.0, outcomes.extend)
+    consensus.proposals.begin(Bundle.of([encode(put("l", b"v"))]), consensus.core.term, 5.0, outcomes.extend)
     assert len(disk.writes) == before + 1
     disk.release()
     with trio.fail_after(5):

@@ -14,7 +14,7 @@ from swarmtui.wire.rpc import CallRefused
 
 FIVE = Configuration(tuple(Member(f"id{number}", f"n{number}", f"127.0.0.1:{number}") for number in range(1, 6)))
 DONE = Outcome(Fate.DONE, Result(Verdict.DONE, 7))
-CALL = Propose((Transaction((Put("k", b"v"),)),), 30.0)
+CALL = Propose.of(Transaction((Put("k", b"v"),)), timeout_s=30.0)
 
 
 class FakeConsensus:
@@ -82,9 +82,7 @@ async def test_a_follower_forwards_once(autojump_clock):
 
 async def test_what_was_forwarded_is_not_forwarded_again(autojump_clock):
     peer = Peer()
-    (outcome,) = (
-        await writes(FakeConsensus(), peer).propose(Propose(CALL.transactions, 30.0, forwarded=True))
-    ).outcomes
+    (outcome,) = (await writes(FakeConsensus(), peer).propose(Propose(CALL.bundle, 30.0, forwarded=True))).outcomes
     assert outcome.fate is Fate.REFUSED
     assert peer.calls == []
 
@@ -155,7 +153,7 @@ async def test_nothing_is_forwarded_to_a_leader_that_the_client_has_seen_die(aut
     results = []
 
     async def propose() -> None:
-        results.append(await writes(consensus, peer).propose(Propose(CALL.transactions, 30.0, lost="id1")))
+        results.append(await writes(consensus, peer).propose(Propose(CALL.bundle, 30.0, lost="id1")))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(propose)
@@ -169,6 +167,6 @@ async def test_nothing_is_forwarded_to_a_leader_that_the_client_has_seen_die(aut
 
 async def test_a_client_that_is_wrong_about_the_leaders_death_waits_no_longer_than_a_moment(autojump_clock):
     began, peer = trio.current_time(), Peer(DONE)
-    call = Propose(CALL.transactions, 30.0, lost="id1")
+    call = Propose(CALL.bundle, 30.0, lost="id1")
     assert (await writes(FakeConsensus(leader="id1"), peer).propose(call)).outcomes == (DONE,)
     assert 0 < trio.current_time() - began <= LOST_LEADER_S

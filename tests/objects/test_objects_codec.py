@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-
 import attrs
 import msgspec
 import pytest
@@ -19,6 +17,7 @@ from swarmtui.objects.operations import Operation, Put, Remove, Result, Transact
 from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task, UpdateStatus
 from swarmtui.objects.specs import GlobalMode, ServiceMode, ServiceSpec
 from swarmtui.objects.states import UpdateState
+from swarmtui.objects.transactions import Bundle
 
 st.register_type_strategy(str, st.text(st.characters(exclude_categories=("Cs",)), max_size=8))
 st.register_type_strategy(int, st.integers(-(2**63), 2**63 - 1))
@@ -173,7 +172,7 @@ def test_what_is_more_than_one_plain_put_is_written_as_a_map(operations: tuple[O
 def test_what_is_no_array_of_one_put_is_malformed(said: list[object]) -> None:
     data = msgspec.msgpack.encode(said)
     assert codec.decode_one_put(data) is None
-    assert codec.decode_one_puts([codec.encode(Transaction((Put("a", b""),))), data]) is None
+    assert Bundle.of([codec.encode(Transaction((Put("a", b""),))), data]).puts() is None
     with pytest.raises(MalformedObject):
         codec.decode(data, Transaction)
 
@@ -206,60 +205,3 @@ def test_deep_nesting_is_refused_and_does_not_end_the_process() -> None:
 def test_what_bytes_cannot_hold_is_refused_where_it_is_written(put: Put) -> None:
     with pytest.raises(MalformedObject, match="Transaction cannot be written"):
         codec.encode(Transaction((put,)))
-
-
-some = st.lists(st.builds(Transaction, st.tuples(puts) | st.tuples(st.just(Remove("kv", "a"))), *requests), max_size=5)
-
-
-@given(some, st.floats(allow_nan=False))
-def test_the_transactions_of_an_entry_come_back(transactions: list[Transaction], time: float) -> None:
-    encoded = [codec.encode(transaction) for transaction in transactions]
-    entry = codec.encode_transactions(encoded, time)
-    assert codec.decode_transactions(entry) == (time, encoded)
-    ones = codec.decode_one_puts(encoded)
-    assert codec.decode_puts(entry) == (None if ones is None else (time, ones))
-
-
-@given(some, st.floats(allow_nan=False))
-def test_an_entry_that_was_written_before_there_was_the_array_is_read(
-    transactions: list[Transaction], time: float
-) -> None:
-    encoded = [codec.encode(transaction) for transaction in transactions]
-    assert codec.decode_transactions(old_entry(encoded, time)) == (time, encoded)
-    assert codec.decode_puts(old_entry(encoded, time)) is None
-
-
-def old_entry(transactions: list[bytes], time: float) -> bytes:
-    parts = [len(one).to_bytes(4, "big") + one for one in transactions]
-    return struct.pack(">Bd", 1, time) + b"".join(parts)
-
-
-def test_every_cut_of_an_entry_is_refused() -> None:
-    transactions = [codec.encode(Transaction((Put(key, b"v"),))) for key in ("a", "b")]
-    whole, old = codec.encode_transactions(transactions, 2.0), old_entry(transactions, 2.0)
-    first = 9 + 4 + len(transactions[0])
-    cuts = [whole[:length] for length in range(len(whole))]
-    cuts += [old[:length] for length in range(len(old)) if length not in (9, first)]  # those hold fewer transactions
-    for cut in (*cuts, whole + b"\xc0", old + b"\xc0"):
-        assert codec.decode_puts(cut) is None
-        with pytest.raises(MalformedObject):
-            codec.decode_transactions(cut)
-
-
-def test_an_entry_of_more_than_there_may_be_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "TRANSACTIONS_MAX", 2)
-    three = [codec.encode(Transaction((Put(key, b"v"),))) for key in "abc"]
-    for entry in (codec.encode_transactions(three, 2.0), old_entry(three, 2.0)):
-        assert codec.decode_puts(entry) is None
-        with pytest.raises(MalformedObject, match="3 transactions in an entry, at most 2"):
-            codec.decode_transactions(entry)
-    short = codec.encode_transactions([], 2.0)
-    with pytest.raises(MalformedObject, match="4294967295 transactions"):
-        codec.decode_transactions(short[:-4] + b"\xff" * 4)
-    with pytest.raises(MalformedObject, match="begins with 0x90"):
-        codec.decode_transactions(short[:-5] + b"\x90" + bytes(4))
-
-
-def test_a_newer_format_of_transactions_is_refused_with_both_numbers() -> None:
-    with pytest.raises(MalformedObject, match="format 9, this version reads 2"):
-        codec.decode_transactions(b"\x09" + bytes(13))

@@ -6,6 +6,7 @@ import pytest
 
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Operation, Result, Transaction
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 
 
@@ -19,7 +20,7 @@ class Log:
 
     def entry(self, *transactions: Transaction) -> list[Result]:
         self.time += 1
-        return self.raw(codec.encode_transactions([codec.encode(each) for each in transactions], self.time))
+        return self.raw(encode_transactions([codec.encode(each) for each in transactions], self.time))
 
     def raw(self, data: bytes) -> list[Result]:
         self.entries.append(data)

@@ -15,6 +15,7 @@ from swarmtui.objects.operations import Advance, Create, Operation, Put, Remove,
 from swarmtui.objects.records import TABLES, KeyValue, Lease, Node, Secret, Service, Task, TaskStatus
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.objects.states import TaskState
+from swarmtui.objects.transactions import decode_transactions, encode_transactions
 from swarmtui.store import OutOfOrder, Store
 from swarmtui.store.batching import split
 
@@ -76,7 +77,7 @@ transactions = st.builds(
     Transaction, st.lists(operations, max_size=4).map(tuple), st.integers(0, 2), numbers, numbers, numbers
 )
 entries = st.lists(transactions, max_size=3).map(
-    lambda some: codec.encode_transactions([codec.encode(each) for each in some], 5.0)
+    lambda some: encode_transactions([codec.encode(each) for each in some], 5.0)
 )
 logs = st.lists(entries | st.binary(max_size=8), max_size=14)
 
@@ -152,10 +153,10 @@ def test_the_short_way_of_a_single_put_answers_as_the_long_way(log: list[bytes])
 
 def _without_short_forms(data: bytes) -> bytes:
     try:
-        time, transactions = codec.decode_transactions(data)
+        time, transactions = decode_transactions(data)
     except codec.MalformedObject:
         return data
-    return codec.encode_transactions([*map(_as_a_map, transactions)], time)
+    return encode_transactions([*map(_as_a_map, transactions)], time)
 
 
 def _as_a_map(encoded: bytes) -> bytes:
@@ -197,7 +198,7 @@ def test_what_was_written_is_at_the_index_of_its_entry_and_versions_never_return
         b"\x02" + bytes(13),
         b"\x03" + bytes(13),
         b"\x01" + bytes(8) + b"\xff\xff\xff\xff",
-        codec.encode_transactions([codec.encode(Transaction((Put("a", b"1"),))), b"\xc1"], 5.0),
+        encode_transactions([codec.encode(Transaction((Put("a", b"1"),))), b"\xc1"], 5.0),
     ],
 )
 def test_an_entry_that_is_none_is_one_invalid_result(log: Log, data: bytes) -> None:
@@ -209,7 +210,7 @@ def test_an_entry_that_is_none_is_one_invalid_result(log: Log, data: bytes) -> N
 
 def test_one_malformed_transaction_does_not_touch_its_neighbours(log: Log) -> None:
     good = [codec.encode(Transaction((Put(key, b"1"),))) for key in ("a", "b")]
-    results = log.raw(codec.encode_transactions([good[0], b"\xc0", b"\x80", good[1]], 5.0))
+    results = log.raw(encode_transactions([good[0], b"\xc0", b"\x80", good[1]], 5.0))
     assert [result.verdict for result in results] == [Verdict.DONE, Verdict.INVALID, Verdict.INVALID, Verdict.DONE]
     assert [pair.id for pair in log.store.keys("")] == ["a", "b"]
 
@@ -253,7 +254,7 @@ def test_split_keeps_the_order_and_no_entry_writes_an_object_twice(some: list[Tr
     store = Store()
     for index, part in enumerate(parts, 1):
         assert len(part) == 1 or sum(len(encoded) for encoded, _ in part) <= bytes_max
-        results = store.apply(index, 1, codec.encode_transactions([encoded for encoded, _ in part], 1.0))
+        results = store.apply(index, 1, encode_transactions([encoded for encoded, _ in part], 1.0))
         assert not [result for result in results if "another transaction" in result.text]
 
 

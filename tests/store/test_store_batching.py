@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from swarmtui.objects import codec
 from swarmtui.objects.operations import KEY_BYTES_MAX, VALUE_BYTES_MAX, Operation, Put, Remove, Transaction
+from swarmtui.objects.transactions import Bundle
 from swarmtui.store import batching
 from swarmtui.store.batching import KV, Batcher
 from swarmtui.store.validation import examine, examine_all
@@ -19,7 +20,7 @@ def encoded(*operations: Operation, session: int = 0, serial: int = 0) -> bytes:
 
 def test_a_call_of_plain_puts_is_examined_at_once() -> None:
     call = [encoded(Put("a", b"1")), encoded(Put("b", b"2", 0)), encoded(Put("c", b"3"), session=7, serial=1)]
-    assert examine_all(call) == {(KV, "a"), (KV, "b"), (KV, "c")}
+    assert examine_all(Bundle.of(call)) == {(KV, "a"), (KV, "b"), (KV, "c")}
 
 
 ODD = {
@@ -39,8 +40,8 @@ ODD = {
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
 def test_what_is_not_quite_plain_is_looked_at_by_itself(odd: bytes) -> None:
-    assert examine_all([encoded(Put("a", b"")), odd]) is None
-    assert examine_all([odd, encoded(Put("a", b""))]) is None
+    assert examine_all(Bundle.of([encoded(Put("a", b"")), odd])) is None
+    assert examine_all(Bundle.of([odd, encoded(Put("a", b""))])) is None
 
 
 puts = st.builds(
@@ -54,7 +55,7 @@ puts = st.builds(
 
 @given(st.lists(puts, min_size=1, max_size=5))
 def test_a_call_is_let_in_only_if_each_of_it_is_and_all_may_share_an_entry(call: list[bytes]) -> None:
-    found = examine_all(call)
+    found = examine_all(Bundle.of(call))
     if found is None:
         return
     each = [examine(one) for one in call]

@@ -13,6 +13,7 @@ from swarmtui.objects.operations import Advance, Create, Operation, Put, Remove,
 from swarmtui.objects.records import Node, NodeStatus, Service, Task, TaskStatus
 from swarmtui.objects.specs import GlobalMode, NodeSpec, ReplicatedMode, ServiceSpec
 from swarmtui.objects.states import Availability, NodeState, TaskState
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store.describe import describe, describe_encoded, describe_entry
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def test_guards_are_left_out_where_something_is_written(log: Log) -> None:
 def test_long_transactions_and_entries_are_summed_up() -> None:
     puts = tuple(Put(key, b"1") for key in "abcde")
     assert describe(Transaction(puts)) == "put a = 1, put b = 1, put c = 1, and 2 more"
-    entry = codec.encode_transactions([codec.encode(Transaction((put,))) for put in puts], 1.0)
+    entry = encode_transactions([codec.encode(Transaction((put,))) for put in puts], 1.0)
     assert describe_entry(entry) == "put a = 1; put b = 1; put c = 1; and 2 more"
     assert describe(Transaction(())) == "nothing"
 

@@ -4,9 +4,10 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmtui.objects.codec import encode, encode_transactions
+from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store, ordered
 from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 from swarmtui.store.snapshot import read_snapshot

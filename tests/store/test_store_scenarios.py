@@ -5,6 +5,7 @@ from __future__ import annotations
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store
 from swarmtui.store.sessions import SESSION_IDLE_S
 
@@ -16,7 +17,7 @@ Entry = tuple[int, bytes]  # its term and its data
 
 
 def entry(time: float, *transactions: Transaction, term: int = 2) -> Entry:
-    return term, codec.encode_transactions([codec.encode(transaction) for transaction in transactions], time)
+    return term, encode_transactions([codec.encode(transaction) for transaction in transactions], time)
 
 
 def replica(entries: list[Entry], snapshot: bytes = b"") -> tuple[Store, list[list[Result]]]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from swarmtui.objects import codec
 from swarmtui.objects.operations import SESSION_RESULTS_MAX, Create, Put, Remove, Result, Transaction, Verdict
 from swarmtui.objects.records import KeyValue, Secret
+from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import MalformedSnapshot, Store
 from swarmtui.store import sessions as module
 from swarmtui.store.sessions import SESSION_IDLE_S, SESSION_TEXT_MAX, SESSIONS_MAX
@@ -58,7 +59,7 @@ def test_a_refusal_is_kept_as_well(begun: Log) -> None:
     swap = request(1, Put("lock", b"mine", 7))
     (first,) = begun.entry(swap)
     begun.do(Put("lock", b"", 0))
-    begun.raw(codec.encode_transactions([], 0.0))
+    begun.raw(encode_transactions([], 0.0))
     assert begun.entry(swap) == [first]
     assert (first.verdict, first.expected, first.found) == (Verdict.CONFLICT, 7, 0)
 
@@ -367,7 +368,7 @@ def test_any_history_is_judged_as_the_oracle_does_and_nothing_is_applied_twice(
             encoded.append(
                 codec.encode(Transaction((Put(key, b""),), asked.session, asked.serial, asked.lowest, since))
             )
-        results = store.apply(index, 1, codec.encode_transactions(encoded, time))
+        results = store.apply(index, 1, encode_transactions(encoded, time))
         for position, (asked, result) in enumerate(zip(entry, results, strict=True)):
             wanted = oracle.judge(asked, sinces[asked.session], index)
             written = store.get(KeyValue, f"{asked.session}/{asked.serial}/{index}/{position}") is not None

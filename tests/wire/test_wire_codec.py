@@ -82,7 +82,7 @@ MESSAGES = [
     Relay("a", Beat("s1")),
     Hello(),
     Goodbye("enough"),
-    Request(1, Propose(timeout_s=2.0, encoded=tuple(map(objects_codec.encode, TRANSACTIONS)))),
+    Request(1, Propose.of(*TRANSACTIONS, timeout_s=2.0)),
     Request(2, SetLinkFaults((LinkFault("b", cut_out=True, until=5.0),))),
     Request(3, PowerNode("n1", "kill")),
     Reply(1, Proposed((Outcome(Fate.DONE, Result(Verdict.DONE, 8)), Outcome(Fate.UNKNOWN, reason="?")))),
@@ -145,10 +145,12 @@ def test_what_was_prepared_is_not_made_again_at_the_first_message(monkeypatch):
 
 def test_a_proposal_brings_the_very_bytes_of_its_transactions():
     """A leader's log and a forwarding follower use them again."""
-    encoded = tuple(objects_codec.encode(transaction) for transaction in TRANSACTIONS)
-    received = decode_message(encode_message(Request(1, Propose(TRANSACTIONS))))
-    assert received.call.encoded == encoded
-    assert encode_message(Request(1, received.call)) == encode_message(Request(1, Propose(TRANSACTIONS)))
+    encoded = [objects_codec.encode(transaction) for transaction in TRANSACTIONS]
+    sent = encode_message(Request(1, Propose.of(*TRANSACTIONS)))
+    received = decode_message(sent)
+    assert received.call.bundle.parts() == encoded
+    assert received.call.count == len(encoded)
+    assert encode_message(Request(1, received.call)) == sent
 
 
 def test_outcomes_that_are_simply_done_cost_a_pair_of_numbers_an_entry():

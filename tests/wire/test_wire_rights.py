@@ -9,6 +9,7 @@ from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Advance, Create, Put, Remove, Require, Transaction, Update
 from swarmtui.objects.records import Lease, Node, Secret
 from swarmtui.objects.specs import NodeSpec
+from swarmtui.objects.transactions import Bundle
 from swarmtui.wire.admission import Refusal
 from swarmtui.wire.calls import ALLOWED, Call, Peerage
 from swarmtui.wire.certificates import Identity
@@ -33,7 +34,7 @@ from tests.wire.conftest import CLUSTER, N1, N2, identity, memory_pair
 def write(*operations: object) -> Propose:
     """As it is read from the wire."""
     transactions = Transaction((Put("a", b""),), 7, 1, 1, 1), Transaction(tuple(operations))  # type: ignore[arg-type]
-    return Propose(encoded=tuple(map(encode, transactions)))
+    return Propose.of(*transactions)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,9 @@ def test_what_a_task_may(call: object) -> None:
         (write(Update(Node(id="n", spec=NodeSpec("n")), version=1)), "not node"),
         (write(Require("service", "web")), "not service"),
         (write(Advance("t1")), "not task"),
-        (Propose(encoded=(encode(Transaction((Put("a", b""),))),), forwarded=True), "only managers forward"),
-        (Propose(encoded=(b"\xc1",)), "not a Transaction"),
+        (Propose(Bundle.of([encode(Transaction((Put("a", b""),)))]), forwarded=True), "only managers forward"),
+        (Propose(Bundle.of([b"\xc0"])), "not a Transaction"),
+        (Propose(Bundle.of([b"\xc1"])), "cannot be told apart"),
     ],
 )
 def test_what_a_task_may_not(call: object, reason: str) -> None:

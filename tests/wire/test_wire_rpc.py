@@ -127,7 +127,7 @@ async def test_the_table_decides_who_may_ask_what(role):
     refusals: list = []
     who = identity(role, W1 if role is Peerage.WORKER else N1 if role is Peerage.MANAGER else "")
     async with calling(who, refusals) as (caller, node):
-        for call in (Propose(()), TakeSnapshot(), StopNode(), GetHost(), GetStatus()):
+        for call in (Propose.of(), TakeSnapshot(), StopNode(), GetHost(), GetStatus()):
             node.hold.set()
             if type(call) in ALLOWED[role] and not isinstance(call, TakeSnapshot):
                 assert await caller.call(call) == Done(type(call).__name__)
