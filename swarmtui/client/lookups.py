@@ -23,8 +23,9 @@ from swarmtui.client.together import Together
 from swarmtui.client.wishes import Wish
 from swarmtui.client.witnesses import Party, Witness, Witnesses
 from swarmtui.objects.records import KeyValue
+from swarmtui.objects.rows import key_values
 from swarmtui.wire.calls import Answer
-from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, Attest, Attestation, GetKeys, KeyRow, KeyRows
+from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, Attest, Attestation, GetKeys, KeyRows
 from swarmtui.wire.rpc import CallFailed
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ class Untold(Exception):
 
 @attrs.define(eq=False)
 class _Lookup(Wish):
-    """One key that a task waits for. `found` says whether `row` tells what there is."""
+    """One key that a task waits for. `told` says whether `found` is what there is."""
 
     key: str
-    found: bool = False
-    row: KeyRow | None = None
+    told: bool = False
+    found: KeyValue | None = None
 
 
 @attrs.define(eq=False)
@@ -105,21 +106,9 @@ class Lookups:
             await together.lead(lookup)
         if not lookup.settled:
             await lookup.wait()
-        row = lookup.row
-        if row is None:
-            if not lookup.found:
-                raise Untold
-            return None
-        version, created_at, updated_at, value, lease = row
-        return KeyValue(
-            id=key,
-            version=version,
-            spec_version=version,
-            created_at=created_at,
-            updated_at=updated_at,
-            value=value,
-            lease=lease,
-        )
+        if not lookup.told:
+            raise Untold
+        return lookup.found
 
     def _new(self, manager: str) -> Together[_Lookup]:
         if manager:
@@ -246,12 +235,12 @@ class Lookups:
 
     @staticmethod
     def _settle(lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:
-        rows: Sequence[KeyRow | None] = ()
+        values: Sequence[KeyValue | None] = ()
         if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) == len(lookups):
-            rows = answer.rows
-        found = bool(rows)
-        for lookup, row in zip_longest(lookups, rows):
-            lookup.found, lookup.row = found, row
+            values = key_values(answer.rows)
+        told = bool(values)
+        for lookup, found in zip_longest(lookups, values):
+            lookup.told, lookup.found = told, found
             lookup.settle()
 
     async def _look_after(self) -> None:

@@ -307,7 +307,7 @@ class Answers:
         """What the confirmed local state holds, or `why` it is not confirmed."""
         store = self._manager(call).consensus.store
         rows = [] if why else store.key_rows(call.keys)
-        if sum([len(row[3]) for row in rows if row is not None]) > KEYS_BYTES_MAX:
+        if sum([len(row.value) for row in rows if row is not None]) > KEYS_BYTES_MAX:
             why, rows = f"their values have more than {KEYS_BYTES_MAX} bytes: read fewer at once", []
         return KeyRows(store.index, store.term, tuple(rows), why)
 

@@ -5,6 +5,7 @@ change them (`operations`), the messages between agent and dispatcher (`dispatch
 what a cluster was created as (`manifest`). Around them:
 
     codec                  objects as bytes and back, for the wire, the log and the files: the one boundary
+    rows                   keys as the store holds a million of them
     transactions           many of them as bytes, as a call brings them and a log entry holds them
     engine                 objects in the JSON of the Docker Engine API, as `inspect` prints them
     cluster_file, compose  the file that a cluster is created from, read and checked; `tables` takes its keys, `interpolation`

@@ -25,8 +25,9 @@ from swarmtui.objects.operations import (
     Verdict,
 )
 from swarmtui.objects.records import KeyValue, Lease, Record, Service, Task
+from swarmtui.objects.rows import KeyRow, key_row
 from swarmtui.store.differences import changed_since, spec_of
-from swarmtui.store.tables import KV, KeyRow, Table, Tables, key_row
+from swarmtui.store.tables import KV, Table, Tables
 from swarmtui.store.watch import KeyChanges, RawChanges
 
 

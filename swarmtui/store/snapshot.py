@@ -23,9 +23,10 @@ import msgspec
 
 from swarmtui.objects import codec
 from swarmtui.objects.records import TABLES, Lease, Record
+from swarmtui.objects.rows import KeyRow
 from swarmtui.store.sessions import FrozenSessions, session_of_row
 from swarmtui.store.shards import FrozenShards, Shards
-from swarmtui.store.tables import KV, KeyRow
+from swarmtui.store.tables import KV
 
 SNAPSHOT_FORMAT = 2
 OLDEST_FORMAT = 1  # that is still read

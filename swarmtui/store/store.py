@@ -13,19 +13,18 @@ from msgspec.structs import astuple
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
+from swarmtui.objects.rows import KeyRow
 from swarmtui.objects.states import TaskState
 from swarmtui.objects.transactions import decode_puts, decode_transactions
 from swarmtui.store.judge import judge
 from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import Frozen, read_snapshot
-from swarmtui.store.tables import KV, KeyRow, NamedTable, Tables
+from swarmtui.store.tables import KV, NamedTable, Tables
 from swarmtui.store.watch import WATCH_CHANGES_MAX, History, KeyChanges, RawChanges, Watch
 
 R = TypeVar("R", bound=Record)
 
 FEATURE_LEVEL = 1
-
-PlainKey = tuple[int, float, float, bytes, str]
 
 Call = tuple[int, int, int]
 """What requests of one call of a client have in common: session, lowest and since (`store.sessions`)."""
@@ -167,10 +166,9 @@ class Store:
     def all(self, cls: type[R]) -> list[R]:
         return cast("list[R]", self._tables.by_name[cls.TABLE].all())
 
-    def key_rows(self, keys: Sequence[str]) -> list[PlainKey | None]:
-        """Of each key the plain values (version, created_at, updated_at, value, lease), None where there is none."""
-        get = self._tables.kv.shards.get
-        return [None if (row := get(key)) is None else _plain(row) for key in keys]
+    def key_rows(self, keys: Sequence[str]) -> list[KeyRow | None]:
+        """Of each key its row, None where there is none."""
+        return list(map(self._tables.kv.shards.get, keys))
 
     def count(self, cls: type[Record]) -> int:
         return len(self._tables.by_name[cls.TABLE])
@@ -259,5 +257,5 @@ class Store:
         return sha.hexdigest()
 
 
-def _plain(row: KeyRow) -> PlainKey:
+def _plain(row: KeyRow) -> tuple[Any, ...]:
     return astuple(row)[1:]

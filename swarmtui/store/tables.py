@@ -10,9 +10,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
-import msgspec
-
 from swarmtui.objects.records import Cluster, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
+from swarmtui.objects.rows import key_row, key_value
 from swarmtui.objects.states import TaskState
 from swarmtui.store.shards import FrozenShards, Shards
 
@@ -193,20 +192,6 @@ class TaskTable(Table[Task]):
         ]
 
 
-class KeyRow(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
-    """A row of `kv`, in memory and in snapshots: a snapshot is these very rows, packed and unpacked many at once.
-
-    Holds plain values only, so the garbage collector need not know it, and with it none of the dictionaries that a
-    million of them lie in: looking through those would stop everything for a tenth of a second."""
-
-    key: str
-    version: int
-    created_at: float
-    updated_at: float
-    value: bytes
-    lease: str = ""  # none
-
-
 class KeyTable(Table[KeyValue]):
     """Keys of applications: there may be a million. A row becomes a KeyValue when somebody reads it."""
 
@@ -263,22 +248,6 @@ class KeyTable(Table[KeyValue]):
 
     def with_prefix(self, prefix: str) -> list[KeyValue]:
         return [key_value(self.shards.get(key)) for key in self.shards.beginning_with(prefix)]
-
-
-def key_row(pair: KeyValue) -> KeyRow:
-    return KeyRow(pair.id, pair.version, pair.created_at, pair.updated_at, pair.value, pair.lease)
-
-
-def key_value(row: KeyRow) -> KeyValue:
-    return KeyValue(
-        id=row.key,
-        version=row.version,
-        spec_version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        value=row.value,
-        lease=row.lease,
-    )
 
 
 class Tables:

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import attrs
 
 from swarmtui.objects.records import KeyValue, Record
-from swarmtui.store.tables import KV, KeyRow, key_value
+from swarmtui.objects.rows import KeyRow, key_value
+from swarmtui.store.tables import KV
 
 WATCH_CHANGES_MAX = 10_000  # waiting in one watch
 HISTORY_CHANGES_MAX = 8_192

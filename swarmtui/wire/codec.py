@@ -26,12 +26,13 @@ from swarmtui.objects import codec as objects_codec
 from swarmtui.objects.codec import MalformedObject, converter
 from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.objects.operations import Result, Verdict
+from swarmtui.objects.rows import KeyRow
 from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
 from swarmtui.raft.reasons import Why, heard
 from swarmtui.wire.calls import Answer, Call
-from swarmtui.wire.key_calls import Attestation, KeyRow, KeyRows
+from swarmtui.wire.key_calls import Attestation, KeyRows
 from swarmtui.wire.messages import Cancel, Ended, Failed, Goodbye, Hello, More, Reply, Request
 from swarmtui.wire.node_calls import (
     Fate,
@@ -170,7 +171,7 @@ _unpack_rows = msgspec.msgpack.Decoder(tuple[KeyRow | None, ...]).decode
 
 
 def _key_rows() -> _Form:
-    """Rows are plain values already, and the blob: reading looks at the type of each, and makes no object of it."""
+    """The rows are the blob, as they are: reading looks at the type of each value."""
 
     def write_fields(answer: KeyRows) -> tuple[Any, bytes]:
         word = answer.attestation

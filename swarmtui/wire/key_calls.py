@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import attrs
 
+from swarmtui.objects.rows import KeyRow
 from swarmtui.raft.attestation import Attestation as Attestation  # the answer to Attest
 from swarmtui.raft.attestation import may_serve
 
@@ -30,10 +31,6 @@ class Attest:
     """A manager's word for a read of all the nodes `asked` (ids), itself among them. Answered by Attestation, from memory."""
 
     asked: tuple[str, ...]
-
-
-KeyRow = tuple[int, float, float, bytes, str]
-"""version, created_at, updated_at, value, lease"""
 
 
 @attrs.define

@@ -47,7 +47,7 @@ async def test_rows_are_given_with_a_word_and_nobody_is_asked(follower):
     rows = at_once(asked)
     assert isinstance(rows, KeyRows)
     assert (rows.index, rows.attestation) == (1, Attestation("a", 1))
-    assert [row and row[3] for row in rows.rows] == [b"red", None]
+    assert [row and row.value for row in rows.rows] == [b"red", None]
     assert not follower.core.has_effects
 
 

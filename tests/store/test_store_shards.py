@@ -8,8 +8,8 @@ from itertools import chain
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swarmtui.objects.rows import KeyRow
 from swarmtui.store.shards import FEW_KEYS_MAX, PARTS_FEW, PARTS_MANY, FrozenShards, Shards
-from swarmtui.store.tables import KeyRow
 
 keys = st.sampled_from([str(number) for number in range(12)])
 steps = st.lists(st.tuples(st.sampled_from(["put", "remove", "freeze"]), keys, st.integers(0, 9)), max_size=40)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from swarmtui.objects.operations import Create, Put, Remove
 from swarmtui.objects.records import KeyValue, Lease, Node, Service, Task
+from swarmtui.objects.rows import KeyRow
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.store import MalformedSnapshot, Store
 from swarmtui.store import snapshot as snapshot_module
 from swarmtui.store.snapshot import Frozen, read_snapshot
-from swarmtui.store.tables import KeyRow
 
 if TYPE_CHECKING:
     from .conftest import Log
