@@ -38,7 +38,7 @@ WAITING_MAX = 20_000  # transactions waiting for their result; more are refused
 ROUND_ENOUGH = (
     32  # transactions: what a round costs whatever it carries is little beside what so many cost by themselves
 )
-NO_TRANSACTION = encode(None)
+NO_TRANSACTION = encode(None)  # in the place of one that no bytes can hold
 SPOKE_S = 0.1  # of the wheel: a call may wait so much longer than it wished
 
 Decided = Callable[[tuple[Outcome, ...]], None]
@@ -58,7 +58,7 @@ class _Asked:
 @attrs.define(eq=False)
 class _Share:
     """Of the transactions of one call those that stand side by side in one entry: `count` of them from `first` on, as the
-    call counts them, encoded in `pieces`. They are decided together."""
+    call counts them, encoded in `pieces` until they are handed over. They are decided together."""
 
     asked: _Asked
     first: int
@@ -82,8 +82,12 @@ class _Filling:
         """Transactions in it."""
         return sum([share.count for share in self.shares])
 
-    def encode(self, time: float) -> bytes:
-        return encode_entry(self.count, [piece for share in self.shares for piece in share.pieces], time)
+    def close(self, time: float) -> bytes:
+        """The data of the entry: from here on the log alone holds what is in it."""
+        data = encode_entry(self.count, [piece for share in self.shares for piece in share.pieces], time)
+        for share in self.shares:
+            share.pieces = []
+        return data
 
 
 class Proposals:
@@ -209,7 +213,7 @@ class Proposals:
             entries = [entry for entry in fillings if entry.shares]
             if not entries:
                 continue
-            payloads = tuple([entry.encode(now) for entry in entries])
+            payloads = tuple([entry.close(now) for entry in entries])
             self._ticket += 1
             self._asked[self._ticket] = entries
             self._feed(Proposed(self._ticket, term, payloads, EntryKind.TRANSACTIONS))
