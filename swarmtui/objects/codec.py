@@ -207,13 +207,12 @@ def encode(value: object) -> bytes:
         raise MalformedObject(f"{_name(type(value))} cannot be written: {error}") from None
 
 
-def encode_request(transaction: Transaction | OnePut, session: int, serial: int, lowest: int, since: int) -> bytes:
+def encode_request(asked: Transaction | OnePut, session: int, serial: int, lowest: int, since: int) -> bytes:
     """The transaction, of no session so far, as this request of a session. Raises MalformedObject."""
-    if isinstance(transaction, Transaction):
-        return encode(attrs.evolve(transaction, session=session, serial=serial, lowest=lowest, since=since))
+    if isinstance(asked, Transaction):
+        return encode(attrs.evolve(asked, session=session, serial=serial, lowest=lowest, since=since))
     try:
-        put = transaction
-        return _pack(OnePut(put.key, put.value, put.expected, session, serial, lowest, since))
+        return _pack(OnePut(asked.key, asked.value, asked.expected, session, serial, lowest, since))
     except (OverflowError, UnicodeError) as error:
         raise MalformedObject(f"Transaction cannot be written: {error}") from None
 
@@ -295,14 +294,14 @@ def decode_one_put(data: bytes) -> OnePut | None:
         return None
 
 
-def _as_one_put(transaction: Transaction) -> OnePut | None:
-    if len(transaction.operations) != 1:
+def _as_one_put(asked: Transaction) -> OnePut | None:
+    """None for a transaction of anything else."""
+    if len(asked.operations) != 1:
         return None
-    (put,) = transaction.operations
+    (put,) = asked.operations
     if type(put) is not Put or put.lease:
         return None
-    one = transaction
-    return OnePut(put.key, put.value, put.expected, one.session, one.serial, one.lowest, one.since)
+    return OnePut(put.key, put.value, put.expected, asked.session, asked.serial, asked.lowest, asked.since)
 
 
 def _as_transaction(one: OnePut) -> Transaction:
