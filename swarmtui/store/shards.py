@@ -1,9 +1,12 @@
-"""A large map that can be frozen in an instant: copy-on-write by parts.
+"""A large map that can be frozen in an instant: a view of its rows as they are now, for any thread and for ever.
 
-The rows lie in many dictionaries by the hash of their key. Freezing hands out the dictionaries themselves; whoever
-writes a row afterwards first copies the one dictionary that it lies in. So a million keys cost the event loop some
-microseconds when a snapshot begins, and a few of them with the next writes, instead of one long copy. Few keys lie in few
-dictionaries: thousands, with a key or two in each, would fill a processor's cache with little else than themselves.
+A view reads the very dictionaries that are written. Each row says at which index it was written (`version`), so a view
+knows the rows that are newer than itself; and whoever replaces a row puts the old one aside first, for the views that it
+belongs to. So a snapshot of a million keys costs the writes beside it nothing but that: to copy what is frozen, however
+cleverly part by part, touches each row once for the copy and once for its end, which takes as long as 100,000 writes.
+
+The rows lie in some hundred dictionaries by the hash of their key, and so do those put aside, for a single one would at
+times make room for a million more in one long step, and end in one.
 
 Beside the rows lies the order of their keys, so that a listing by prefix costs what it lists, and a snapshot is written in
 that order and read without sorting.
@@ -14,27 +17,39 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from operator import ge
-from typing import Any
+from weakref import ref
 
+from swarmtui.objects.rows import KeyRow
 from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 
-PARTS_FEW = 64  # powers of two, both
-PARTS_MANY = 8192  # of a million keys one part holds some hundred, copied in some microseconds
-FEW_KEYS_MAX = 16_384  # in few parts: so many move to many of them in some milliseconds
-LET_GO_AT_ONCE = 32  # parts, or blocks of keys
+PARTS = 256  # a power of two: of a million keys one part holds 4000, which end in a millisecond
+LET_GO_AT_ONCE = 32  # blocks of keys
+
+_MASK = PARTS - 1
+
+Part = dict[str, KeyRow]
 
 
-class FrozenShards(Mapping[str, Any]):
-    """Rows that never change, and the order of their keys."""
+def _empty_parts() -> list[Part]:
+    return [{} for _ in range(PARTS)]
 
-    def __init__(self, parts: list[dict[str, Any]], length: int, order: FrozenTexts) -> None:
+
+class FrozenShards(Mapping[str, KeyRow]):
+    """The rows as they were at `index`, and the order of their keys. `aside` are those that were replaced since."""
+
+    def __init__(self, parts: list[Part], index: int, length: int, order: FrozenTexts) -> None:
         self.parts = parts
+        self.index = index
         self.length = length
         self.order = order
-        self._mask = len(parts) - 1
+        self.aside = _empty_parts()
+        self.is_over = False
+        self.spare: Shards | None = None  # what this is a view of, if nobody writes to it
 
-    def __getitem__(self, key: str) -> Any:
-        return self.parts[hash(key) & self._mask][key]
+    def __getitem__(self, key: str) -> KeyRow:
+        number = hash(key) & _MASK
+        row = self.parts[number].get(key)
+        return self.aside[number][key] if row is None or row.version > self.index else row
 
     def __iter__(self) -> Iterator[str]:
         return chain.from_iterable(self.order.blocks)
@@ -42,25 +57,39 @@ class FrozenShards(Mapping[str, Any]):
     def __len__(self) -> int:
         return self.length
 
-    def rows(self) -> Iterator[list[Any]]:
+    def rows(self) -> Iterator[list[KeyRow]]:
         """The rows in the order of their keys, some hundred at a time."""
-        parts, mask = self.parts, self._mask
         for block in self.order.blocks:
-            yield [parts[hash(key) & mask][key] for key in block]
+            yield [self[key] for key in block]
 
-    def in_place_of(self, keys: Sequence[str], rows: Sequence[Any]) -> list[Any]:
+    def in_place_of(self, keys: Sequence[str], rows: Sequence[KeyRow]) -> list[KeyRow]:
         """The rows of these keys, and for each that is here just the same the one that is here."""
-        parts, mask = self.parts, self._mask
+        parts = self.parts
         return [
-            known if (known := parts[hash(key) & mask].get(key)) == row else row
+            known if (known := parts[hash(key) & _MASK].get(key)) == row else row
             for key, row in zip(keys, rows, strict=True)
         ]
 
+    def thaw(self) -> Shards:
+        """These rows, for somebody who will change them: the very ones if nobody does yet, else as many more."""
+        spare, self.spare = self.spare, None
+        if spare is None:
+            spare = Shards()
+            for block, rows in zip(self.order.blocks, self.rows(), strict=True):
+                spare.extend(list(block), rows)
+        return spare
+
     def let_go(self) -> Iterator[None]:
-        """Forget everything, a part at each step. For a thread beside the event loop that rests between the steps: of a
+        """Forget everything, a little at each step. For a thread beside the event loop that rests between the steps: of a
         million rows that nobody else holds any more, the end of them all at once would stop every thread for a third of a
         second."""
-        for everything in (self.parts, self.order.blocks, self.order.last):
+        self.is_over = True
+        self.spare = None
+        for parts in (self.aside, self.parts):
+            while parts:
+                parts.pop()
+                yield
+        for everything in (self.order.blocks, self.order.last):
             while everything:
                 del everything[-LET_GO_AT_ONCE:]
                 yield
@@ -69,61 +98,70 @@ class FrozenShards(Mapping[str, Any]):
 class Shards:
     """Rows that change. `length` counts them."""
 
-    def __init__(self, frozen: FrozenShards | None = None) -> None:
-        self._use(list(frozen.parts) if frozen is not None else [{}] * PARTS_FEW)
-        self.length = frozen.length if frozen is not None else 0
-        self._order = OrderedTexts(frozen.order if frozen is not None else FrozenTexts())
+    def __init__(self) -> None:
+        self._parts = _empty_parts()
+        self.length = 0
+        self._order = OrderedTexts()
+        self._views: list[ref[FrozenShards]] = []
 
-    def _use(self, parts: list[dict[str, Any]]) -> None:
-        """Have the rows in these, of which each is somebody else's, too, until it is written."""
-        self._parts = parts
-        self._mask = len(parts) - 1
-        self._shared = bytearray(b"\x01" * len(parts))
+    def __getitem__(self, key: str) -> KeyRow:
+        return self._parts[hash(key) & _MASK][key]
 
-    def get(self, key: str) -> Any:
-        return self._parts[hash(key) & self._mask].get(key)
+    def get(self, key: str) -> KeyRow | None:
+        return self._parts[hash(key) & _MASK].get(key)
 
-    def put(self, key: str, row: Any) -> Any:
+    def put(self, key: str, row: KeyRow) -> KeyRow | None:
         """Writes the row and answers the one that was there, or None."""
         part = self.part_of(key)
         before = part.get(key)
+        if before is not None and self.is_viewed:
+            self.put_aside(before)
         part[key] = row
         if before is None:
             self.added(key)
         return before
 
-    def part_of(self, key: str) -> dict[str, Any]:
-        """The dictionary that this key lies in, for whoever looks and then writes. If the key was not in it, `added` follows."""
-        number = hash(key) & self._mask
-        return self._own(number) if self._shared[number] else self._parts[number]
+    def part_of(self, key: str) -> Part:
+        """The dictionary that this key lies in, for whoever looks and then writes. If the key was not in it, `added` follows;
+        if it was, and `is_viewed`, `put_aside` comes before."""
+        return self._parts[hash(key) & _MASK]
 
     def added(self, key: str) -> None:
-        """A new key was written into its part. From here on it may lie in another."""
+        """A new key was written into its part."""
         self.length += 1
         self._order.add(key)
-        self._spread_if_many()
 
-    def _spread_if_many(self) -> None:
-        if self.length > FEW_KEYS_MAX and len(self._parts) < PARTS_MANY:
-            rows = [part.items() for part in self._parts]
-            self._use([{}] * PARTS_MANY)
-            for key, row in chain.from_iterable(rows):
-                self._own(hash(key) & self._mask)[key] = row
+    @property
+    def is_viewed(self) -> bool:
+        """Whether anybody might still read what is frozen."""
+        if self._views:
+            self._views = [view for view in self._views if (frozen := view()) is not None and not frozen.is_over]
+        return bool(self._views)
 
-    def extend(self, keys: Sequence[str], rows: Sequence[Any]) -> None:
+    def put_aside(self, row: KeyRow) -> None:
+        """This row is about to be replaced: who reads what is frozen finds it in its place or here, at every moment."""
+        for view in self._views:
+            frozen = view()
+            if frozen is not None and row.version <= frozen.index:
+                frozen.aside[hash(row.key) & _MASK][row.key] = row
+
+    def extend(self, keys: Sequence[str], rows: Sequence[KeyRow]) -> None:
         """Many rows of keys that are not here yet. Cheap for keys in order that come after all the others."""
         if not keys or not self._order.comes_last(keys[0]) or any(map(ge, keys, keys[1:])):
             for key, row in zip(keys, rows, strict=True):
                 self.put(key, row)
             return
+        parts = self._parts
         for key, row in zip(keys, rows, strict=True):
-            self._own(hash(key) & self._mask)[key] = row
+            parts[hash(key) & _MASK][key] = row
         self.length += len(keys)
         self._order.extend(keys)
-        self._spread_if_many()
 
     def remove(self, key: str) -> None:
-        del self._own(hash(key) & self._mask)[key]
+        part = self._parts[hash(key) & _MASK]
+        if self.is_viewed:
+            self.put_aside(part[key])
+        del part[key]
         self.length -= 1
         self._order.remove(key)
 
@@ -131,16 +169,17 @@ class Shards:
         """The keys that begin so, in order."""
         return list(self._order.beginning_with(prefix))
 
-    def _own(self, number: int) -> dict[str, Any]:
-        if self._shared[number]:
-            self._parts[number] = self._parts[number].copy()
-            self._shared[number] = 0
-        return self._parts[number]
-
     def __iter__(self) -> Iterator[str]:
         return chain.from_iterable(self._parts)
 
-    def freeze(self) -> FrozenShards:
-        """These rows as they are now, for any thread and for ever."""
-        self._use(self._parts)
-        return FrozenShards(self._parts.copy(), self.length, self._order.freeze())
+    def freeze(self, index: int) -> FrozenShards:
+        """A view of these rows as they are now. All of them were written at or before `index`, and all that follow after it."""
+        frozen = FrozenShards(self._parts.copy(), index, self.length, self._order.freeze())
+        self._views.append(ref(frozen))
+        return frozen
+
+    def finish(self, index: int) -> FrozenShards:
+        """The same for whoever has filled it and goes on to write no more: somebody else may, see `thaw`."""
+        frozen = self.freeze(index)
+        frozen.spare = self
+        return frozen

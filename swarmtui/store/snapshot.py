@@ -14,8 +14,9 @@ written.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -42,6 +43,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_section = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
 _unpack_keys = msgspec.msgpack.Decoder(list[KeyRow]).decode  # of either format; checks the types of every row
+_VERSION: Callable[[KeyRow], int] = attrgetter("version")
 
 
 class MalformedSnapshot(Exception):
@@ -81,11 +83,13 @@ class Frozen:
     def without_leases(self) -> Frozen:
         """The same without leases and the keys that belong to them: nobody who held one can renew it."""
         rows = self.tables[KV]
-        assert isinstance(rows, FrozenShards)
-        keys = Shards(rows)
-        for key in self.leased:
-            keys.remove(key)
-        return attrs.evolve(self, tables={**self.tables, Lease.TABLE: {}, KV: keys.freeze()}, leased=())
+        if self.leased:
+            assert isinstance(rows, FrozenShards)
+            keys = rows.thaw()
+            for key in self.leased:
+                keys.remove(key)
+            rows = keys.finish(self.index)
+        return attrs.evolve(self, tables={**self.tables, Lease.TABLE: {}, KV: rows}, leased=())
 
     def let_go(self) -> Iterator[None]:
         """Nobody will read it any more: forget it step by step, see FrozenShards."""
@@ -141,13 +145,13 @@ def read_snapshot(chunks: Iterable[bytes], beside: Frozen | None = None) -> Froz
     for section, data in blocks:
         try:
             if section == KV:
-                count += _read_keys(keys, leased, _unpack_keys(data), known)
+                count += _read_keys(keys, leased, _unpack_keys(data), head.index, known)
                 continue
             body = _unpack(data)
             if section == "end":
                 if body != count or next(blocks, None) is not None:
                     raise MalformedSnapshot(f"the snapshot's end counts {body!r} objects, {count} were read before it")
-                tables[KV] = keys.freeze()
+                tables[KV] = keys.finish(head.index)
                 every = attrs.evolve(head.sessions, sessions=tuple(sessions))
                 return attrs.evolve(head, tables=tables, sessions=every, leased=tuple(leased))
             if (section not in tables and section != SESSIONS) or not isinstance(body, list):
@@ -185,7 +189,12 @@ def _head(block: tuple[str, msgspec.Raw] | None) -> Frozen:
     return Frozen(index, term, level, {}, sessions)
 
 
-def _read_keys(keys: Shards, leased: list[str], rows: list[KeyRow], known: Mapping[str, KeyRow] | None) -> int:
+def _read_keys(
+    keys: Shards, leased: list[str], rows: list[KeyRow], index: int, known: Mapping[str, KeyRow] | None
+) -> int:
+    newest = max(rows, key=_VERSION, default=None)
+    if newest is not None and newest.version > index:
+        raise MalformedSnapshot(f"key {newest.key!r} of index {newest.version} in a snapshot of index {index}")
     if isinstance(known, FrozenShards):
         rows = known.in_place_of([row.key for row in rows], rows)
     keys.extend([row.key for row in rows], rows)

@@ -136,11 +136,11 @@ class Store:
         befores: list[KeyRow | None] = []
         afters: list[KeyRow | None] = []
         keys = self._tables.kv.shards
-        part_of = keys.part_of
+        part_of, is_viewed = keys.part_of, keys.is_viewed
         for place, one in enumerate(asked):
             key, expected = one.key, one.expected
             part = part_of(key)
-            before: KeyRow | None = part.get(key)
+            before = part.get(key)
             if before is None and not expected:
                 after = part[key] = KeyRow(key, index, time, time, one.value)
                 keys.added(key)
@@ -150,7 +150,10 @@ class Store:
                     befores, afters = [], []
                 results[place] = self._judge(Transaction((Put(key, one.value, expected),)), index, time, changes)
                 continue
-            else:  # one text of a key, not two
+            else:
+                if is_viewed:
+                    keys.put_aside(before)
+                # One text of a key, not two.
                 after = part[key] = KeyRow(before.key, index, before.created_at, time, one.value)
             befores.append(before)
             afters.append(after)
@@ -223,7 +226,7 @@ class Store:
 
     def freeze(self) -> Frozen:
         """The store as it is now, for a snapshot: no object is touched, and of `kv` not even the dictionaries."""
-        tables = {name: table.freeze() for name, table in self._tables.by_name.items()}
+        tables = {name: table.freeze(self.index) for name, table in self._tables.by_name.items()}
         leased = self._tables.kv.leased()
         return Frozen(self.index, self.term, self.feature_level, tables, self._sessions.freeze(), leased)
 

@@ -47,8 +47,8 @@ class Table(Generic[R]):
         """A sentence if `record` cannot stand beside the others here, such as a name that is taken."""
         return None
 
-    def freeze(self) -> Mapping[str, Any]:
-        """The rows as they are now; they never change again."""
+    def freeze(self, index: int) -> Mapping[str, Any]:
+        """The rows as they are now, at `index`; they never change again."""
         return self.rows.copy()
 
     def load(self, rows: Mapping[str, Any]) -> None:
@@ -208,7 +208,7 @@ class KeyTable(Table[KeyValue]):
         return None if row is None else key_value(row)
 
     def all(self) -> list[KeyValue]:
-        return [key_value(self.shards.get(key)) for key in self.shards]
+        return [key_value(self.shards[key]) for key in self.shards]
 
     def write(self, before: KeyValue | None, after: KeyValue | None) -> None:
         if before is not None and before.lease:
@@ -234,20 +234,20 @@ class KeyTable(Table[KeyValue]):
     def index_leases(self, keys: Iterable[str]) -> None:
         """These of the rows that were loaded belong to leases."""
         for key in keys:
-            self._leased.setdefault(self.shards.get(key).lease, set()).add(key)
+            self._leased.setdefault(self.shards[key].lease, set()).add(key)
 
-    def freeze(self) -> FrozenShards:
-        return self.shards.freeze()
+    def freeze(self, index: int) -> FrozenShards:
+        return self.shards.freeze(index)
 
     def load(self, rows: Mapping[str, Any]) -> None:
         if isinstance(rows, FrozenShards):
-            self.shards = Shards(rows)
+            self.shards = rows.thaw()
         else:
             for key, row in rows.items():
                 self.shards.put(key, row)
 
     def with_prefix(self, prefix: str) -> list[KeyValue]:
-        return [key_value(self.shards.get(key)) for key in self.shards.beginning_with(prefix)]
+        return [key_value(self.shards[key]) for key in self.shards.beginning_with(prefix)]
 
 
 class Tables:

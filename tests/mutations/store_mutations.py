@@ -285,9 +285,73 @@ MUTATIONS = (
     Mutation(
         name="frozen-store-changes",
         rule="what was frozen never changes",
+        file="swarmtui/store/store.py",
+        old="                if is_viewed:",
+        new="                if False:",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="frozen-rows-are-replaced",
+        rule="what was frozen never changes",
         file="swarmtui/store/shards.py",
-        old="        if self._shared[number]:",
+        old="        if before is not None and self.is_viewed:",
         new="        if False:",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="frozen-rows-are-removed",
+        rule="what was frozen never changes",
+        file="swarmtui/store/shards.py",
+        old="""        part = self._parts[hash(key) & _MASK]
+        if self.is_viewed:""",
+        new="""        part = self._parts[hash(key) & _MASK]
+        if False:""",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="row-put-aside-when-it-is-gone",
+        rule="who reads what is frozen finds each row at every moment",
+        file="swarmtui/store/shards.py",
+        old="""        if self.is_viewed:
+            self.put_aside(part[key])
+        del part[key]""",
+        new="""        row = part.pop(key)
+        if self.is_viewed:
+            self.put_aside(row)""",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="frozen-store-shows-what-came-later",
+        rule="what was frozen never changes",
+        file="swarmtui/store/shards.py",
+        old="if row is None or row.version > self.index else row",
+        new="if row is None else row",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="newer-rows-put-aside",
+        rule="what was frozen never changes",
+        file="swarmtui/store/shards.py",
+        old="            if frozen is not None and row.version <= frozen.index:",
+        new="            if frozen is not None:",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="two-stores-take-the-same-rows",
+        rule="rows that are read are taken over by one store",
+        file="swarmtui/store/shards.py",
+        old="""        spare, self.spare = self.spare, None
+        if spare""",
+        new="""        spare = self.spare
+        if spare""",
+        tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
+    ),
+    Mutation(
+        name="snapshot-of-rows-that-are-newer",
+        rule="a snapshot holds no row that is newer than itself",
+        file="swarmtui/store/snapshot.py",
+        old="    if newest is not None and newest.version > index:",
+        new="    if False:",
         tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
     ),
     Mutation(
@@ -295,7 +359,7 @@ MUTATIONS = (
         rule="a snapshot that was cut off is never taken for a whole one",
         file="swarmtui/store/snapshot.py",
         old='    raise MalformedSnapshot(f"the snapshot ends after {count} objects without its end block")',
-        new="    tables[KV] = keys.freeze()\n    return attrs.evolve(head, tables=tables)",
+        new="    tables[KV] = keys.finish(head.index)\n    return attrs.evolve(head, tables=tables)",
         tests=SNAPSHOT,
     ),
     Mutation(

@@ -54,11 +54,8 @@ def test_a_restored_store_knows_the_keys_of_leases(filled: Log) -> None:
 @given(st.integers(1, 4096))
 def test_chunks_may_be_cut_anywhere(size: int) -> None:
     store = Store()
-    store.adopt(
-        Frozen(
-            7, 2, 1, {"kv": {str(number): KeyRow(str(number), number, 1.0, 2.0, bytes(50)) for number in range(100)}}
-        )
-    )
+    rows = {str(number): KeyRow(str(number), number % 7, 1.0, 2.0, bytes(50)) for number in range(100)}
+    store.adopt(Frozen(7, 2, 1, {"kv": rows}))
     stream = b"".join(store.freeze().chunks())
     other = Store()
     other.restore(stream[start : start + size] for start in range(0, len(stream), size))
@@ -111,6 +108,13 @@ def test_a_refused_snapshot_leaves_the_store_as_it_was(filled: Log) -> None:
         with pytest.raises(MalformedSnapshot):
             filled.store.restore([damaged])
     assert (filled.store.digest(), filled.store.index) == before
+
+
+def test_a_row_that_is_newer_than_its_snapshot_is_refused() -> None:
+    """It would be hidden from every later snapshot of the store."""
+    rows = {"a": KeyRow("a", 7, 1.0, 2.0, b""), "b": KeyRow("b", 8, 1.0, 2.0, b"")}
+    with pytest.raises(MalformedSnapshot, match="key 'b' of index 8 in a snapshot of index 7"):
+        read_snapshot(Frozen(7, 2, 1, {"kv": rows}).chunks())
 
 
 @given(st.data())
