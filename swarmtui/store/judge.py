@@ -25,10 +25,10 @@ from swarmtui.objects.operations import (
     Verdict,
 )
 from swarmtui.objects.records import KeyValue, Lease, Record, Service, Task
-from swarmtui.objects.rows import KeyRow, key_row
+from swarmtui.objects.rows import key_row
 from swarmtui.store.differences import changed_since, spec_of
 from swarmtui.store.tables import KV, Table, Tables
-from swarmtui.store.watch import KeyChanges, RawChanges
+from swarmtui.store.watch import KeysPut, RawChanges
 
 
 class Refusal(Exception):
@@ -90,13 +90,9 @@ class Ledger:
 
     def changes(self) -> list[RawChanges]:
         return [
-            KeyChanges(KV, [_row(before)], [_row(after)]) if table.name == KV else (table.name, before, after)
+            KeysPut(KV, [key_row(after)]) if isinstance(after, KeyValue) else (table.name, before, after)
             for table, before, after in self._written
         ]
-
-
-def _row(pair: KeyValue | None) -> KeyRow | None:
-    return None if pair is None else key_row(pair)
 
 
 def judge(tables: Tables, transaction: Transaction, index: int, time: float) -> tuple[Result, list[RawChanges]]:

@@ -20,7 +20,7 @@ from swarmtui.store.judge import judge
 from swarmtui.store.sessions import Sessions
 from swarmtui.store.snapshot import Frozen, read_snapshot
 from swarmtui.store.tables import KV, NamedTable, Tables
-from swarmtui.store.watch import WATCH_CHANGES_MAX, History, KeyChanges, RawChanges, Watch
+from swarmtui.store.watch import WATCH_CHANGES_MAX, History, KeysPut, RawChanges, Watch
 
 R = TypeVar("R", bound=Record)
 
@@ -133,8 +133,7 @@ class Store:
         (tests/store holds one against the other)."""
         done = Result(Verdict.DONE, index)
         results = [done] * len(asked)
-        befores: list[KeyRow | None] = []
-        afters: list[KeyRow | None] = []
+        rows: list[KeyRow] = []
         keys = self._tables.kv.shards
         part_of, is_viewed = keys.part_of, keys.is_viewed
         for place, one in enumerate(asked):
@@ -145,9 +144,9 @@ class Store:
                 after = part[key] = KeyRow(key, index, time, time, one.value)
                 keys.added(key)
             elif before is None or before.version == index or before.lease or expected not in (None, before.version):
-                if afters:  # they are told in the order in which they came about
-                    changes.append(KeyChanges(KV, befores, afters))
-                    befores, afters = [], []
+                if rows:  # they are told in the order in which they came about
+                    changes.append(KeysPut(KV, rows))
+                    rows = []
                 results[place] = self._judge(Transaction((Put(key, one.value, expected),)), index, time, changes)
                 continue
             else:
@@ -155,10 +154,9 @@ class Store:
                     keys.put_aside(before)
                 # One text of a key, not two.
                 after = part[key] = KeyRow(before.key, index, before.created_at, time, one.value)
-            befores.append(before)
-            afters.append(after)
-        if afters:
-            changes.append(KeyChanges(KV, befores, afters))
+            rows.append(after)
+        if rows:
+            changes.append(KeysPut(KV, rows))
         return results
 
     # ---- reading

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import attrs
 
-from swarmtui.objects.records import KeyValue, Record
+from swarmtui.objects.records import Record
 from swarmtui.objects.rows import KeyRow, key_value
 from swarmtui.store.tables import KV
 
@@ -25,7 +25,8 @@ HISTORY_BYTES_MAX = 8 * 1024 * 1024  # of the entries whose changes are remember
 
 @attrs.define
 class Change:
-    """One object was written by the entry at `index`: created (`before` is None), replaced, or removed (`after` is None)."""
+    """One object was written by the entry at `index`: created (`before` is None), replaced, or removed (`after` is None). A
+    key that was put says nothing of before, see KeysPut."""
 
     index: int
     table: str
@@ -50,33 +51,29 @@ RecordChange = tuple[str, Record | None, Record | None]
 """(table, before, after) of one object."""
 
 
-class KeyChanges(NamedTuple):
-    """Changes of `kv` that followed one another, row by row: under load an entry holds hundreds, and an object for each would
-    cost much of what applying it does."""
+class KeysPut(NamedTuple):
+    """Keys that were put one after another: under load an entry holds hundreds, and an object for each would cost much of
+    what applying it does. The rows in whose place they came are not remembered: nobody asks for them, and they end cheaper at
+    once, while a processor has them at hand, than thousands of changes later."""
 
     table: str
-    before: list[KeyRow | None]
-    after: list[KeyRow | None]
+    rows: list[KeyRow]
 
 
-RawChanges = RecordChange | KeyChanges
+RawChanges = RecordChange | KeysPut
 """As apply notes it: one or several. Becomes Changes only when somebody takes it."""
 
 
 def _count(raw: RawChanges) -> int:
-    return len(raw.after) if isinstance(raw, KeyChanges) else 1
+    return len(raw.rows) if isinstance(raw, KeysPut) else 1
 
 
 def _changes(index: int, raw: RawChanges) -> Iterator[Change]:
-    if not isinstance(raw, KeyChanges):
+    if not isinstance(raw, KeysPut):
         yield Change(index, *raw)
         return
-    for before, after in zip(raw.before, raw.after, strict=True):
-        yield Change(index, KV, _record(before), _record(after))
-
-
-def _record(row: KeyRow | None) -> KeyValue | None:
-    return None if row is None else key_value(row)
+    for row in raw.rows:
+        yield Change(index, KV, None, key_value(row))
 
 
 class Watch:

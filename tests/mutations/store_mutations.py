@@ -278,7 +278,7 @@ MUTATIONS = (
         name="puts-told-after-what-followed-them",
         rule="a watch is told of every change in order",
         file="swarmtui/store/store.py",
-        old="                if afters:  # they are told in the order in which they came about",
+        old="                if rows:  # they are told in the order in which they came about",
         new="                if False:",
         tests=WATCH,
     ),
