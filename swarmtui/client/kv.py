@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from swarmtui.client.errors import Refused
 from swarmtui.client.locks import GRACE_S, Fence, hold_lock
-from swarmtui.client.lookups import Lookups, Untold
+from swarmtui.client.lookups import Lookups
 from swarmtui.objects.codec import OnePut
 from swarmtui.objects.operations import Remove, Transaction, Verdict
 from swarmtui.objects.records import KeyValue
-from swarmtui.wire.node_calls import Consistency, GetKey, Records
+from swarmtui.wire.node_calls import Consistency
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -35,18 +35,14 @@ class Keys:
         self._cluster = cluster
         self._lookups = Lookups(cluster)
 
-    async def get(
+    def get(
         self, key: str, *, consistency: Consistency = Consistency.LINEARIZABLE, manager: str = ""
-    ) -> KeyValue | None:
+    ) -> Coroutine[Any, Any, KeyValue | None]:
         """The key's record, None if there is none. `manager`: who is asked first; any manager answers, led or leading.
         Raises NoQuorum unless a stale read is asked for."""
         if consistency is Consistency.LINEARIZABLE:
-            try:
-                return await self._lookups.get(key, manager)
-            except Untold:
-                pass
-        records = await self._cluster.read(GetKey(key, consistency))
-        return _keys(records)[0] if records.records else None
+            return self._lookups.get(key, manager)
+        return self._lookups.alone(key, consistency)
 
     async def put(self, key: str, value: bytes | str) -> int:
         """Write whatever is there; returns the new version."""
@@ -69,7 +65,8 @@ class Keys:
         self, prefix: str = "", *, consistency: Consistency = Consistency.LINEARIZABLE
     ) -> Sequence[KeyValue]:
         """All keys with this prefix, in order."""
-        return _keys(await self._cluster.records(KeyValue.TABLE, consistency=consistency, prefix=prefix))
+        records = await self._cluster.records(KeyValue.TABLE, consistency=consistency, prefix=prefix)
+        return [record for record in records.records if isinstance(record, KeyValue)]
 
     def lock(
         self,
@@ -116,10 +113,6 @@ def _differences(known: dict[str, KeyValue], found: dict[str, KeyValue], gone: S
             known[key] = record
             changes.append(KeyChange(key, record))
     return changes
-
-
-def _keys(records: Records) -> list[KeyValue]:
-    return [record for record in records.records if isinstance(record, KeyValue)]
 
 
 def _bytes(value: bytes | str) -> bytes:

@@ -4,7 +4,7 @@ The usual read is asked of a manager to which there is a connection, and, at the
 (`witnesses`): each answers from memory, and here is decided whether that confirms it, two hops after it was asked for. Where
 it does not, or nobody is there to be asked, or many keys are read at once, the manager is asked to confirm it by itself, with
 two hops more. No task waits for an answer but those who want it. Everything else takes a task of its own; and where nobody
-answers, or nobody leads, each key goes its own long way (`Cluster.read`), which asks the others as well.
+answers, or nobody leads, each key goes its own long way (`alone`), which asks the others as well.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from swarmtui.objects.records import KeyValue
 from swarmtui.objects.rows import key_values
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, Attest, Attestation, GetKeys, KeyRows
+from swarmtui.wire.node_calls import Consistency, GetKey
 from swarmtui.wire.rpc import CallFailed
 
 if TYPE_CHECKING:
@@ -34,14 +35,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 2.0  # with the one manager; the long way has its own
 WORD_PATIENCE_S = 0.03  # with the others' words, which cost each of them a fraction of a millisecond
 KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
-
-KEYS_VOUCHED_MAX = (
-    128  # in one call: with more it is this process that is busy, and the manager had better confirm them
-)
-
-
-class Untold(Exception):
-    """No manager that was asked could tell."""
+KEYS_VOUCHED_MAX = 128  # in one call: with more this process is busy, and the manager had better confirm them
 
 
 @attrs.define(eq=False)
@@ -98,17 +92,20 @@ class Lookups:
         self._listening = False
 
     async def get(self, key: str, manager: str = "") -> KeyValue | None:
-        """What there is: linearizable, by this manager or, where none is named, by whoever led last. Raises Untold, and Refused
-        for a manager that there never was."""
+        """What there is: linearizable, by this manager or, where none is named, by whoever led last, or by another if it must
+        be. Raises what `alone` does, and Refused for a manager that there never was."""
         together = self._together.get(manager) or self._new(manager)
         lookup = _Lookup(key)
         if not together.join(lookup):
             await together.lead(lookup)
         if not lookup.settled:
             await lookup.wait()
-        if not lookup.told:
-            raise Untold
-        return lookup.found
+        return lookup.found if lookup.told else await self.alone(key)
+
+    async def alone(self, key: str, consistency: Consistency = Consistency.LINEARIZABLE) -> KeyValue | None:
+        """What there is, from any manager that answers. Raises NoQuorum unless a stale read is asked for."""
+        (record,) = (await self._cluster.read(GetKey(key, consistency))).records or (None,)
+        return record if isinstance(record, KeyValue) else None
 
     def _new(self, manager: str) -> Together[_Lookup]:
         if manager:

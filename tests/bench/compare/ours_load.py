@@ -11,6 +11,7 @@ import gc
 import json
 import sys
 import time
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -47,13 +48,10 @@ class Load:
         begin = time.perf_counter() + order.warm_up_s
         end = begin + order.seconds
 
-        async def write(cluster: swarmtui.Cluster, key: str) -> None:
-            await cluster.kv.put(key, value)
-
-        async def read(cluster: swarmtui.Cluster, key: str) -> None:
-            await cluster.kv.get(key, manager="" if order.to_leader else follower)
-
-        act = read if order.kind == "read" else write
+        def act(cluster: swarmtui.Cluster, key: str) -> Awaitable[object]:
+            if order.kind == "read":
+                return cluster.kv.get(key, manager="" if order.to_leader else follower)
+            return cluster.kv.put(key, value)
 
         async def loop(task: int) -> None:
             nonlocal failures
