@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 2.0  # with the one manager; the long way has its own
 WORD_PATIENCE_S = 0.03  # with the others' words, which cost each of them a fraction of a millisecond
 KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
+KEYS_SOON = 256  # while fewer are under way: some hundred tasks have one call answered while another is asked
 KEYS_VOUCHED_MAX = 128  # in one call: with more this process is busy, and the manager had better confirm them
 
 
@@ -159,7 +160,7 @@ class Lookups:
         if caller is None:
             return False
         self._asked[asked] = None
-        asked.together.full = KEYS_TOGETHER_MAX
+        self._fill(asked.together)
         if not caller.ask(call, asked.heard):
             self._forget(asked)  # the connection is full, or has just ended
             return False
@@ -174,9 +175,9 @@ class Lookups:
             name = manager or self._cluster.managers()[0].name
             answer = await self._cluster.ask(name, call, PATIENCE_S)
         except ClientError:
-            self._settle(lookups, None)
+            self._settle(manager, lookups, None)
         else:
-            self._settle(lookups, answer)
+            self._settle(manager, lookups, answer)
 
     def heard(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
         """What came of it; None if it was given up. Only the first counts."""
@@ -222,21 +223,26 @@ class Lookups:
     def _end(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
         self._forget(asked)
         asked.together.answered(len(asked.items))
-        self._settle(asked.items, answer)
+        self._settle(asked.manager, asked.items, answer)
 
     def _forget(self, asked: _Asked) -> None:
         self._unvouched.pop(asked, None)
         del self._asked[asked]
-        if not self._asked:
-            asked.together.full = KEYS_EARLY
+        self._fill(asked.together)
 
-    @staticmethod
-    def _settle(lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:
+    def _fill(self, together: Together[_Lookup]) -> None:
+        """How many its next call waits for, within this moment: the more are under way, the more."""
+        under_way = sum([len(asked.items) for asked in self._asked if asked.together is together])
+        together.full = KEYS_EARLY if not under_way else KEYS_SOON if under_way < KEYS_SOON else KEYS_TOGETHER_MAX
+
+    def _settle(self, manager: str, lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:
         values: Sequence[KeyValue | None] = ()
-        if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) == len(lookups):
+        if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) <= len(lookups):
             values = key_values(answer.rows)
         told = bool(values)
-        for lookup, found in zip_longest(lookups, values):
+        if told and len(values) < len(lookups):  # one answer has no room for more
+            self._send(manager, lookups[len(values) :])
+        for lookup, found in zip_longest(lookups[: len(values) or None], values):
             lookup.told, lookup.found = told, found
             lookup.settle()
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import accumulate
 from typing import cast
 
 import attrs
@@ -307,8 +309,9 @@ class Answers:
         """What the confirmed local state holds, or `why` it is not confirmed."""
         store = self._manager(call).consensus.store
         rows = [] if why else store.key_rows(call.keys)
-        if sum([len(row.value) for row in rows if row is not None]) > KEYS_BYTES_MAX:
-            why, rows = f"their values have more than {KEYS_BYTES_MAX} bytes: read fewer at once", []
+        sizes = [0 if row is None else len(row.value) for row in rows]
+        if sum(sizes) > KEYS_BYTES_MAX:
+            rows = rows[: max(1, bisect_right(list(accumulate(sizes)), KEYS_BYTES_MAX))]
         return KeyRows(store.index, store.term, tuple(rows), why)
 
     # ------------------------------------------------------------------------------------------------------ changes

@@ -11,9 +11,9 @@ from swarmtui.objects.rows import KeyRow
 from swarmtui.raft.attestation import Attestation as Attestation  # the answer to Attest
 from swarmtui.raft.attestation import may_serve
 
-KEYS_TOGETHER_MAX = 256  # that one GetKeys asks for
+KEYS_TOGETHER_MAX = 512  # that one GetKeys asks for
 ASKED_TOGETHER_MAX = 100  # managers, by one who reads from a quorum
-KEYS_BYTES_MAX = 4 * 1024 * 1024  # of values in one answer to it
+KEYS_BYTES_MAX = 4 * 1024 * 1024  # of values in one answer to it, but for a single one that is larger
 
 
 @attrs.define
@@ -35,8 +35,9 @@ class Attest:
 
 @attrs.define
 class KeyRows:
-    """A row for each key that was asked for, None where there is none, as of `index`. `refused` is a sentence if they could
-    not be read. `attestation`: they are unconfirmed, and it was given in the same step."""
+    """A row for each key that was asked for, None where there is none, as of `index`; of the first keys only, if all have more
+    than KEYS_BYTES_MAX. `refused` is a sentence if they could not be read. `attestation`: they are unconfirmed, and it was
+    given in the same step."""
 
     index: int
     term: int

@@ -86,6 +86,7 @@ class FakeNode:
         self.deaf_to: tuple[type, ...] = ()  # calls that it takes and never answers
         self.refuses: tuple[type, ...] = ()  # calls that it takes for those of a manager, which it is no more
         self.paused: trio.Event | None = None  # until then it takes what is asked, and answers afterwards
+        self.rows_max: int | None = None  # in one answer
         self.confirmed: list[GetKeys] = []  # reads that it was asked to confirm by itself
         self.calls: Counter[str] = Counter()
         self.events: list[Event] = []
@@ -167,7 +168,7 @@ class FakeNode:
                 return self._records(call)
             case GetKeys():
                 why = "no leader is known" if self.stale else ""
-                rows = tuple(self.world.store.key_rows(call.keys))
+                rows = tuple(self.world.store.key_rows(call.keys))[: self.rows_max]
                 word = self.word(call.asked) if call.asked else None
                 if word is None:
                     self.confirmed.append(call)

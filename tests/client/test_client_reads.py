@@ -43,6 +43,37 @@ async def test_keys_that_are_read_in_one_moment_travel_in_one_call(world, cluste
     assert not any(node.calls["GetKey"] for node in world.nodes.values())
 
 
+@pytest.mark.parametrize("room", [1, 7, 99])
+async def test_keys_that_one_answer_has_no_room_for_are_asked_for_again(world, cluster, room):
+    """All of them went the long way, a call each, when their values were too many bytes for one answer."""
+    await cluster.kv.put("k7", "seven")
+    world.nodes["n1"].rows_max = room
+    found = {}
+
+    async def read(number: int) -> None:
+        found[number] = await cluster.kv.get(f"k{number}")
+
+    async with trio.open_nursery() as nursery:
+        for number in range(100):
+            nursery.start_soon(read, number)
+    assert found.pop(7).value == b"seven"
+    assert set(found.values()) == {None}
+    assert not any(node.calls["GetKey"] for node in world.nodes.values())
+
+
+async def test_more_tasks_read_with_larger_calls(world, cluster, monkeypatch):
+    """Each costs as much as the reading of a dozen keys; but one that held them all would be waited for by all."""
+    monkeypatch.setattr(lookups, "KEYS_VOUCHED_MAX", 0)  # the manager confirms each of them, and notes it
+    monkeypatch.setattr(lookups, "KEYS_EARLY", 2)
+    monkeypatch.setattr(lookups, "KEYS_SOON", 4)
+    monkeypatch.setattr(lookups, "KEYS_TOGETHER_MAX", 8)
+    await cluster.kv.put("k7", "seven")
+    async with trio.open_nursery() as nursery:
+        for number in range(21):
+            nursery.start_soon(cluster.kv.get, f"k{number}")
+    assert sorted(len(call.keys) for call in world.nodes["n1"].confirmed) == [2, 4, 7, 8]
+
+
 async def test_a_key_is_read_from_the_manager_that_is_named_or_else_from_any(world, cluster):
     await cluster.kv.put("color", "green")
     assert (await cluster.kv.get("color", manager="n3")).value == b"green"

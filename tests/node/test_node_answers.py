@@ -51,6 +51,17 @@ async def test_rows_are_given_with_a_word_and_nobody_is_asked(follower):
     assert not follower.core.has_effects
 
 
+async def test_as_many_rows_are_given_as_one_answer_has_room_for(follower, monkeypatch):
+    puts = [encode(Transaction((Put(key, bytes(10)),))) for key in "abc"]
+    follower.store.apply(1, 1, encode_transactions(puts, 1.0))
+    ask = answers(SimpleNamespace(consensus=follower))
+    for room, given in ((100, "axbc"), (30, "axbc"), (29, "axb"), (20, "axb"), (19, "ax"), (1, "a")):
+        monkeypatch.setattr("swarmtui.node.answers.KEYS_BYTES_MAX", room)
+        rows = at_once(ask(GetKeys(tuple("axbc"), asked=("a", "b")), None))
+        assert [row and row.key for row in rows.rows] == [None if key == "x" else key for key in given]
+        assert rows.refused == ""
+
+
 async def test_a_node_is_known_by_its_own_id_whatever_member_it_is(follower, monkeypatch):
     monkeypatch.setattr(follower.core, "quorum_among", lambda asked: tuple(asked))
     assert at_once(answers(SimpleNamespace(consensus=follower))(Attest(("a", "b")), None)).quorum == ("a", "b.1")
