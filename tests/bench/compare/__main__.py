@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import attrs
 import psutil
 
 from tests.bench.compare.contender import Contender, Missing
@@ -29,6 +30,7 @@ ONE_CONNECTION = (1, 10, 100, 1000)
 MANY_CONNECTIONS = (100, 1000)
 CONNECTIONS = 100
 READS = (1, 100, 1000)
+TWO_CLIENTS = 1000  # in flight: so many keep one client busy with nothing but waking its tasks
 
 
 def orders(options: argparse.Namespace) -> Iterator[Order]:
@@ -43,6 +45,8 @@ def orders(options: argparse.Namespace) -> Iterator[Order]:
     if not options.no_reads:
         yield from (order("read", in_flight, 1) for in_flight in READS)
         yield from (order("read", in_flight, 1, to_leader=False) for in_flight in READS)
+        for kind, to_leader in (("write", True), ("read", True), ("read", False)):
+            yield attrs.evolve(order(kind, TWO_CLIENTS, 2, to_leader), clients=2)
 
 
 def cell(text: str) -> tuple[int, int]:

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[3]
 
 @attrs.frozen
 class Order:
-    """`in_flight` tasks in a closed loop over `connections`, for `seconds` after `warm_up_s` that count for nothing."""
+    """`in_flight` tasks in a closed loop over `connections`, for `seconds` after `warm_up_s` that count for nothing. `clients`
+    processes share both."""
 
     kind: str  # write | read
     in_flight: int
@@ -27,6 +28,13 @@ class Order:
     warm_up_s: float = 0.4
     seconds: float = 2.0
     value_bytes: int = VALUE_BYTES
+    clients: int = 1
+
+    @property
+    def of_each(self) -> Order:
+        """What each of the clients does."""
+        share = {"in_flight": self.in_flight // self.clients, "connections": self.connections // self.clients}
+        return attrs.evolve(self, **share, clients=1)
 
 
 @attrs.frozen
@@ -46,6 +54,21 @@ def answer_of(latencies_s: list[float], failures: int) -> Answer:
     return Answer(len(latencies_s), failures, p50, p99)
 
 
+def together(answers: Sequence[Answer]) -> Answer:
+    """Of several clients: latencies are those of the slowest."""
+    return Answer(
+        sum(answer.operations for answer in answers),
+        sum(answer.failures for answer in answers),
+        max(answer.p50_ms for answer in answers),
+        max(answer.p99_ms for answer in answers),
+    )
+
+
+def client_name(number: int) -> str:
+    """What a process that makes the load is called in the tables, from 0 on."""
+    return f"client {number + 1}" if number else "client"
+
+
 class Loader:
     """The process that makes the load. Raises RuntimeError when it ends unasked."""
 
@@ -58,9 +81,16 @@ class Loader:
         self._read()  # it says when it is ready
 
     def take(self, order: Order) -> Answer:
+        self.begin(order)
+        return self.answer()
+
+    def begin(self, order: Order) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(attrs.asdict(order)) + "\n")
         self._process.stdin.flush()
+
+    def answer(self) -> Answer:
+        """Of what was begun."""
         return Answer(**self._read())
 
     def _read(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from itertools import cycle
 from pathlib import Path
 
 import attrs
@@ -56,17 +57,16 @@ class Load:
         async def loop(task: int) -> None:
             nonlocal failures
             cluster = clusters[task % order.connections]
-            count = 0
+            keys = cycle([f"key-{task}-{number}" for number in range(KEYS_PER_TASK)])
             while (began := time.perf_counter()) < end:
                 try:
-                    await act(cluster, f"key-{task}-{count % KEYS_PER_TASK}")
+                    await act(cluster, next(keys))
                 except ClientError:
                     failures += 1
                 else:
                     ended = time.perf_counter()
                     if begin < began and ended < end:
                         latencies.append(ended - began)
-                count += 1
 
         async with trio.open_nursery() as nursery:
             for task in range(order.in_flight):

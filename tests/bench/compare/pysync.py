@@ -52,7 +52,7 @@ class PySync:
         return {"leader": self._leader.pid, **{f"follower {n}": pid for n, pid in enumerate(followers, 1)}}
 
     def can(self, order: Order) -> bool:
-        return order.kind == "write" and order.connections == 1
+        return order.kind == "write" and order.connections == 1 and order.clients == 1
 
     def load(self, order: Order) -> Answer:
         assert self._leader is not None
@@ -94,6 +94,7 @@ def load(keys: Any, order: Order) -> Answer:
     latencies: list[float] = []
     failures = 0
     running = order.in_flight
+    names = [[f"key-{task}-{number}" for number in range(KEYS_PER_TASK)] for task in range(order.in_flight)]
     done = threading.Event()
 
     def put(task: int, count: int) -> None:
@@ -114,7 +115,7 @@ def load(keys: Any, order: Order) -> Answer:
                 latencies.append(ended - began)
             put(task, count + 1)
 
-        keys.put(f"key-{task}-{count % KEYS_PER_TASK}", value, callback=decided)
+        keys.put(names[task][count % KEYS_PER_TASK], value, callback=decided)
 
     for task in range(order.in_flight):
         put(task, 0)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from tests.bench.compare.loader import Answer, Order
+from tests.bench.compare.loader import Answer, Order, client_name
 
 
 @attrs.frozen
@@ -60,7 +60,8 @@ def lines(run_cells: Mapping[tuple[str, Order], Cell]) -> Iterable[str]:
     for (name, order), cell in run_cells.items():
         cpu = cell.cpu
         followers = "+".join(f"{share:.2f}" for who, share in cpu.items() if who.startswith("follower"))
-        client = f"{cpu['client']:.2f}" if "client" in cpu else "in the leader"
+        clients = [cpu[who] for who in map(client_name, range(order.clients)) if who in cpu]
+        client = "+".join(f"{share:.2f}" for share in clients) or "in the leader"
         failures = f" ({cell.failures} failed)" if cell.failures else ""
         yield (
             f"| {title(order)} | {name} | {cell.rate:,.0f}{failures} | {cell.p50_ms:.2f} | {cell.p99_ms:.2f} "
@@ -70,6 +71,8 @@ def lines(run_cells: Mapping[tuple[str, Order], Cell]) -> Iterable[str]:
 
 def title(order: Order) -> str:
     connections = "one connection" if order.connections == 1 else f"{order.connections} connections"
+    if order.clients > 1:
+        connections += f" of {order.clients} clients"
     at = "" if order.to_leader else " at a follower"
     return f"{order.kind}{at}, {order.in_flight} in flight, {connections}"
 
