@@ -23,7 +23,8 @@ from swarmtui.objects.rows import KeyRow
 from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 
 PARTS = 256  # a power of two: of a million keys one part holds 4000, which end in a millisecond
-LET_GO_AT_ONCE = 32  # blocks of keys
+ROWS_AT_ONCE = 2_048  # let go, at least
+BLOCKS_AT_ONCE = 32  # of keys
 
 _MASK = PARTS - 1
 
@@ -86,13 +87,15 @@ class FrozenShards(Mapping[str, KeyRow]):
         self.is_over = True
         self.spare = None
         for parts in (self.aside, self.parts):
+            rows = 0
             while parts:
-                parts.pop()
-                yield
-        for everything in (self.order.blocks, self.order.last):
-            while everything:
-                del everything[-LET_GO_AT_ONCE:]
-                yield
+                rows += len(parts.pop())
+                if rows >= ROWS_AT_ONCE:
+                    rows = 0
+                    yield
+        while self.order.blocks:
+            del self.order.blocks[-BLOCKS_AT_ONCE:], self.order.last[-BLOCKS_AT_ONCE:]
+            yield
 
 
 class Shards:
