@@ -1,11 +1,11 @@
 """When a snapshot is due, and taking it beside everything else.
 
 Due after `snapshot_every` transactions (an entry holds many of them under load) *and* as many bytes of log as the last
-snapshot held, at least 16 MiB, unless the user named `snapshot_every`; and after 64 MiB however few they were. Managers
-apply the same entries, so all of it would be due on all at once, and for seconds none would have its machine or disk for the
-writes: each waits for a little more of the log than the one before it. The store is
-frozen at once (cheap), encoded and written on a thread of its own, so the log's disk thread and the event loop go on; only
-then is the core told, which decides what may be dropped.
+snapshot held, at least 32 MiB (about etcd's 100,000 entries), unless the user named `snapshot_every`; and after 64 MiB
+however few they were. Managers apply the same entries, so all of it would be due on all at once, and for seconds none would
+have its machine or disk for the writes: each waits for a little more of the log than the one before it. The store is frozen
+at once (cheap), encoded and written on a thread of its own, so the log's disk thread and the event loop go on; only then is
+the core told, which decides what may be dropped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from swarmtui.store.snapshot import Frozen
 T = TypeVar("T")
 
 REST_MAX_S = 0.01
-LOG_BYTES_MIN = 16 * 1024 * 1024
+LOG_BYTES_MIN = 32 * 1024 * 1024
 LOG_BYTES_MAX = 64 * 1024 * 1024  # of few, large transactions
 TURNS_SHARE = 0.5  # of the log that makes a snapshot due: all managers have had their turn within it
 

@@ -108,7 +108,7 @@ async def test_a_snapshot_that_is_asked_for_while_another_is_written_is_taken_to
     assert taken == [1, 2]
 
 
-@pytest.mark.parametrize(("own", "due_mib"), [("a", 16.0), ("b", 18.7), ("c", 21.4)])
+@pytest.mark.parametrize(("own", "due_mib"), [("a", 32.0), ("b", 37.4), ("c", 42.7)])
 def test_managers_take_turns_though_all_apply_the_same(own: str, due_mib: float) -> None:
     """Of a million keys all wrote their snapshots at once, for six seconds, and the rate of writes fell to a third."""
     rung = list[float]()
