@@ -1,10 +1,10 @@
 """What a large store costs: `python -m tests.bench.bench_million [--keys 1000000]`. Nothing here is asserted.
 
-Three managers, TLS and fdatasync on, defaults. Writes of 256 bytes with a thousand in flight, over keys that are there, in
-a store that is almost empty and in the full one, there first while every manager writes the snapshot that the filling made
-due and then with no snapshot near; then memory, the pauses while the leader takes a snapshot, the restart of
-a follower from its disk, and one that was away for so long that it needs the leader's snapshot. A pause is the longest
-time without any acknowledgement, with a hundred writes in flight.
+Three managers, TLS and fdatasync on, defaults. Writes of 256 bytes with a thousand in flight, over keys that are there:
+first while every manager writes the snapshot that the filling made due; then in turn, second by second, with a second cluster
+that is almost empty, so that a drift of the machine meets both; then memory, the pauses while the leader takes a
+snapshot, the restart of a follower from its disk, and one that was away for so long that it needs the leader's snapshot. A
+pause is the longest time without any acknowledgement, with a hundred writes in flight.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import argparse
 import itertools
 import os
 import random
+import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -26,11 +27,14 @@ import swarmtui
 from swarmtui.client.errors import ClientError
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.wire.node_calls import Fate, NodeReport, TakeSnapshot
-from tests.bench.bench_cluster import WRITE_SECONDS, command
+from tests.bench.bench_cluster import command
 
 PUTS_A_TRANSACTION = 100
 TRANSACTIONS_IN_FLIGHT = 20
 IN_FLIGHT = 1000
+WARM_UP_S = 0.2
+WRITE_S = 1.0
+TURNS = 20  # of each: a full store writes a snapshot of its own accord about every twenty seconds under this load
 PAUSE_IN_FLIGHT = 100
 FEW_KEYS = 10_000
 AWAY_ENTRIES = 700  # more than the entries that are kept for followers behind a snapshot
@@ -74,9 +78,23 @@ async def rate(cluster: swarmtui.Cluster, keys: int) -> float:
     async with trio.open_nursery() as nursery:
         for number in range(IN_FLIGHT):
             nursery.start_soon(writer, cluster, range(number, keys, IN_FLIGHT), acknowledged)
-        await trio.sleep(WRITE_SECONDS)
+        await trio.sleep(WARM_UP_S)
+        acknowledged.clear()
+        began = time.perf_counter()
+        await trio.sleep(WRITE_S)
+        seconds = time.perf_counter() - began
         nursery.cancel_scope.cancel()
-    return len(acknowledged) / WRITE_SECONDS
+    return len(acknowledged) / seconds
+
+
+async def in_turn(small: swarmtui.Cluster, large: swarmtui.Cluster, keys: int) -> None:
+    """What a million keys cost."""
+    turns = [(await rate(small, FEW_KEYS), await rate(large, keys)) for _ in range(TURNS)]
+    few, many = (statistics.mean(rates) for rates in zip(*turns, strict=True))
+    ratios = [one / other for other, one in turns]
+    error = statistics.stdev(ratios) / TURNS**0.5
+    print(f"writes, 1000 in flight: {few:.0f}/s among {FEW_KEYS} keys, {many:.0f}/s among {keys}")
+    print(f"ratio {statistics.mean(ratios):.2f} +-{error:.2f}", flush=True)
 
 
 async def beside(cluster: swarmtui.Cluster, keys: int, what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -140,22 +158,19 @@ async def memory(cluster: swarmtui.Cluster, keys: int, empty: dict[str, int]) ->
     return resident
 
 
-async def measure(directory: Path, keys: int) -> None:
-    async with swarmtui.connect(directory) as cluster:
-        await fill(cluster, FEW_KEYS)
-        await rate(cluster, FEW_KEYS)  # warms up
-        before = await rate(cluster, FEW_KEYS)
+async def measure(directory: Path, beside_it: Path, keys: int) -> None:
+    async with swarmtui.connect(directory) as cluster, swarmtui.connect(beside_it) as small:
+        for one in (small, cluster):
+            await fill(one, FEW_KEYS)
+            await rate(one, FEW_KEYS)  # warms up
         empty = await memory(cluster, keys, {})
         await fill(cluster, keys)
         await memory(cluster, keys, empty)
-        filled = await rate(cluster, keys)
+        print(f"right after the filling: {await rate(cluster, keys):.0f} writes a second", flush=True)
         async with trio.open_nursery() as nursery:
             for node in cluster.manifest.managers:
                 nursery.start_soon(snapshot, cluster, node.name)
-        await trio.sleep(2.0)
-        after = await rate(cluster, keys)
-        print(f"writes, 1000 in flight: {before:.0f}/s among {FEW_KEYS} keys, {after:.0f}/s among {keys}")
-        print(f"ratio {after / before:.2f}, {filled / before:.2f} right after the filling", flush=True)
+        await in_turn(small, cluster, keys)
         leader = (await cluster.status()).leader
         follower = next(node.name for node in cluster.manifest.managers if node.name != leader)
         await beside(cluster, keys, "snapshot of the leader", lambda: snapshot(cluster, leader))
@@ -185,15 +200,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keys", type=int, default=1_000_000)
     keys = parser.parse_args().keys
-    with tempfile.TemporaryDirectory(prefix="million-") as name:
-        directory = Path(name)
-        (directory / "cluster.toml").write_text('[cluster]\nname = "million"\nmanagers = 3\nworkers = 0\n')
+    with tempfile.TemporaryDirectory(prefix="million-") as name, ExitStack() as stack:
         print(f"load of the machine before: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores", flush=True)
-        command(directory, "up", "-d")
-        try:
-            trio.run(measure, directory, keys)
-        finally:
-            command(directory, "down")
+        directories = [Path(name) / size for size in ("large", "small")]
+        for directory in directories:
+            directory.mkdir()
+            (directory / "cluster.toml").write_text('[cluster]\nname = "million"\nmanagers = 3\nworkers = 0\n')
+            stack.callback(command, directory, "down")
+            command(directory, "up", "-d")
+        trio.run(measure, *directories, keys)
 
 
 if __name__ == "__main__":
