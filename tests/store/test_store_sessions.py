@@ -95,6 +95,13 @@ def test_what_one_call_brought_is_let_in_together_and_a_repeat_of_any_of_it_is_o
     assert [pair.version for pair in begun.store.keys("k")] == [2, 2, 2, 3, 3]
 
 
+def test_a_repeat_that_comes_behind_a_new_one_of_its_call_is_known_too(begun: Log) -> None:
+    assert begun.entry(request(2, Put("k2", b""))) == [Result(Verdict.DONE, 2)]
+    together = [request(serial, Put(f"k{serial}", b"again")) for serial in (1, 2, 3)]
+    assert [result.index for result in begun.entry(*together)] == [3, 2, 3]
+    assert [pair.version for pair in begun.store.keys("k")] == [3, 2, 3]
+
+
 def test_a_conflict_among_what_one_call_brought_is_kept_as_that_of_one(begun: Log) -> None:
     asked = [request(1, Put("a", b"")), request(2, Put("b", b"", 9)), request(3, Put("c", b""))]
     first = begun.entry(*asked)
