@@ -105,8 +105,8 @@ class Lookups:
 
     async def alone(self, key: str, consistency: Consistency = Consistency.LINEARIZABLE) -> KeyValue | None:
         """What there is, from any manager that answers. Raises NoQuorum unless a stale read is asked for."""
-        (record,) = (await self._cluster.read(GetKey(key, consistency))).records or (None,)
-        return record if isinstance(record, KeyValue) else None
+        records = (await self._cluster.read(GetKey(key, consistency))).records
+        return next((record for record in records if isinstance(record, KeyValue)), None)
 
     def _new(self, manager: str) -> Together[_Lookup]:
         if manager:

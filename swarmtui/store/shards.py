@@ -2,8 +2,8 @@
 
 A view reads the very dictionaries that are written. Each row says at which index it was written (`version`), so a view
 knows the rows that are newer than itself; and whoever replaces a row puts the old one aside first, for the views that it
-belongs to. So a snapshot of a million keys costs the writes beside it nothing but that: to copy what is frozen, however
-cleverly part by part, touches each row once for the copy and once for its end, which takes as long as 100,000 writes.
+belongs to. That is all that a snapshot of a million keys costs the writes beside it: to copy what is frozen, however
+cleverly part by part, touches each row in memory once for the copy and once for its end.
 
 The rows lie in some hundred dictionaries by the hash of their key, and so do those put aside, for a single one would at
 times make room for a million more in one long step, and end in one.
