@@ -41,28 +41,29 @@ class GlobalOrchestrator(Orchestrator):
         slots = self.slots(service, moment)
         grouped = slots.group(self.store.tasks(service_id=key))
         steps: list[Step] = []
-        updatable: list[Slot] = []
+        present: list[Slot] = []
+        restarting: list[Slot] = []
         nodes = {node.id: node for node in self.store.all(Node)}
         for node in sorted(nodes.values(), key=lambda node: (node.name, node.id)):
             slot = grouped.get((0, node.id)) or Slot(0, node.id, (), (), (), None)
             step = self._on_node(slots, slot, node)
             if step is None:
-                updatable.append(slot)
-            else:
-                steps.append(step)
+                step = slots.restart(slot)
+                is_idle = not step.operations and step.deadline is None
+                (present if is_idle else restarting).append(slot)
+            steps.append(step)
         steps += [slots.remove(slot) for slot in grouped.values() if slot.node_id not in nodes]
-        return self.decision(service, steps, self._updater.plan(slots, updatable))
+        return self.decision(service, steps, self._updater.plan(slots, present, restarting))
 
     def _on_node(self, slots: Slots, slot: Slot, node: Node) -> Step | None:
-        """None: the node has what it should, as far as restarts go; the updater may look at it."""
+        """None: the node has its task, and may keep it."""
         if is_invalid(node) or not satisfies(node, slots.service.spec.task_template.placement):
             return slots.leave(slot)
         if is_paused(node):
             return Step(want_all([task for task in slot.runnable if has_ended(task)], TaskState.SHUTDOWN))
         if not slot.occupied:
             return Step((Create(slots.next_task(slot)),))
-        step = slots.restart(slot)
-        return step if step.operations or step.deadline is not None else None
+        return None
 
 
 def _suitability(node: Node) -> tuple[object, ...]:

@@ -127,9 +127,11 @@ class ReplicatedOrchestrator(Orchestrator):
             if slot.tasks and not slot.occupied and slot.number not in reused
         ]
         restarts = [slots.restart(slot) for slot in kept]
-        plan = self._updater.plan(
-            slots, (slot for slot, step in zip(kept, restarts, strict=True) if not step.operations)
-        )
+        present: list[Slot] = []
+        restarting: list[Slot] = []
+        for slot, step in zip(kept, restarts, strict=True):
+            (restarting if step.operations else present).append(slot)
+        plan = self._updater.plan(slots, present, restarting)
         return self.decision(service, [*steps, *restarts], plan)
 
     def _fill(self, slots: Slots, grouped: dict[tuple[int, str], Slot], missing: int) -> tuple[list[Step], set[int]]:

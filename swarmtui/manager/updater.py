@@ -11,7 +11,8 @@ The plan is made anew from the store at every look, so a new leader continues wh
     only outdated tasks, and a clean one that used up     left alone until the spec changes
       its restarts
 
-A slot whose new task ended is the restart policy's business and holds up nobody. Policies on failure (pause, continue,
+A slot whose new task ended is the restart policy's business and holds up nobody; only the update is not over while an old
+task runs on beside it. Policies on failure (pause, continue,
 rollback, monitor) are not there yet and have their room in `UpdatePlan.status`; a paused update is respected already.
 """
 
@@ -64,8 +65,9 @@ class Updater:
         for key in [key for key in self._finished_at if key[0] == service_id]:
             del self._finished_at[key]
 
-    def plan(self, slots: Slots, present: Iterable[Slot]) -> UpdatePlan:
-        """`present`: the occupied slots that stay, in the order in which they are to be updated."""
+    def plan(self, slots: Slots, present: Iterable[Slot], restarting: Iterable[Slot]) -> UpdatePlan:
+        """`present`: the occupied slots that stay, in the order in which they are to be updated; without those in which a
+        task is being restarted."""
         service = slots.service
         status = service.update_status
         if status is not None and status.state.is_paused:
@@ -74,7 +76,8 @@ class Updater:
         steps: list[Step] = []
         waiting: list[Slot] = []
         busy: set[tuple[int, str]] = set()
-        mixed = False  # some slot still holds old and new
+        # Some slot still holds old and new.
+        mixed = any(not slots.is_clean(task) for slot in restarting for task in _updatable(slot))
         for slot in present:
             clean = [task for task in _updatable(slot) if slots.is_clean(task)]
             outdated = [task for task in _updatable(slot) if not slots.is_clean(task)]

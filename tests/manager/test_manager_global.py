@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from swarmtui.objects.quantities import SECOND_NS
@@ -167,6 +168,25 @@ def test_start_first_never_has_fewer_running(cluster: MiniCluster) -> None:
         assert len(cluster.running()) >= 3
     cluster.run(2.0)
     assert versions(cluster) == ["new"] * 3
+
+
+@pytest.mark.parametrize("replicas", [3, None])
+def test_start_first_is_not_over_while_a_new_task_is_restarted_beside_the_old_one(
+    cluster: MiniCluster, replicas: int | None
+) -> None:
+    """The last slot's new task failed and was restarted: nobody waited for it to run, and the old one ran on for ever."""
+    cluster.overlap_allowed = True
+    cluster.service("web", replicas, update=START_FIRST)
+    cluster.run(0.1)
+    cluster.programs["web"] = Program(rejected=True)
+    cluster.respec("web", replicas, update=attrs.evolve(START_FIRST, parallelism=0), args=("new",))
+    for _ in range(20):
+        cluster.run(0.1)
+        assert state_of(cluster) == "updating"
+    cluster.programs["web"] = Program()
+    cluster.run(20.0)
+    assert versions(cluster) == ["new"] * 3
+    assert state_of(cluster) == "completed"
 
 
 def test_start_first_with_a_failing_version_keeps_the_old_tasks(cluster: MiniCluster) -> None:

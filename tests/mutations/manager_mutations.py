@@ -219,6 +219,14 @@ MUTATIONS = (
         tests=GLOBAL,
     ),
     Mutation(
+        name="update-over-while-a-slot-holds-old-and-new",
+        rule="an update is over when no old task runs beside a new one",
+        file="swarmtui/manager/updater.py",
+        old="        mixed = any(not slots.is_clean(task) for slot in restarting for task in _updatable(slot))",
+        new="        mixed = False",
+        tests=GLOBAL,
+    ),
+    Mutation(
         name="start-first-stops-first",
         rule="start-first stops the old task when the new one runs",
         file="swarmtui/manager/updater.py",
