@@ -71,7 +71,7 @@ class Link:
             while (caller := self.live) is None:
                 await self._dialled(max(timeout_s, DIAL_TIMEOUT_S))
             return caller
-        raise NotReached(self.name, f"no connection in {timeout_s:.3g} s")
+        raise NotReached(self.name, f"no connection in {round(timeout_s, 2):g} s")
 
     async def _dialled(self, timeout_s: float) -> None:
         """Wait for the end of the dial that is under way, or of one that begins now: only of that the failure is told.
