@@ -27,8 +27,8 @@ async def test_a_key_is_read_as_it_was_written(cluster):
     assert await cluster.kv.get("shape") is None
 
 
-async def test_keys_that_are_read_in_one_moment_travel_in_one_call(world, cluster):
-    await cluster.kv.put("k7", "seven")
+async def read_a_hundred(cluster):
+    """Of which the seventh is there."""
     found = {}
 
     async def read(number: int) -> None:
@@ -39,6 +39,11 @@ async def test_keys_that_are_read_in_one_moment_travel_in_one_call(world, cluste
             nursery.start_soon(read, number)
     assert found.pop(7).value == b"seven"
     assert set(found.values()) == {None}
+
+
+async def test_keys_that_are_read_in_one_moment_travel_in_one_call(world, cluster):
+    await cluster.kv.put("k7", "seven")
+    await read_a_hundred(cluster)
     assert world.nodes["n1"].calls["GetKeys"] == 2  # the first leaves as soon as it is worth while
     assert not any(node.calls["GetKey"] for node in world.nodes.values())
 
@@ -48,16 +53,7 @@ async def test_keys_that_one_answer_has_no_room_for_are_asked_for_again(world, c
     """All of them went the long way, a call each, when their values were too many bytes for one answer."""
     await cluster.kv.put("k7", "seven")
     world.nodes["n1"].rows_max = room
-    found = {}
-
-    async def read(number: int) -> None:
-        found[number] = await cluster.kv.get(f"k{number}")
-
-    async with trio.open_nursery() as nursery:
-        for number in range(100):
-            nursery.start_soon(read, number)
-    assert found.pop(7).value == b"seven"
-    assert set(found.values()) == {None}
+    await read_a_hundred(cluster)
     assert not any(node.calls["GetKey"] for node in world.nodes.values())
 
 
