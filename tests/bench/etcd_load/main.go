@@ -81,12 +81,16 @@ func run(clients []*clientv3.Client, o order) answer {
 		go func(task int) {
 			defer group.Done()
 			client := clients[task%o.Connections]
+			keys := make([]string, keysPerTask)
+			for number := range keys {
+				keys[number] = fmt.Sprintf("key-%d-%d", task, number)
+			}
 			for count := 0; ; count++ {
 				began := time.Now()
 				if began.After(end) {
 					return
 				}
-				key := fmt.Sprintf("key-%d-%d", task, count%keysPerTask)
+				key := keys[count%keysPerTask]
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 				var err error
 				if o.Kind == "read" {
