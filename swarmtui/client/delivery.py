@@ -125,7 +125,7 @@ class Delivery:
         self._cluster = cluster
         self._writes = writes
         self._session: Session | None = None
-        self._together: Together[_Write] = Together(self._send_all, TOGETHER_MAX)
+        self._together: Together[list[_Write]] = Together(self._send_all, TOGETHER_MAX)
         self._attempts: set[_Attempt] = set()
         self._looking = False
 
@@ -136,11 +136,16 @@ class Delivery:
         what the outcome of any other means."""
         if not self._cluster.index_seen:
             await self._writes.look()  # whoever leads must be found in any case
-        if not self._together.is_gathering:
+        together = self._together
+        if together.gathering is None:
             await trio.lowlevel.checkpoint_if_cancelled()  # once it has a number, somebody must settle it
         write = self._write(transaction, timeout_s)
-        if not self._together.join(write):
-            await self._together.lead(write)
+        if together.gathering is None:
+            await together.lead([write])
+        else:
+            together.gathering.append(write)
+            if len(together.gathering) >= together.full:
+                together.leave()
         if not write.settled:
             await write.wait()
         outcome = _outcome(write)

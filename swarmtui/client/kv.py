@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -33,16 +33,8 @@ class Keys:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._lookups = Lookups(cluster)
-
-    def get(
-        self, key: str, *, consistency: Consistency = Consistency.LINEARIZABLE, manager: str = ""
-    ) -> Coroutine[Any, Any, KeyValue | None]:
-        """The key's record, None if there is none. `manager`: who is asked first; any manager answers, led or leading.
-        Raises NoQuorum unless a stale read is asked for."""
-        if consistency is Consistency.LINEARIZABLE:
-            return self._lookups.get(key, manager)
-        return self._lookups.alone(key, consistency)
+        self.get = Lookups(cluster).get
+        """What a key holds; not a method that calls one, for a process of a thousand tasks does little else."""
 
     async def put(self, key: str, value: bytes | str) -> int:
         """Write whatever is there; returns the new version."""

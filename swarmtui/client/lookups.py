@@ -4,23 +4,21 @@ The usual read is asked of a manager to which there is a connection, and, at the
 (`witnesses`): each answers from memory, and here is decided whether that confirms it, two hops after it was asked for. Where
 it does not, or nobody is there to be asked, or many keys are read at once, the manager is asked to confirm it by itself, with
 two hops more. No task waits for an answer but those who want it. Everything else takes a task of its own; and where nobody
-answers, or nobody leads, each key goes its own long way (`alone`), which asks the others as well.
+answers, or nobody leads, each key goes its own long way (`_alone`), which asks the others as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
+from swarmtui.client.batches import Batch
 from swarmtui.client.errors import ClientError
 from swarmtui.client.links import Link
 from swarmtui.client.together import Together
-from swarmtui.client.wishes import Wish
 from swarmtui.client.witnesses import Party, Witness, Witnesses
 from swarmtui.objects.records import KeyValue
 from swarmtui.objects.rows import key_values
@@ -32,6 +30,7 @@ from swarmtui.wire.rpc import CallFailed
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
 
+LINEARIZABLE = Consistency.LINEARIZABLE  # to fetch it from its enumeration costs 2 % of a read
 PATIENCE_S = 2.0  # with the one manager; the long way has its own
 WORD_PATIENCE_S = 0.03  # with the others' words, which cost each of them a fraction of a millisecond
 KEYS_EARLY = 50  # leave at once while no call is under way: the manager's work begins before all have asked
@@ -40,22 +39,14 @@ KEYS_VOUCHED_MAX = 128  # in one call: with more this process is busy, and the m
 
 
 @attrs.define(eq=False)
-class _Lookup(Wish):
-    """One key that a task waits for. `told` says whether `found` is what there is."""
-
-    key: str
-    told: bool = False
-    found: KeyValue | None = None
-
-
-@attrs.define(eq=False)
 class _Asked:
     """One call that is under way and for whose answer no task waits. An object, not two functions that know each other:
     those would be a cycle, left to the garbage collector with every read."""
 
     lookups: Lookups
-    together: Together[_Lookup]
-    items: list[_Lookup]
+    together: Together[Batch]
+    batch: Batch
+    count: int  # of keys
     overdue_at: float
     manager: str
     party: Party | None = None  # None: the manager confirms it
@@ -85,51 +76,57 @@ class Lookups:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._together: dict[str, Together[_Lookup]] = {}  # by the manager to ask, "": whoever is nearest
+        self._together: dict[str, Together[Batch]] = {}  # by the manager to ask, "": whoever is nearest
         self._asked: dict[_Asked, None] = {}  # the oldest first
         self._looking = False
         self._witnesses = Witnesses(cluster)
         self._unvouched: dict[_Asked, None] = {}  # whose words are not overdue yet; the oldest first
         self._listening = False
 
-    async def get(self, key: str, manager: str = "") -> KeyValue | None:
-        """What there is: linearizable, by this manager or, where none is named, by whoever led last, or by another if it must
-        be. Raises what `alone` does, and Refused for a manager that there never was."""
+    async def get(self, key: str, *, consistency: Consistency = LINEARIZABLE, manager: str = "") -> KeyValue | None:
+        """The key's record, None if there is none. `manager`: who is asked first, otherwise whoever led last; any manager
+        answers, led or leading. Raises NoQuorum unless a stale read is asked for, and Refused for a manager that there
+        never was."""
+        if consistency is not LINEARIZABLE:
+            return await self._alone(key, consistency)
         together = self._together.get(manager) or self._new(manager)
-        lookup = _Lookup(key)
-        if not together.join(lookup):
-            await together.lead(lookup)
-        if not lookup.settled:
-            await lookup.wait()
-        return lookup.found if lookup.told else await self.alone(key)
+        batch = together.gathering
+        if batch is None:
+            batch = Batch()
+            place = batch.join(key)
+            await together.lead(batch)
+        else:
+            place = batch.join(key)
+            if place + 1 >= together.full:
+                together.leave()
+        if place >= batch.told:
+            await batch.wait(place)
+        return batch.values[place] if place < len(batch.values) else await self._alone(key)
 
-    async def alone(self, key: str, consistency: Consistency = Consistency.LINEARIZABLE) -> KeyValue | None:
+    async def _alone(self, key: str, consistency: Consistency = LINEARIZABLE) -> KeyValue | None:
         """What there is, from any manager that answers. Raises NoQuorum unless a stale read is asked for."""
         records = (await self._cluster.read(GetKey(key, consistency))).records
         return next((record for record in records if isinstance(record, KeyValue)), None)
 
-    def _new(self, manager: str) -> Together[_Lookup]:
+    def _new(self, manager: str) -> Together[Batch]:
         if manager:
             self._cluster.link(manager)
-        together = self._together[manager] = Together(partial(self._send_all, manager), KEYS_EARLY)
+        together = self._together[manager] = Together(partial(self._send_batch, manager), KEYS_EARLY)
         return together
 
-    def _send_all(self, manager: str, lookups: list[_Lookup]) -> None:
-        wanted = [lookup for lookup in lookups if not lookup.abandoned]
-        for start in range(0, len(wanted), KEYS_TOGETHER_MAX):
-            some = wanted[start : start + KEYS_TOGETHER_MAX]
-            under_way = sum([len(asked.items) for asked in self._asked])
-            party = self._witnesses.party(manager) if under_way + len(some) <= KEYS_VOUCHED_MAX else None
-            if party is None or not self._send_together(manager, party, some):
-                self._send(manager, some)
+    def _send_batch(self, manager: str, batch: Batch) -> None:
+        under_way = sum([asked.count for asked in self._asked])
+        party = self._witnesses.party(manager) if under_way + len(batch) <= KEYS_VOUCHED_MAX else None
+        if party is None or not self._send_together(manager, party, batch):
+            self._send(manager, batch)
 
-    def _send_together(self, manager: str, party: Party, lookups: list[_Lookup]) -> bool:
+    def _send_together(self, manager: str, party: Party, batch: Batch) -> bool:
         """Ask for the rows and for everybody's word. False if it cannot leave."""
-        asked = self._new_asked(manager, lookups)
+        asked = self._new_asked(manager, batch)
         asked.party = party
         asked.silent.update(party.others)
         asked.words_overdue_at = trio.current_time() + WORD_PATIENCE_S
-        if not self._leave(asked, party.giver.link, GetKeys(_keys(lookups), asked=party.ids)):
+        if not self._leave(asked, party.giver.link, GetKeys(batch.untold, asked=party.ids)):
             return False
         question = Attest(party.ids)
         for witness in party.others:
@@ -144,16 +141,17 @@ class Lookups:
                 self._cluster.nursery.start_soon(self._listen)
         return True
 
-    def _send(self, manager: str, lookups: list[_Lookup]) -> None:
+    def _send(self, manager: str, batch: Batch) -> None:
         """Ask the one manager, which confirms it. Mostly there is a connection: then the call leaves now, and its answer wakes
         the tasks where it arrives."""
-        call = GetKeys(_keys(lookups))
+        call = GetKeys(batch.untold)
         link = self._cluster.find_link(manager or self._cluster.leader)
-        if link is None or not self._leave(self._new_asked(manager, lookups), link, call):
-            self._cluster.nursery.start_soon(self._ask, manager, call, lookups)
+        if link is None or not self._leave(self._new_asked(manager, batch), link, call):
+            self._cluster.nursery.start_soon(self._ask, manager, call, batch)
 
-    def _new_asked(self, manager: str, lookups: list[_Lookup]) -> _Asked:
-        return _Asked(self, self._together[manager], lookups, trio.current_time() + PATIENCE_S, manager)
+    def _new_asked(self, manager: str, batch: Batch) -> _Asked:
+        overdue_at = trio.current_time() + PATIENCE_S
+        return _Asked(self, self._together[manager], batch, batch.left, overdue_at, manager)
 
     def _leave(self, asked: _Asked, link: Link, call: GetKeys) -> bool:
         caller = link.live
@@ -169,15 +167,15 @@ class Lookups:
             self._cluster.nursery.start_soon(self._look_after)
         return True
 
-    async def _ask(self, manager: str, call: GetKeys, lookups: list[_Lookup]) -> None:
+    async def _ask(self, manager: str, call: GetKeys, batch: Batch) -> None:
         """Where somebody must be dialled first."""
         try:
             name = manager or self._cluster.managers()[0].name
             answer = await self._cluster.ask(name, call, PATIENCE_S)
         except ClientError:
-            self._settle(manager, lookups, None)
+            self._settle(manager, batch, None)
         else:
-            self._settle(manager, lookups, answer)
+            self._settle(manager, batch, answer)
 
     def heard(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
         """What came of it; None if it was given up. Only the first counts."""
@@ -218,33 +216,30 @@ class Lookups:
     def _confirm(self, asked: _Asked) -> None:
         """Words are of no help: the manager shall confirm it."""
         self._forget(asked)
-        self._send(asked.manager, asked.items)
+        self._send(asked.manager, asked.batch)
 
     def _end(self, asked: _Asked, answer: Answer | CallFailed | None) -> None:
         self._forget(asked)
-        asked.together.answered(len(asked.items))
-        self._settle(asked.manager, asked.items, answer)
+        asked.together.answered(asked.count)
+        self._settle(asked.manager, asked.batch, answer)
 
     def _forget(self, asked: _Asked) -> None:
         self._unvouched.pop(asked, None)
         del self._asked[asked]
         self._fill(asked.together)
 
-    def _fill(self, together: Together[_Lookup]) -> None:
+    def _fill(self, together: Together[Batch]) -> None:
         """How many its next call waits for, within this moment: the more are under way, the more."""
-        under_way = sum([len(asked.items) for asked in self._asked if asked.together is together])
+        under_way = sum([asked.count for asked in self._asked if asked.together is together])
         together.full = KEYS_EARLY if not under_way else KEYS_SOON if under_way < KEYS_SOON else KEYS_TOGETHER_MAX
 
-    def _settle(self, manager: str, lookups: list[_Lookup], answer: Answer | CallFailed | None) -> None:
-        values: Sequence[KeyValue | None] = ()
-        if isinstance(answer, KeyRows) and not answer.refused and len(answer.rows) <= len(lookups):
-            values = key_values(answer.rows)
-        told = bool(values)
-        if told and len(values) < len(lookups):  # one answer has no room for more
-            self._send(manager, lookups[len(values) :])
-        for lookup, found in zip_longest(lookups[: len(values) or None], values):
-            lookup.told, lookup.found = told, found
-            lookup.settle()
+    def _settle(self, manager: str, batch: Batch, answer: Answer | CallFailed | None) -> None:
+        if not isinstance(answer, KeyRows) or answer.refused or not 0 < len(answer.rows) <= batch.left:
+            batch.tell_nothing()
+            return
+        batch.tell(key_values(answer.rows))
+        if batch.left:  # one answer has no room for more
+            self._send(manager, batch)
 
     async def _look_after(self) -> None:
         """While calls are under way: give those up that take too long."""
@@ -275,7 +270,3 @@ class Lookups:
                 witness.owes += 1
                 witness.rest()
             self._confirm(asked)
-
-
-def _keys(lookups: list[_Lookup]) -> tuple[str, ...]:
-    return tuple([lookup.key for lookup in lookups])

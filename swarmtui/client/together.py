@@ -2,62 +2,51 @@
 
 For a thousand tasks that is what makes a few calls of a thousand questions. A call that is full leaves before the moment is
 over. A task that is alone would only wait for nobody: if it was sent for alone, and nobody else has been sent for or answered
-since, it is sent for at once.
+since, it is sent for at once. What a batch is, and how one joins it, is for whoever asks to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Generic, TypeVar
 
 import trio
 
-T = TypeVar("T")
+B = TypeVar("B", bound=Sized)
 
 
-class Together(Generic[T]):
-    """`send` is called with what was asked for in one moment, in that order: with `full` of it, or with what there is when
-    everybody has had a turn. Never waits for an answer."""
+class Together(Generic[B]):
+    """`send` is called with the batch of one moment, when somebody who joined it finds it `full` (`leave`), or when everybody
+    has had a turn. Never waits for an answer."""
 
-    def __init__(self, send: Callable[[list[T]], None], full: int) -> None:
+    def __init__(self, send: Callable[[B], None], full: int) -> None:
         self.full = full
+        self.gathering: B | None = None
+        """Of this moment: somebody was first, and sends for all who join it now. None: whoever comes is the first, and goes on
+        with `lead`."""
         self._send = send
-        self._joined: list[T] = []
         self._lone: trio.lowlevel.Task | None = None
 
-    def join(self, item: T) -> bool:
-        """True if it has been sent, or somebody was first and sends for all; else who asks is the first, and goes on with
-        `lead`."""
-        if self._joined:
-            self._joined.append(item)
-            if len(self._joined) >= self.full:
-                self._leave()
-        elif trio.lowlevel.current_task() is self._lone:
-            self._send([item])
-        else:
-            return False
-        return True
-
-    async def lead(self, item: T) -> None:
-        """Returns when it is sent, with whatever others ask for meanwhile. Cancelled at once or not at all."""
+    async def lead(self, batch: B) -> None:
+        """Returns when the batch is sent, which is the caller's alone so far, with whatever others add to it meanwhile.
+        Cancelled at once or not at all."""
+        task = trio.lowlevel.current_task()
+        if task is self._lone:
+            self._send(batch)
+            return
         await trio.lowlevel.checkpoint_if_cancelled()
-        self._joined.append(item)
+        self.gathering = batch
         await trio.lowlevel.cancel_shielded_checkpoint()
-        if self._joined:  # else they left, being full
-            is_alone = len(self._joined) == 1 and self._joined[0] is item
-            self._leave()
-            if is_alone:
-                self._lone = trio.lowlevel.current_task()
+        if self.gathering is batch:  # else it left, being full
+            self.leave()
+            if len(batch) == 1:
+                self._lone = task
 
-    @property
-    def is_gathering(self) -> bool:
-        """Somebody was first, and sends for all who join now."""
-        return bool(self._joined)
-
-    def _leave(self) -> None:
-        joined, self._joined = self._joined, []
-        self._lone = None
-        self._send(joined)
+    def leave(self) -> None:
+        """What has gathered is sent now."""
+        batch, self.gathering, self._lone = self.gathering, None, None
+        assert batch is not None
+        self._send(batch)
 
     def answered(self, count: int) -> None:
         """So many tasks have an answer and are about to wake up: if they are several, they may ask together again."""

@@ -30,7 +30,7 @@ class _GoOn(Outcome[None]):
         return await agen.asend(None)
 
 
-_GO_ON = _GoOn()
+GO_ON = _GoOn()
 
 
 @attrs.define(eq=False)
@@ -52,7 +52,7 @@ class Wish:
         task = self._task
         if task is not None:
             self._task = None
-            trio.lowlevel.reschedule(task, _GO_ON)
+            trio.lowlevel.reschedule(task, GO_ON)
 
     def _abandon(self, _: object) -> trio.lowlevel.Abort:
         self._task, self.abandoned = None, True

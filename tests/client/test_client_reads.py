@@ -131,7 +131,7 @@ async def test_a_read_that_is_given_up_leaves_the_others_of_its_moment_alone(wor
 async def test_a_key_that_nobody_could_ask_for_is_refused_by_name(cluster):
     await cluster.kv.put("color", "green")
     assert await cluster.kv.get("\x00") is None
-    with pytest.raises(Refused):
+    with trio.fail_after(5), pytest.raises(Refused):
         await cluster.kv.get("\ud800")
 
 

@@ -12,11 +12,16 @@ class Line:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
-        self.together: Together[str] = Together(self.calls.append, full=3)
+        self.together: Together[list[str]] = Together(self.calls.append, full=3)
 
     async def ask(self, item: str) -> None:
-        if not self.together.join(item):
-            await self.together.lead(item)
+        together = self.together
+        if together.gathering is None:
+            await together.lead([item])
+        else:
+            together.gathering.append(item)
+            if len(together.gathering) >= together.full:
+                together.leave()
 
     def waits(self, item: str) -> bool:
         """Whether who asks for it now lets the others have a turn first."""
@@ -53,18 +58,20 @@ async def test_a_full_call_leaves_before_the_moment_is_over(line):
     assert sorted(item for call in line.calls for item in call) == list("abcdefg")
 
 
-async def test_who_sends_for_one_that_a_full_call_left_behind_was_not_alone(line):
-    first, last = line.ask("a"), line.ask("d")
+async def test_whose_call_was_full_leaves_the_next_to_the_first_of_that(line):
+    first, fourth = line.ask("a"), line.ask("d")
     first.send(None)
     assert not line.waits("b")
     assert not line.waits("c")
-    last.send(None)
+    fourth.send(None)
     with pytest.raises(StopIteration):
         first.send(Value(None))
+    assert line.calls == [["a", "b", "c"]]
+    assert not line.waits("e")
     with pytest.raises(StopIteration):
-        last.send(Value(None))
-    assert line.calls == [["a", "b", "c"], ["d"]]
-    assert line.waits("e")
+        fourth.send(Value(None))
+    assert line.calls == [["a", "b", "c"], ["d", "e"]]
+    assert line.waits("f")
 
 
 async def test_who_was_alone_is_sent_for_at_once(line):

@@ -15,7 +15,7 @@ CERTIFICATES = ("tests/wire/test_wire_certificates.py",)
 WRITES = ("tests/client/test_client_writes.py",)
 RIGHTS = ("tests/wire/test_wire_rights.py",)
 SESSIONS = ("tests/client/test_client_sessions.py",)
-READS = ("tests/client/test_client_reads.py", "tests/client/test_client_together.py")
+READS = tuple(f"tests/client/test_client_{what}.py" for what in ("reads", "batches", "together"))
 ATTESTED = ("tests/client/test_client_attested.py",)
 STATUS = ("tests/client/test_client_status.py",)
 STREAMS = ("tests/client/test_client_streams.py",)
@@ -292,6 +292,30 @@ MUTATIONS = (
         file="swarmtui/client/lookups.py",
         old="                oldest.heard(None)\n",
         new="                return\n",
+        tests=READS,
+    ),
+    Mutation(
+        name="reader-that-gave-up-is-woken",
+        rule="who has given up is woken no more, whatever it waits for now",
+        file="swarmtui/client/batches.py",
+        old="            if task is not None and task.custom_sleep_data is self:\n",
+        new="            if task is not None:\n",
+        tests=READS,
+    ),
+    Mutation(
+        name="reader-waits-for-what-it-was-told",
+        rule="who is told before it waits does not wait",
+        file="swarmtui/client/lookups.py",
+        old="        if place >= batch.told:\n",
+        new="        if True:\n",
+        tests=READS,
+    ),
+    Mutation(
+        name="first-of-a-full-call-sends-for-the-next",
+        rule="a batch is sent by its own first, when everybody has had a turn",
+        file="swarmtui/client/together.py",
+        old="        if self.gathering is batch:",
+        new="        if self.gathering is not None:",
         tests=READS,
     ),
     Mutation(
