@@ -46,7 +46,7 @@ class Orchestrator(Reconciler):
                 if _matters(before, after) or (_came_up(before, after) and self._is_updated(task.service_id)):
                     self.mark([task.service_id])
             case Service() as service:
-                if after is None:
+                if after is None or not is_under_way(service):
                     self._updater.forget(service.id)
                 self.mark([service.id])
             case Node() as node:

@@ -61,6 +61,7 @@ class Updater:
         self._under_way: dict[str, set[tuple[int, str]]] = {}
 
     def forget(self, service_id: str) -> None:
+        """Its update is over, as the store has it: one that a plan would end may go on, for the plan may come too late."""
         self._under_way.pop(service_id, None)
         for key in [key for key in self._finished_at if key[0] == service_id]:
             del self._finished_at[key]
@@ -92,7 +93,6 @@ class Updater:
             if not settled and _is_first_attempt(slots, slot):
                 busy.add((slot.number, slot.node_id))
         if not waiting and not busy and not steps:
-            self.forget(service.id)
             return UpdatePlan(status=None if mixed else _completed(slots))
         if not waiting and not is_under_way(service):
             return UpdatePlan(tuple(steps))  # slots that are merely new, not updated

@@ -219,6 +219,17 @@ def test_parallelism_and_delay(cluster: MiniCluster) -> None:
     assert versions(cluster).count("new") == 6
 
 
+def test_an_update_that_is_over_delays_no_other(cluster: MiniCluster) -> None:
+    config = UpdateConfig(delay_ns=60 * SECOND_NS)
+    cluster.service(replicas=1, update=config)
+    cluster.run(0.1)
+    for version in ("new", "newer"):
+        cluster.respec(replicas=1, update=config, args=(version,))
+        cluster.run(1.0)
+        assert versions(cluster) == [version]
+        assert state_of(cluster) == "completed"
+
+
 def test_new_leader_continues_the_update(cluster: MiniCluster) -> None:
     config = UpdateConfig(delay_ns=SECOND_NS)
     cluster.service(replicas=4, update=config)

@@ -11,6 +11,7 @@ DISPATCHER = ("tests/manager/test_manager_dispatcher.py",)
 LOOP = ("tests/manager/test_manager_loop.py",)
 SPREAD = ("tests/manager/test_manager_spread.py",)
 ROLES = ("tests/manager/test_manager_roles.py",)
+UPDATES = ("tests/manager/test_manager_updates.py",)
 LEASES = ("tests/manager/test_manager_leases.py",)
 
 MUTATIONS = (
@@ -225,6 +226,30 @@ MUTATIONS = (
         old="        mixed = any(not slots.is_clean(task) for slot in restarting for task in _updatable(slot))",
         new="        mixed = False",
         tests=GLOBAL,
+    ),
+    Mutation(
+        name="delays-forgotten-with-a-plan",
+        rule="an update that is planned to end and goes on keeps the delay between its slots",
+        file="swarmtui/manager/updater.py",
+        old="            return UpdatePlan(status=None if mixed",
+        new="            self.forget(service.id)\n            return UpdatePlan(status=None if mixed",
+        tests=UPDATES,
+    ),
+    Mutation(
+        name="delays-of-an-update-outlive-it",
+        rule="an update that is over delays no other",
+        file="swarmtui/manager/replicated.py",
+        old="                if after is None or not is_under_way(service):\n",
+        new="                if after is None:\n",
+        tests=GLOBAL,
+    ),
+    Mutation(
+        name="two-slots-for-one-worker",
+        rule="no more slots at once than `parallelism`, resting workers counted",
+        file="swarmtui/manager/updater.py",
+        old="config.parallelism - len(busy) - len(resting))",
+        new="config.parallelism - len(busy))",
+        tests=UPDATES,
     ),
     Mutation(
         name="start-first-stops-first",
