@@ -60,7 +60,7 @@ def _cause_of_imposed_end(task: Task, node: Node | None) -> Cause:
     return Cause.DRAINED if is_drained(node) else Cause.STOPPED
 
 
-def may_restart(task: Task, cause: Cause, slot_tasks: Iterable[Task], service: Service) -> bool:
+def may_restart(task: Task, cause: Cause, slot_tasks: Iterable[Task], service: Service, cluster: Cluster) -> bool:
     """Whether the restart policy wants another task after this one."""
     policy = service.spec.task_template.restart_policy
     if cause is Cause.STOPPED and is_runnable(task):
@@ -71,17 +71,17 @@ def may_restart(task: Task, cause: Cause, slot_tasks: Iterable[Task], service: S
         return True
     if policy.condition is RestartCondition.ON_FAILURE and task.status.state is TaskState.COMPLETE:
         return False
-    return not policy.max_attempts or attempts_before(task, slot_tasks, service) < policy.max_attempts
+    return not policy.max_attempts or attempts_before(task, slot_tasks, service, cluster) < policy.max_attempts
 
 
-def attempts_before(task: Task, slot_tasks: Iterable[Task], service: Service) -> int:
+def attempts_before(task: Task, slot_tasks: Iterable[Task], service: Service, cluster: Cluster) -> int:
     """How many tasks of the current spec ended by themselves in this slot before `task`, within the policy's window: as
     many attempts to restart have been made."""
     policy = service.spec.task_template.restart_policy
     since = float("-inf")
     if policy.window_ns:
-        between_s = (policy.delay_ns or 0) / SECOND_NS
-        since = task.status.timestamp - policy.window_ns / SECOND_NS - between_s * policy.max_attempts
+        delayed_s = _delay_after_failure_s(service, cluster) * policy.max_attempts
+        since = task.status.timestamp - policy.window_ns / SECOND_NS - delayed_s
     return sum(
         1
         for other in slot_tasks
@@ -95,11 +95,20 @@ def attempts_before(task: Task, slot_tasks: Iterable[Task], service: Service) ->
 
 def delay_s(cause: Cause, node: Node | None, service: Service, cluster: Cluster) -> float:
     """How long the replacement is held back."""
-    own_ns = service.spec.task_template.restart_policy.delay_ns
-    own_s = None if own_ns is None else own_ns / SECOND_NS
     match cause:
         case Cause.ENDED if not is_drained(node):
-            return max(FAILURE_DELAY_MIN_S, cluster.restart_delay_s if own_s is None else own_s)
+            return _delay_after_failure_s(service, cluster)
         case Cause.LOST if cluster.restart_delay_after_death_s > 0:
+            own_s = _own_delay_s(service)
             return cluster.restart_delay_after_death_s if own_s is None else own_s
     return 0.0
+
+
+def _delay_after_failure_s(service: Service, cluster: Cluster) -> float:
+    own_s = _own_delay_s(service)
+    return max(FAILURE_DELAY_MIN_S, cluster.restart_delay_s if own_s is None else own_s)
+
+
+def _own_delay_s(service: Service) -> float | None:
+    own_ns = service.spec.task_template.restart_policy.delay_ns
+    return None if own_ns is None else own_ns / SECOND_NS

@@ -101,7 +101,7 @@ class Slots:
         if staying and not runnable:
             newest = staying[-1]
             cause = cause_of(newest, self.node(newest.node_id)) or Cause.STOPPED
-            if not may_restart(newest, cause, staying, self.service):
+            if not may_restart(newest, cause, staying, self.service, self.cluster):
                 finished = newest
         leaving = tuple(task for task in found if task.desired_state >= TaskState.REMOVE)
         return Slot(key[0], key[1], staying, leaving, runnable, finished)
@@ -126,7 +126,7 @@ class Slots:
             operations += want(task, TaskState.SHUTDOWN)
             if alive and not self._is_new_attempt(task, slot):
                 continue  # another task already has the slot
-            if not may_restart(task, cause, slot.tasks, self.service):
+            if not may_restart(task, cause, slot.tasks, self.service, self.cluster):
                 says.append(self._say_finished(task, cause, slot))
                 continue
             delay = (
@@ -188,7 +188,7 @@ class Slots:
         match cause:
             case Cause.ENDED:
                 limit = self.service.spec.task_template.restart_policy.max_attempts
-                count = attempts_before(task, slot.tasks, self.service) + 1
+                count = self._attempts_before(task, slot) + 1
                 attempt = f"restart {count} of {limit}" if limit else "restart"
                 text = f"{name}: {attempt} after {why_ended(task)} on {where}, in {delay:g} s"
             case Cause.STOPPED:
@@ -211,10 +211,13 @@ class Slots:
     def _say_finished(self, task: Task, cause: Cause, slot: Slot) -> Narration:
         policy = self.service.spec.task_template.restart_policy
         why = f"restart condition {policy.condition.value}"
-        if policy.max_attempts and attempts_before(task, slot.tasks, self.service) >= policy.max_attempts:
+        if policy.max_attempts and self._attempts_before(task, slot) >= policy.max_attempts:
             why = f"all {policy.max_attempts} restart attempts used"
         name = task_name(task, self.node(task.node_id))
         return self._narration(f"{name} is not restarted ({why}): {why_ended(task)}", task, cause)
+
+    def _attempts_before(self, task: Task, slot: Slot) -> int:
+        return attempts_before(task, slot.tasks, self.service, self.cluster)
 
     def _where(self, task: Task) -> str:
         node = self.node(task.node_id)

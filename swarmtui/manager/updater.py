@@ -156,7 +156,7 @@ def _is_exhausted(slots: Slots, slot: Slot) -> bool:
     if not tried:
         return False
     cause = cause_of(tried[-1], slots.node(tried[-1].node_id))
-    return cause is not None and not may_restart(tried[-1], cause, slot.tasks, slots.service)
+    return cause is not None and not may_restart(tried[-1], cause, slot.tasks, slots.service, slots.cluster)
 
 
 def _replace(slots: Slots, slot: Slot, config: UpdateConfig) -> Step:

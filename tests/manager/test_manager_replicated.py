@@ -169,6 +169,15 @@ def test_restart_policy(
     assert started is None or len(cluster.placed) == started
 
 
+def test_the_delay_between_attempts_is_no_part_of_the_window_whoever_sets_it(cluster: MiniCluster) -> None:
+    """With the default of five seconds, two attempts would never lie within three."""
+    cluster.edit_cluster(restart_delay_s=5.0)
+    cluster.programs["web"] = Program(ends=0.2, code=1)
+    cluster.service(replicas=1, restart=RestartPolicy(max_attempts=2, window_ns=3 * SECOND_NS))
+    cluster.run(60.0)
+    assert len(cluster.placed) == 3
+
+
 def test_finished_slots_stay_occupied_until_an_update(cluster: MiniCluster) -> None:
     cluster.programs["web"] = Program(ends=1.0, code=0)
     policy = RestartPolicy(RestartCondition.ON_FAILURE)

@@ -167,8 +167,16 @@ MUTATIONS = (
         name="no-restart-delay",
         rule="the restart delay applies to a task that ended by itself",
         file="swarmtui/manager/restart.py",
-        old="            return max(FAILURE_DELAY_MIN_S, cluster.restart_delay_s if own_s is None else own_s)",
-        new="            return 0.0",
+        old="            return _delay_after_failure_s(service, cluster)\n",
+        new="            return 0.0\n",
+        tests=REPLICATED,
+    ),
+    Mutation(
+        name="delays-fill-the-window",
+        rule="the window in which attempts count holds no delays, those of the cluster neither",
+        file="swarmtui/manager/restart.py",
+        old="_delay_after_failure_s(service, cluster) * policy.max_attempts",
+        new="(_own_delay_s(service) or 0.0) * policy.max_attempts",
         tests=REPLICATED,
     ),
     Mutation(
