@@ -276,6 +276,27 @@ def test_a_torn_tail_is_truncated_with_a_note_and_the_log_goes_on(node: Node) ->
     assert [entry.term for entry in again.restored.entries] == [1, 1, 1, 2]
 
 
+def test_what_a_torn_frame_left_far_behind_is_no_part_of_the_next_one(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sector that was never written is known by its zeros; one that holds what an older frame left there would make a torn
+    frame pass for a damaged one, and the node would never start again."""
+    monkeypatch.setattr(log_module, "FILLED_AHEAD_BYTES", 0)
+    node.write(node.run(2, 3))
+    path = node.directory / node.segments()[-1]
+    end = len(node.disk.read(path).rstrip(b"\0"))
+    node.write(node.run(4, 20))
+    far = (end // 512 + 3) * 512
+    node.disk.damage(path, end, bytes(far - end))  # all but its last sectors were lost
+    assert "truncated at byte" in node.open().notes[0]
+    before = node.disk.read(path)[far : far + 512]
+    node.write(node.run(4, 20, term=2))
+    node.disk.damage(path, far, before)  # this one was lost
+    storage = node.open()
+    assert "truncated at byte" in storage.notes[0]
+    assert [entry.index for entry in storage.restored.entries] == [1, 2, 3]
+
+
 def test_damage_names_file_and_place_and_how_to_join_again(node: Node) -> None:
     node.write(node.run(2, 3))
     node.write(node.run(4, 5))
