@@ -12,7 +12,7 @@ What it is
     writes     one copy of them, to whoever leads; sessions: the numbers by which a second copy is known
     lookups    reads of single keys, those of one moment in one call; witnesses: who is asked beside the manager that gives the
                value, so that it need ask nobody
-    together   what a moment is, for both; wishes: a task's wait for one of them
+    together   what a moment is, for both; wishes: a task's wait for one of them; batches: keys and the tasks that wait for them
     status     everybody asked side by side: who leads, may it write, how many more may fail
     patience   waiting for what several records decide, and saying what it is that one waits for
     locks      a lock for applications, with a fencing version
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Conflict,
         NoCluster,
         NoHost,
+        NoLeader,
         NoQuorum,
         NotReached,
         Refused,
@@ -60,6 +61,7 @@ __all__ = [
     "LockLost",
     "NoCluster",
     "NoHost",
+    "NoLeader",
     "NoQuorum",
     "NotReached",
     "Refused",

@@ -33,7 +33,7 @@ from swarmtui.objects.transactions import Bundle
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
 from swarmtui.wire.rpc import Caller, CallFailed, NotSent
-from swarmtui.wire.rules import LOST, OVERWRITTEN
+from swarmtui.wire.rules import LOST, NO_LEADER, OVERWRITTEN
 
 if TYPE_CHECKING:
     from swarmtui.client.cluster import Cluster
@@ -44,6 +44,8 @@ SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
 PAUSE_S = 0.01  # before a write is sent for the third time; each further pause is twice as long,
 PAUSE_MAX_S = 0.5  # at most
+
+NOT_TAKEN = Outcome(Fate.REFUSED, rule=NO_LEADER, reason="whoever led did not take it, and its time is over; try again")
 
 
 @attrs.define(eq=False)
@@ -250,11 +252,14 @@ class Delivery:
         except Refused as error:
             return self._refuse(writes, error)
         if outcomes is None:
-            return writes
-        if all(one.fate is Fate.REFUSED and one.rule in ELSEWHERE_RULES for one in outcomes):
+            outcomes = (NOT_TAKEN,) * call.count
+        elif all(one.fate is Fate.REFUSED and one.rule in ELSEWHERE_RULES for one in outcomes):
             self._cluster.leader = ""
-            return writes  # the others are asked as well
-        return self._settle(writes, outcomes)
+        else:
+            return self._settle(writes, outcomes)
+        for write, outcome in zip(writes, outcomes, strict=True):
+            write.refused = outcome
+        return writes  # the others are asked as well, if there is time
 
     def _go_on(self, writes: list[_Write], deadline: float) -> None:
         """The short way has ended; what it did not settle takes the long one, while there is time."""

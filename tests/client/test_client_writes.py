@@ -6,12 +6,14 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.client import Conflict, NoHost, NoQuorum, Refused, Unknown, delivery
+from swarmtui.client import Conflict, NoHost, NoLeader, NoQuorum, Refused, Unknown, delivery
 from swarmtui.client.delivery import TOGETHER_MAX
 from swarmtui.client.writes import Writes
 from swarmtui.objects.operations import Put, Transaction
+from swarmtui.objects.records import KeyValue
 from swarmtui.wire.frames import FRAME_BYTES_MAX
 from swarmtui.wire.node_calls import Fate, Outcome, Propose
+from swarmtui.wire.rpc import Caller
 from tests.client.conftest import connected
 
 
@@ -100,6 +102,28 @@ async def test_an_answer_that_does_not_come_in_time_is_unknown(world, cluster):
     with pytest.raises(Unknown, match="read before you repeat") as caught:
         await cluster.transact(Transaction((Put("a", b"2"),)), timeout_s=-1.9)
     assert caught.value.exit_code == 3
+
+
+def no_leader(world, monkeypatch):
+    world.nodes["n1"].refuse = Outcome(Fate.REFUSED, None, "no-leader", "no leader is known", 3, 3, 5)
+
+
+def demoted(world, monkeypatch):
+    world.nodes["n1"].refuses = (Propose,)
+
+
+def full(world, monkeypatch):
+    monkeypatch.setattr(Caller, "ask", lambda caller, call, done: False)
+
+
+@pytest.mark.parametrize("what", [no_leader, demoted, full])
+async def test_a_write_that_nobody_took_in_time_is_refused_for_want_of_a_leader(world, cluster, monkeypatch, what):
+    """Found by the nemesis under seed 440744: it failed, and said nothing of what became of it."""
+    await cluster.kv.put("a", "1")
+    what(world, monkeypatch)
+    with pytest.raises(NoLeader):
+        await cluster.transact(Transaction((Put("a", b"2"),)), timeout_s=-1.0)  # the time is over when the answer comes
+    assert world.store.get(KeyValue, "a").value == b"1"
 
 
 async def test_a_leader_that_fell_silent_is_looked_at_before_it_is_given_a_write(world, cluster, monkeypatch):

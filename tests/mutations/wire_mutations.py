@@ -231,6 +231,14 @@ MUTATIONS = (
         tests=SESSIONS,
     ),
     Mutation(
+        name="write-that-nobody-took-ends-as-nothing",
+        rule="every write ends as done, refused or unknown, also when the time is over before anybody takes it",
+        file="swarmtui/client/delivery.py",
+        old="            write.refused = outcome\n        return writes  #",
+        new="            pass\n        return writes  #",
+        tests=("tests/client/test_client_writes.py",),
+    ),
+    Mutation(
         name="silent-leader-waited-for",
         rule="a leader that falls silent is given up when another one leads",
         file="swarmtui/client/delivery.py",
