@@ -91,8 +91,8 @@ class Compaction:
         self._worker.begin(_over, _forget, resting(frozen.let_go()))
 
     def discarded(self) -> None:
-        """Snapshot files have lost their names: what they take of the disk is freed beside its writes."""
-        self._worker.begin(_over, _carry_out, resting(self._snapshots.free_discarded()))
+        """Segments and snapshots have lost their names: what they take of the disk is freed beside its writes."""
+        self._worker.begin(_over, _carry_out, resting(self._snapshots.discarded.free()))
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -35,7 +35,8 @@ DiskEffect = Write | Compact | ReadChunk | WriteChunk | InstallSnapshot
 
 
 class Disk:
-    """`written` is called with the report when Writes are durable, `discarded` when older snapshots have lost their names."""
+    """`written` is called with the report when Writes are durable, `discarded` when segments and older snapshots have lost
+    their names."""
 
     def __init__(
         self,
@@ -146,4 +147,5 @@ class Disk:
                 self._feed(ChunkWritten(effect.mark, next_offset, outcome))
             case InstallSnapshot():
                 await self._worker.run(self._storage.install, effect.mark, effect.kept)
+                self._discarded()
                 await self._installed(effect)

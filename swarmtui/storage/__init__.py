@@ -19,7 +19,7 @@ What is promised:
 
 Beside the log: snapshots (`snapshots`), whose directory this is and that it is used once (`directory`), whether it is as new as it
 ever was (`seen`), a new epoch when the majority is lost (`recovery`), the state in one file (`backup`); `records` is what a frame
-says, `errors` what can be wrong with a disk, each with what to do.
+says, `discarded` frees what nobody needs, `errors` is what can be wrong with a disk, each with what to do.
 
 Everything here is synchronous and belongs to one thread at a time (`worker`); snapshots may be written and read by
 another. What a vote or an acknowledgement may rely on (log, snapshots, `seen`) is touched through `files` alone, so that tests

@@ -91,8 +91,10 @@ class SimulatedFile:
         return bytes(self._content.seen[offset : offset + length])
 
     def truncate(self, size: int) -> None:
+        """Durable at once: who cuts what a loss of power could still bring back shall lose it here."""
         self._step("truncate", size)
         del self._content.seen[size:]
+        del self._content.durable[size:]
 
     def sync(self) -> None:
         self._step("sync", 0)

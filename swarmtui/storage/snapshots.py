@@ -16,7 +16,6 @@ import errno
 import hashlib
 import re
 import struct
-from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import msgspec
 from swarmtui.raft.configuration import Configuration, InvalidConfiguration, decode_configuration, encode_configuration
 from swarmtui.raft.inputs import ChunkOutcome
 from swarmtui.raft.messages import SnapshotMark
+from swarmtui.storage.discarded import Discarded
 from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat, NoRoom
 from swarmtui.storage.files import REAL, File, FileOps
 
@@ -36,7 +36,6 @@ READ_BYTES = 256 * 1024
 TRAILER_BYTES_MAX = 1024 * 1024
 SENDING_MAX = 2  # older snapshots that stay while they are sent: a transfer may take longer than the next snapshot
 UNSYNCED_BYTES_MAX = 4 * 1024 * 1024  # or one sync of a large snapshot holds up those of the log
-FREED_BYTES_MAX = 4 * 1024 * 1024  # at once, for the same reason
 
 _END = struct.Struct(">II4sI")
 _MAGIC = b"snap"
@@ -68,8 +67,8 @@ class SnapshotFiles:
         self.files = files
         self.failure: DiskFailure | None = None
         self.standing_on = 0
+        self.discarded = Discarded(files)
         self._receipt: Receipt | None = None
-        self._discarded: deque[tuple[File, int]] = deque()  # with their sizes; they have no names any more
         self._sending: list[int] = []  # indexes of those of which a piece was read, and not the last
 
     # ---- our own
@@ -156,7 +155,7 @@ class SnapshotFiles:
     def discard_older(self) -> None:
         """Deletes every snapshot older than the one that log and state stand on, but for those that are being sent, and
         what once arrived and is no newer. What is newer waits to be installed, though it need not be the newest. Their
-        names go; their bytes go with `free_discarded`, or at the latest when others are discarded. Raises DiskFailure."""
+        bytes wait in `discarded`. Raises DiskFailure."""
         arriving = self._receipt.path.name if self._receipt is not None else ""
         parts = [name for name in self.files.names(self.path) if _PART.fullmatch(name) and name != arriving]
         gone = [
@@ -165,31 +164,7 @@ class SnapshotFiles:
         ]
         if gone:
             with _Guard(self, "deletion", self.path):
-                self._close_discarded()
-                paths = [self.path / name for name in gone]
-                nameless = [(self.files.open(path), self.files.size(path)) for path in paths]
-                for path in paths:
-                    self.files.unlink(path)
-                self.files.sync_directory(self.path)
-                self._discarded.extend(nameless)
-
-    def free_discarded(self) -> Iterator[None]:
-        """Gives the bytes of what was discarded back to the disk, some at each step, for a thread that rests in between. For
-        300 MB at once ext4 takes 150 ms, and whoever syncs meanwhile waits. What goes wrong here harms nothing."""
-        while self._discarded:
-            file, size = self._discarded.popleft()
-            try:
-                for left in range(size - FREED_BYTES_MAX, 0, -FREED_BYTES_MAX):
-                    file.truncate(left)
-                    yield
-            except OSError:
-                continue  # closed, it goes as a whole
-            finally:
-                file.close()
-
-    def _close_discarded(self) -> None:
-        while self._discarded:
-            self._discarded.pop()[0].close()
+                self.discarded.take(self.path, gone)
 
     def _is_sent(self, name: str) -> bool:
         return _index_of(name) in self._sending

@@ -11,6 +11,7 @@ SNAPSHOTS = ("tests/storage/test_storage_snapshots.py",)
 SCENARIO = "tests/storage/test_storage_scenarios.py::test_"
 RECOVERY = ("tests/storage/test_storage_recovery.py",)
 BACKUP = ("tests/storage/test_storage_backup.py",)
+DISCARDED = ("tests/storage/test_storage_discarded.py",)
 WORKER = ("tests/storage/test_storage_worker.py",)
 
 MUTATIONS = (
@@ -29,6 +30,30 @@ MUTATIONS = (
         old="[*others, mark.index][-SENDING_MAX:]",
         new="[*others, mark.index]",
         tests=("tests/storage/test_storage_snapshots.py",),
+    ),
+    Mutation(
+        name="bytes-freed-before-the-name-is-gone",
+        rule="a file that a loss of power can bring back is whole",
+        file="swarmtui/storage/discarded.py",
+        old="                nameless.append((self.files",
+        new="                self._nameless.append((self.files",
+        tests=DISCARDED,
+    ),
+    Mutation(
+        name="segments-deleted-at-once",
+        rule="the log's thread frees no bytes: every write waits for it",
+        file="swarmtui/storage/discarded.py",
+        old="        self._nameless.extend(nameless)\n",
+        new="        for file, _ in nameless:\n            file.close()\n",
+        tests=DISCARDED,
+    ),
+    Mutation(
+        name="discarded-kept-open-without-a-limit",
+        rule="few files are kept open for their bytes",
+        file="swarmtui/storage/discarded.py",
+        old="        while len(self._nameless) > NAMELESS_MAX:",
+        new="        while False:",
+        tests=DISCARDED,
     ),
     Mutation(
         name="snapshot-known-by-its-index",

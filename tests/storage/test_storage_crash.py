@@ -113,6 +113,7 @@ class Script:
         kept = tuple(entry for entry in model.entries if entry.index > head)
         self.after = attrs.evolve(self.before, head=head, entries=kept)
         storage.compact(head)
+        list(storage.discarded.free())
 
     def install(self) -> None:
         model = self.before
@@ -123,6 +124,7 @@ class Script:
         mark = storage.snapshots.save(index, term, self.node.configuration, [b"received"])
         storage.install(mark, [])
         storage.snapshots.discard_older()
+        list(storage.discarded.free())
 
 
 def script(node: Node, seed: int) -> Script:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ import pytest
 
 from swarmtui.raft.inputs import ChunkOutcome
 from swarmtui.raft.messages import SnapshotMark
-from swarmtui.storage import snapshots as snapshots_module
 from swarmtui.storage.errors import DamagedSnapshot, DiskFailure, NewerFormat, NoRoom
 from swarmtui.storage.snapshots import SENDING_MAX, SnapshotFiles
 
@@ -61,33 +59,6 @@ def test_older_ones_are_discarded(node: Node, files: SnapshotFiles) -> None:
     assert files.read(old, 0, 9) is None
     assert files.read(new, 0, 9) == b"new"
     assert not [name for name in node.disk.names(node.directory) if name.endswith(".part")]
-
-
-def test_the_bytes_of_a_discarded_snapshot_are_freed_step_by_step_once_its_name_is_gone_for_good(
-    node: Node, files: SnapshotFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """300 MB that went at once held up every sync of the disk: a leader's writes stopped for 140 to 170 ms."""
-    monkeypatch.setattr(snapshots_module, "FREED_BYTES_MAX", 4)
-    files.save(9, 1, node.configuration, [bytes(1000)])
-    steps: list[tuple[str, int]] = []
-    node.disk.on_step = lambda what, path, length: steps.append((what, length))
-    new = files.save(10, 1, node.configuration, [b"new"])
-    files.discard_older()
-    assert steps[-1][0] == "sync directory"
-    steps.clear()
-    list(files.free_discarded())
-    lengths = [length for what, length in steps if what == "truncate"]
-    assert len(lengths) == len(steps) >= 1000 // 4
-    assert all(later == earlier - 4 for earlier, later in itertools.pairwise(lengths))
-    assert not list(files.free_discarded())
-    assert files.read(new, 0, 9) == b"new"
-
-
-def test_what_nobody_freed_goes_with_the_next_that_are_discarded(node: Node, files: SnapshotFiles) -> None:
-    for index in range(1, 6):
-        files.save(index, 1, node.configuration, [b"state"])
-        files.discard_older()
-    assert len(files._discarded) == 1
 
 
 def test_one_that_is_being_sent_stays_until_its_last_piece_was_read(node: Node, files: SnapshotFiles) -> None:
