@@ -147,5 +147,5 @@ class Disk:
                 self._feed(ChunkWritten(effect.mark, next_offset, outcome))
             case InstallSnapshot():
                 await self._worker.run(self._storage.install, effect.mark, effect.kept)
-                self._discarded()
                 await self._installed(effect)
+                self._discarded()

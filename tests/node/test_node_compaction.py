@@ -134,7 +134,7 @@ def test_managers_take_turns_though_all_apply_the_same(own: str, due_mib: float)
     ("effect", "steps"),
     [
         (Compact(5), ["compact to 5", "discard", "some", "more"]),
-        (InstallSnapshot(SnapshotMark(5, 1, ALONE, 1, ""), ()), ["install 5", "some", "more", "installed"]),
+        (InstallSnapshot(SnapshotMark(5, 1, ALONE, 1, ""), ()), ["install 5", "installed", "some", "more"]),
     ],
     ids=["compacted", "installed"],
 )
