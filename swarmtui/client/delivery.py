@@ -42,6 +42,7 @@ TOGETHER_MAX = 334  # transactions in one call: a thousand are three, each with 
 TOGETHER_BYTES_MAX = 1024 * 1024
 SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
+DONE = Fate.DONE  # to fetch it from its enumeration for each of a thousand writes costs a hundredth of them
 PAUSE_S = 0.01  # before a write is sent for the third time; each further pause is twice as long,
 PAUSE_MAX_S = 0.5  # at most
 
@@ -71,6 +72,15 @@ class _Write(Wish):
         except MalformedObject:
             session.answered(serial)
             raise
+
+    @property
+    def result(self) -> Result:
+        """Of a write that is settled. Raises what any other outcome than done means."""
+        outcome = self.outcome
+        if outcome is None or outcome.fate is not DONE:
+            raise self.error or error_of(_outcome(self))
+        assert outcome.result is not None
+        return outcome.result
 
     def end(self, outcome: Outcome | None, error: ClientError | None = None) -> None:
         """This came of it, and nobody sends it again."""
@@ -150,12 +160,7 @@ class Delivery:
                 together.leave()
         if not write.settled:
             await write.wait()
-        outcome = _outcome(write)
-        error = error_of(outcome)
-        if error is not None:
-            raise error
-        assert outcome.result is not None
-        return outcome.result
+        return write.result
 
     async def submit_all(self, transactions: Sequence[Transaction], timeout_s: float) -> tuple[Outcome, ...]:
         """The outcome of each, sent in one call. Raises what kept them from leaving."""
@@ -303,7 +308,7 @@ class Delivery:
         """Those that are to be sent again."""
         again = []
         for write, outcome in zip(writes, outcomes, strict=True):
-            known = outcome if outcome.fate is Fate.DONE else self._weigh(write, outcome)
+            known = outcome if outcome.fate is DONE else self._weigh(write, outcome)
             if known is not None:
                 write.end(known)
             else:

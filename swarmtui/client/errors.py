@@ -87,10 +87,8 @@ class NoCluster(ClientError):
     exit_code = TRY_LATER
 
 
-def error_of(outcome: Outcome) -> ClientError | None:
-    """The outcome as the error to raise; None if it is done."""
-    if outcome.fate is Fate.DONE:
-        return None
+def error_of(outcome: Outcome) -> ClientError:
+    """The outcome of what was not done, as the error to raise."""
     if outcome.fate is Fate.UNKNOWN:
         return Unknown(f"outcome unknown: {outcome.reason}")
     if outcome.rule == NO_QUORUM:
