@@ -42,10 +42,10 @@ TOGETHER_MAX = 334  # transactions in one call: a thousand are three, each with 
 TOGETHER_BYTES_MAX = 1024 * 1024
 SILENCE_S = 1.0  # an answer that takes longer is a reason to look who leads,
 LOOK_S = 0.25  # and to look again
-DONE = Fate.DONE  # to fetch it from its enumeration for each of a thousand writes costs a hundredth of them
 PAUSE_S = 0.01  # before a write is sent for the third time; each further pause is twice as long,
 PAUSE_MAX_S = 0.5  # at most
 
+DONE = Fate.DONE  # fetched from its enumeration once, for every write is asked twice
 NOT_TAKEN = Outcome(Fate.REFUSED, rule=NO_LEADER, reason="whoever led did not take it, and its time is over; try again")
 
 
