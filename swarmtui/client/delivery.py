@@ -74,11 +74,19 @@ class _Write(Wish):
             raise
 
     @property
+    def known(self) -> Outcome:
+        """What came of it, once it is settled. Raises what kept it from leaving."""
+        if self.error is not None:
+            raise self.error
+        assert self.outcome is not None
+        return self.outcome
+
+    @property
     def result(self) -> Result:
-        """Of a write that is settled. Raises what any other outcome than done means."""
-        outcome = self.outcome
-        if outcome is None or outcome.fate is not DONE:
-            raise self.error or error_of(_outcome(self))
+        """Of what was done. Raises what any other outcome means."""
+        outcome = self.known
+        if outcome.fate is not DONE:
+            raise error_of(outcome)
         assert outcome.result is not None
         return outcome.result
 
@@ -175,7 +183,7 @@ class Delivery:
             for write in writes:  # if this was cancelled: nobody will send them again
                 if not write.settled:
                     write.end(None)
-        return tuple([_outcome(write) for write in writes])
+        return tuple([write.known for write in writes])
 
     def _write(self, transaction: Transaction | OnePut, timeout_s: float) -> _Write:
         """Raises Refused for one that cannot be written down."""
@@ -375,10 +383,3 @@ class Delivery:
 def _given_up(call: Propose) -> tuple[Outcome, ...]:
     lost = Outcome(Fate.UNKNOWN, rule=LOST, reason=f"sent to a leader that leads no more; {READ_FIRST}")
     return (lost,) * call.count
-
-
-def _outcome(write: _Write) -> Outcome:
-    if write.error is not None:
-        raise write.error
-    assert write.outcome is not None
-    return write.outcome

@@ -67,5 +67,5 @@ class Discarded:
             self._close_one()
 
     def _close_one(self) -> None:
-        with suppress(IndexError):  # the other thread was faster
+        with suppress(IndexError, OSError):  # the other thread was faster; or the disk has lost what nobody needs
             self._nameless.popleft()[0].close()
