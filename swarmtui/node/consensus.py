@@ -70,6 +70,7 @@ APPLY_SLICE_BYTES = 256 * 1024
 
 GATHER_S = 0.005  # at most, for the round before what is proposed: over a slow link several are on their way
 NEVER = float("-inf")
+SOON_S = 0.01  # what was put off and would come later wakes us in vain: that is cheaper than to tell trio every time
 READING_S = 0.01  # from each read on: so long nobody stands still for the disk
 
 
@@ -180,11 +181,10 @@ class Consensus:
         is_open = core.role.kind is Role.LEADER and core.log.commit < core.log.last
         return is_open and trio.current_time() < self._gathers_until and not self.proposals.fill_a_round
 
-    @property
     def _may_wait(self) -> bool:
         """For the disk, where it is given something to write. Where several calls are under way, or somebody reads, more arrives
         meanwhile and is better taken than left lying."""
-        return self.proposals.calls <= 1 and trio.current_time() >= self._reads_until
+        return self.proposals.calls <= 1 and self.core.now >= self._reads_until
 
     def status(self) -> Status:
         """With every member under its node's id."""
@@ -273,10 +273,11 @@ class Consensus:
     def _turn(self, wiring: Wiring) -> None:
         if self.proposals.has_pending and not self._is_writing and not self._has_round_on_its_way:
             self.proposals.flush()
-            self._gathers_until = trio.current_time() + GATHER_S
+            self._gathers_until = self.core.now + GATHER_S
         effects = self._drain()
         has_moved = bool(effects)
-        self._carry_out(effects, wiring)
+        if has_moved:
+            self._carry_out(effects, wiring)
         while (written := wiring.begin_disk(self._may_wait)) is not None:  # what waits for it leaves before all else
             self.core.feed(written, trio.current_time())
             effects = self._drain()
@@ -287,8 +288,8 @@ class Consensus:
                 self._carry_out(self._drain(), wiring)
             if self._to_apply:
                 self._bell.ring()  # the rest when everybody else has had a chance
-        deadline = self._deadline()
-        if deadline < self._sleep.deadline:  # to wake up too early, when it was put off, is cheaper than to tell trio
+        deadline, told = self._deadline(), self._sleep.deadline
+        if deadline < told or (deadline > told and told < self.core.now + SOON_S):
             self._sleep.deadline = deadline
         wiring.flush()
         if has_moved:
@@ -305,10 +306,7 @@ class Consensus:
         return not self.proposals.count and any(type(effect) is Write for effect in effects)
 
     def _carry_out(self, effects: Sequence[Effect], wiring: Wiring) -> None:
-        for effect in effects:
-            if isinstance(effect, Send):
-                wiring.send(effect.message)
-        wiring.flush()
+        wiring.send_all(effects)
         for effect in effects:
             match effect:
                 case Send():

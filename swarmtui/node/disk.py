@@ -65,16 +65,15 @@ class Disk:
         """Begun by `begin`, in the order in which it was wanted."""
         self._queue.append(effect)
 
-    def begin(self, may_wait: bool) -> Written | None:
+    def begin(self, may_wait: Callable[[], bool]) -> Written | None:
         """Begin what is wanted, unless something is under way. What was written while the loop waited for it, if it may, is
         reported here."""
-        writes = self._take()
-        if not writes:
+        if not self._queue or not (writes := self._take()):
             return None
         sequence = writes[-1].sequence
         done = partial(self._written, sequence)
         now = trio.current_time()
-        if not may_wait or now < self._rests_until:
+        if now < self._rests_until or not may_wait():
             self._worker.begin(done, self._storage.write_many, writes)
             return None
         result = self._worker.attempt(done, WAIT_S, self._storage.write_many, writes)

@@ -13,7 +13,6 @@ from swarmtui.raft.entries import ENTRY_BYTES_MAX, Entry, EntryKind
 from swarmtui.raft.inputs import Proposed
 from swarmtui.raft.membership import LeaderMembership
 from swarmtui.raft.messages import AnyMessage, AppendReply, ReadReply, ReadRequest, SnapshotReply
-from swarmtui.raft.progress import Progress
 from swarmtui.raft.reads import Read, ReadRounds
 from swarmtui.raft.reasons import Why
 from swarmtui.raft.replication import Replication
@@ -37,6 +36,7 @@ class Leader:
         self.since = self.silent_since = core.now
         self.first_index = core.log.last + 1
         self.replication = Replication(core)
+        self.progress = self.replication.progress
         self.reads = ReadRounds()
         self.transfer = Transfer(self)
         self.membership = LeaderMembership(self)
@@ -48,10 +48,6 @@ class Leader:
         for peer, progress in self.progress.items():
             progress.heard_at = core.now if votes.get(peer) else None
         core.append([Entry(self.first_index, core.ballot.term, EntryKind.NOOP)])
-
-    @property
-    def progress(self) -> dict[str, Progress]:
-        return self.replication.progress
 
     def meet_members(self) -> None:
         """The configuration changed: know exactly its members."""
@@ -330,4 +326,6 @@ class Leader:
             self.reads.begin(self.core.log.commit)
             self.replication.heartbeat(self.reads.number)
             self._confirm_reads()
-        self.replication.feed_peers(self.reads.number)
+        has_sent = self.replication.feed_peers(self.reads.number)
+        if has_sent and self.notice_at is not None and self.replication.has_told(self.core.log.commit):
+            self.notice_at = None

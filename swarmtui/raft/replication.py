@@ -42,14 +42,21 @@ class Replication:
 
     # ---- sending ----
 
-    def feed_peers(self, round_number: int) -> None:
-        """Send what each peer's window has room for."""
+    def feed_peers(self, round_number: int) -> bool:
+        """Send what each peer's window has room for. True if there was something."""
         self._round = round_number
         last, options = self.core.log.last, self.core.options
+        has_sent = False
         for peer, progress in self.progress.items():
             while (progress.next <= last or progress.state is PROBE) and progress.is_open(options):
                 if not self._send_entries(peer, progress):
                     break
+                has_sent = True
+        return has_sent
+
+    def has_told(self, commit: int) -> bool:
+        """Nobody is left for `notice`."""
+        return not any(_is_to_be_told(progress, commit) for progress in self.progress.values())
 
     def _send_entries(self, peer: str, progress: Progress) -> bool:
         core, log = self.core, self.core.log
@@ -109,7 +116,7 @@ class Replication:
         """Tell those that have not heard of this commit and got no Append that would have said so."""
         self._round = round_number
         for peer, progress in self.progress.items():
-            if progress.state is REPLICATE and progress.commit_sent < commit:
+            if _is_to_be_told(progress, commit):
                 self._empty_append(peer, progress)
 
     # ---- answers ----
@@ -237,3 +244,8 @@ class Replication:
             outgoing.offset = min(message.next_offset, outgoing.mark.size_bytes)
             self._ask_piece(message.source, progress)
         return False
+
+
+def _is_to_be_told(progress: Progress, commit: int) -> bool:
+    """Its log agrees with ours, and no Append has said yet how far that is committed."""
+    return progress.state is REPLICATE and progress.commit_sent < commit

@@ -34,6 +34,22 @@ MUTATIONS = (
         tests=("tests/raft/test_raft_limits.py",),
     ),
     Mutation(
+        name="notice-for-what-an-append-has-told",
+        rule="a commit is told once: by the Append that follows it, or else by a message of its own",
+        file="swarmtui/raft/leader.py",
+        old="        if has_sent and self.notice_at is not None and self.replication.has_told(self.core.log.commit):\n",
+        new="        if False:\n",
+        tests=RAFT,
+    ),
+    Mutation(
+        name="commit-that-nobody-is-told",
+        rule="a commit is told once: by the Append that follows it, or else by a message of its own",
+        file="swarmtui/raft/replication.py",
+        old="    return progress.state is REPLICATE and progress.commit_sent < commit\n",
+        new="    return False\n",
+        tests=RAFT,
+    ),
+    Mutation(
         name="silent-while-it-installs",
         rule="a voter that installs a snapshot is heard by its leader meanwhile",
         file="swarmtui/raft/follower.py",

@@ -162,7 +162,7 @@ async def test_the_bytes_of_what_was_discarded_are_freed_beside_the_log(
     disk = Disk(log, files, AtOnce(), never, never, installed, compaction.discarded)  # type: ignore[arg-type]
     nursery.start_soon(disk.run)
     disk.want(effect)
-    assert disk.begin(True) is None
+    assert disk.begin(lambda: True) is None
     await trio.testing.wait_all_tasks_blocked()
     assert done == steps
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from swarmtui.node.consensus import APPLY_SLICE_BYTES, Consensus
+from swarmtui.node.consensus import APPLY_SLICE_BYTES, SOON_S, Consensus
 from swarmtui.node.events import Events
 from swarmtui.objects.codec import encode
 from swarmtui.objects.transactions import Bundle
@@ -38,10 +38,13 @@ class Beating:
     """A core that wants a tick every tenth of a second, as a leader does, and counts what it is fed."""
 
     def __init__(self) -> None:
-        self.deadline = trio.current_time() + 0.1
+        self.now = trio.current_time()
+        self.deadline = self.now + 0.1
         self.fed: list[type] = []
+        self.drains = 0
 
     def feed(self, event, now: float) -> None:
+        self.now = now
         self.fed.append(type(event))
         if isinstance(event, Tick):
             self.deadline = now + 0.1
@@ -49,6 +52,7 @@ class Beating:
     has_effects = False
 
     def drain(self) -> list:
+        self.drains += 1
         return []
 
 
@@ -78,6 +82,22 @@ async def test_a_deadline_that_was_put_off_wakes_nobody_for_nothing(nursery, aut
     await trio.sleep(0.08)
     assert core.fed == []
     await trio.sleep(0.04)
+    assert core.fed == [Tick]
+
+
+async def test_a_deadline_that_would_soon_have_come_is_put_off_at_once(nursery, autojump_clock):
+    """Else a leader that is always about to tell of a commit would be woken up every few milliseconds, for nothing."""
+    core = Beating()
+    core.deadline = core.now + SOON_S / 2
+    consensus = driven(core)
+    nursery.start_soon(consensus.run, UNWIRED)
+    await trio.testing.wait_all_tasks_blocked()
+    core.deadline = core.now + 0.1
+    consensus.turn()
+    core.drains = 0
+    await trio.sleep(0.09)
+    assert core.drains == 0
+    await trio.sleep(0.02)
     assert core.fed == [Tick]
 
 

@@ -64,13 +64,13 @@ def disk(thread: Thread, reported: list[Any]) -> Disk:
 def want(disk: Disk, *sequences: int) -> Written | None:
     for sequence in sequences:
         disk.want(Write(sequence, None, None, ()))
-    return disk.begin(True)
+    return disk.begin(lambda: True)
 
 
 async def test_what_a_good_disk_writes_is_reported_in_the_step_that_wants_it(disk, thread, reported):
     assert want(disk, 1, 2) == Written(2)
     assert want(disk, 3) == Written(3)
-    assert disk.begin(True) is None  # nothing is wanted
+    assert disk.begin(lambda: True) is None  # nothing is wanted
     assert thread.told == ["waits for [1, 2]", "waits for [3]"]
     assert reported == []  # once is enough
 
@@ -103,7 +103,7 @@ async def test_a_slow_disk_is_not_waited_for_again_before_a_rest(disk, thread, a
 
 async def test_a_loop_with_better_to_do_does_not_wait(disk, thread, reported):
     disk.want(Write(1, None, None, ()))
-    assert disk.begin(False) is None
+    assert disk.begin(lambda: False) is None
     assert thread.told == ["begins [1]"]
     thread.finish()
     assert reported == [Written(1)]

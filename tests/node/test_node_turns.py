@@ -10,9 +10,10 @@ from swarmtui.objects.codec import encode
 from swarmtui.objects.records import KeyValue
 from swarmtui.objects.transactions import Bundle, encode_transactions
 from swarmtui.raft.configuration import Configuration, Member
+from swarmtui.raft.effects import Accepted, Send
 from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.inputs import CampaignAsked, Received, Tick, Written
-from swarmtui.raft.messages import Append
+from swarmtui.raft.messages import Append, ReadRequest
 from swarmtui.wire.node_calls import Fate
 from tests.node.conftest import ALONE, newborn, put
 
@@ -78,7 +79,7 @@ async def test_what_is_durable_at_once_is_answered_for_in_the_same_turn_before_a
 async def test_the_disk_is_waited_for_unless_several_calls_are_under_way(alone, told):
     consensus, disk = alone
     disk.held = True
-    consensus._wiring.begin_disk = lambda may_wait: told.append(may_wait)
+    consensus._wiring.begin_disk = lambda may_wait: told.append(may_wait())
     term = consensus.status().term
     for key in ("a", "b", "c"):
         consensus.proposals.begin(Bundle.of([encode(put(key, b"v"))] * 2), term, 60.0, lambda outcomes: None)
@@ -99,7 +100,7 @@ async def test_the_disk_is_waited_for_unless_several_calls_are_under_way(alone, 
 )
 async def test_while_somebody_reads_the_disk_is_not_waited_for(follower, told, autojump_clock, read):
     consensus, wiring = follower, follower._wiring
-    wiring.begin_disk = lambda may_wait: told.append(f"may wait: {may_wait}")
+    wiring.begin_disk = lambda may_wait: told.append(f"may wait: {may_wait()}")
     for index, waits in ((3, True), (4, False), (5, True)):
         told.clear()
         if not waits:
@@ -197,3 +198,17 @@ async def test_a_write_that_is_alone_leaves_in_the_step_in_which_it_is_asked_for
     with trio.fail_after(5):
         await consensus.proposals.all_answered()
     assert [outcome.fate for outcome in outcomes] == [Fate.DONE, Fate.DONE]
+
+
+def test_what_one_peer_is_sent_leaves_together_before_the_next_ones_is_made(told):
+    wiring = Wiring(
+        send=lambda message: told.append(message),
+        disk=lambda effect: None,
+        role_changed=lambda effect: None,
+        applied=lambda index: None,
+        moved=lambda: None,
+        flush=lambda: told.append("leaves"),
+    )
+    to_b, to_c = (ReadRequest(cluster="c", source="a", target=target, term=1, ticket=1) for target in "bc")
+    wiring.send_all([Accepted(1, 1, 1), Send(to_b), Send(to_b), Send(to_c)])
+    assert told[told.index(to_b) :] == [to_b, to_b, "leaves", to_c, "leaves"]

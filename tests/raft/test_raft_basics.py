@@ -38,6 +38,22 @@ def test_proposals_are_applied_in_order_everywhere(trio):
         assert [entry.data for entry in trio.applied[id][2:]] == [b"%d" % i for i in range(20)]
 
 
+def test_a_commit_is_told_by_the_append_that_follows_and_a_moment_after_the_last(trio):
+    leader = trio.elect()
+    trio.run(0.2)
+    core = trio.cores[leader]
+    followers = [id for id in trio.cores if id != leader]
+    notice_s = core.options.commit_notice_s
+    for ticket in (1, 2, 3):
+        trio.feed(leader, Proposed(ticket, core.term, (b"x",)))
+        assert core.role.notice_at == trio.now + notice_s, "of the newest alone: all before it are told"
+        trio.run(notice_s * 0.6)
+    assert {trio.cores[id].log.commit for id in followers} == {core.log.commit - 1}
+    trio.run(notice_s * 0.5)
+    assert {trio.cores[id].log.commit for id in followers} == {core.log.commit}
+    assert core.role.notice_at is None
+
+
 def test_follower_and_wrong_term_are_refused_by_rule(trio):
     leader = trio.elect()
     other = next(id for id in trio.cores if id != leader)

@@ -97,7 +97,7 @@ async def test_S53_node_stops_and_reports_nothing_as_written(node: Node) -> None
         disk.want(node.make(node.run(2, 3)))
         disk.want(Compact(1))
         disk.want(node.make(node.run(4, 5)))
-        assert disk.begin(True) is None
+        assert disk.begin(lambda: True) is None
         with pytest.raises(DiskFailure), trio.fail_after(5):
             await disk.run()
     assert reported == []
