@@ -224,11 +224,9 @@ class Node:
 
     def _receive(self, peer_id: str, caller: rpc.Caller, responder: Responder, messages: Received) -> None:
         """Everything that came at once: first what consensus is told, all of it together."""
-        self.peers.heard(peer_id)
-        if self._side is not None:
-            told = [message for channel, message in messages if channel is Channel.RAFT]
-            if told:
-                self._side.receive(told)  # type: ignore[arg-type]
+        told = [message for channel, message in messages if channel is Channel.RAFT]
+        if told and (side := self._side) is not None:
+            side.receive(told)  # type: ignore[arg-type]
         for channel, message in messages:
             if channel is Channel.AGENT:
                 self._receive_for_agent(peer_id, message)

@@ -63,7 +63,6 @@ class _Peer:
     connection: Connection | None = None
     dialled_here: bool = False
     since: float = 0.0
-    last_heard: float = float("-inf")
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     missing: Bell = attrs.field(factory=Bell)
     is_kept: bool = False  # a task dials it whenever it is missing
@@ -114,13 +113,10 @@ class Peers:
         """Peers that said anything at all in the last `seconds`."""
         since = trio.current_time() - seconds
         return [
-            peer.node_id for peer in self._peers.values() if peer.connection is not None and peer.last_heard >= since
+            peer.node_id
+            for peer in self._peers.values()
+            if peer.connection is not None and peer.connection.heard_at >= since
         ]
-
-    def heard(self, node_id: str) -> None:
-        peer = self._peers.get(node_id)
-        if peer is not None:
-            peer.last_heard = trio.current_time()
 
     # ------------------------------------------------------------------------------------------------ connections
 
@@ -137,13 +133,7 @@ class Peers:
             peer.scope.cancel()
             self._lose(peer)
         scope = trio.CancelScope()
-        peer.connection, peer.dialled_here, peer.since, peer.last_heard, peer.scope = (
-            connection,
-            dialled_here,
-            now,
-            now,
-            scope,
-        )
+        peer.connection, peer.dialled_here, peer.since, peer.scope = connection, dialled_here, now, scope
         self._events.connected(node_id)
         try:
             with scope:

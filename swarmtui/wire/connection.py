@@ -63,7 +63,7 @@ class Connection:
         self.ended: str | None = None
         """Why the connection ended; None while it stands."""
         self.heard_at = trio.current_time()
-        """When the other side last sent anything (trio's clock)."""
+        """When the other side was last heard (trio's clock); not while the link is cut."""
         self._stream = stream
         self._faults = faults if identity.is_on_node and local.is_node else None
         self._on_refused = on_refused
@@ -111,9 +111,7 @@ class Connection:
     async def aclose(self, reason: str = "closed") -> None:
         """End the connection: what waits is written, if the other side takes it soon, and the reason with it."""
         if not self._closing and self.ended is None:
-            self._queue(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX]), last=True)
-            self._closing = True
-            self._work.unpark_all()
+            self._say_goodbye(reason)
             if self._nursery is not None:
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE_TIMEOUT_S):
                     await self._written.wait()
@@ -174,13 +172,20 @@ class Connection:
     def send_soon(self, channel: Channel, message: Message) -> bool:
         """Queue a message and return at once; the writer sends it. False, and the message is gone, when the channel's
         queue is full or the connection has ended. Raises MalformedMessage for a message that cannot be written."""
-        queued = self._queue(channel, message)
+        queued = self.post(channel, message)
         self._work.unpark_all()
         return queued
 
     def post(self, channel: Channel, message: Message) -> bool:
         """`send_soon` for whoever calls `flush` after the last of several messages."""
-        return self._queue(channel, message)
+        if self.ended is not None or self._closing:
+            return False
+        queue, frame = self._queues[channel], self._frame(channel, message)
+        if not queue.has_room(len(frame)):
+            self._statistics.frames_refused += 1
+            return False
+        self._put(queue, frame)
+        return True
 
     async def send(self, channel: Channel, message: Message) -> None:
         """Queue a message as soon as its channel has room. Raises ConnectionEnded."""
@@ -194,16 +199,11 @@ class Connection:
         self._put(queue, frame)
         self._work.unpark_all()
 
-    def _queue(self, channel: Channel, message: Message, *, last: bool = False) -> bool:
-        if self.ended is not None or self._closing:
-            return False
-        frame = self._frame(channel, message)
-        queue = self._queues[-1] if last else self._queues[channel]
-        if not queue.has_room(len(frame)) and not last:
-            self._statistics.frames_refused += 1
-            return False
-        self._put(queue, frame)
-        return True
+    def _say_goodbye(self, reason: str) -> None:
+        """Behind all that waits, however much that is."""
+        self._put(self._queues[-1], self._frame(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX])))
+        self._closing = True
+        self._work.unpark_all()
 
     def _frame(self, channel: Channel, message: Message) -> bytes:
         body = encode_message(message)
@@ -212,15 +212,13 @@ class Connection:
         return encode_frame(channel, body)
 
     def _put(self, queue: Queue, frame: bytes) -> None:
-        self._outgoing.put(queue, frame)
-        if self._outgoing.next_due is not None:
-            self._work.unpark_all()  # the writer waits until then
+        if self._outgoing.put(queue, frame):
+            self._work.unpark_all()  # the writer waits until it may go
 
     def _end_torn(self) -> None:
         if not self._closing and self.ended is None:
-            self._queue(Channel.CONTROL, Goodbye(TORN), last=True)
-            self._closing = self._hangs_up = True
-            self._work.unpark_all()
+            self._hangs_up = True
+            self._say_goodbye(TORN)
 
     def flush(self) -> None:
         """Send what waits, as far as the stream takes it at once; the writer sends the rest."""
@@ -306,10 +304,11 @@ class Connection:
         if not data:
             self._incoming.hung_up = True
             return []
-        self.heard_at = trio.current_time()
         cut = self._faults is not None and not self._faults.hears(self.identity.node_id)
-        if self._outgoing.torn and not cut:
-            self._end_torn()
+        if not cut:
+            self.heard_at = trio.current_time()
+            if self._outgoing.torn:
+                self._end_torn()
         messages = self._incoming.read(data, cut=cut)
         if self._incoming.farewell is not None:
             self._end(self._incoming.farewell)
@@ -338,9 +337,8 @@ class Connection:
         if self._nursery is None:  # it came in one piece with the hello: there is no writer yet
             await self.turn_away(reason)
             return
-        self._queue(Channel.CONTROL, Goodbye(reason[:REASON_LENGTH_MAX]), last=True)
-        self._closing = True
-        self._work.unpark_all()
+        if not self._closing:
+            self._say_goodbye(reason)
         with trio.move_on_after(GOODBYE_TIMEOUT_S):
             await self._written.wait()
         await self._linger()

@@ -135,6 +135,14 @@ MUTATIONS = (
         tests=LISTENER,
     ),
     Mutation(
+        name="heard-through-a-cut",
+        rule="while a link is cut nothing that the other side says is noticed",
+        file="swarmtui/wire/connection.py",
+        old="        if not cut:\n            self.heard_at",
+        new="        if True:\n            self.heard_at",
+        tests=("tests/wire/test_wire_faults.py",),
+    ),
+    Mutation(
         name="death-noticed-through-a-cut",
         rule="a cut is silence, never an end-of-file",
         file="swarmtui/wire/connection.py",

@@ -45,6 +45,7 @@ async def test_a_cut_is_silence_in_that_direction_only():
         assert left.send_soon(Channel.RAFT, word(N1, N2, "lost"))
         right.send_soon(Channel.RAFT, word(N2, N1, "back"))
         assert words(await receive(left)) == ["back"]
+        heard_at = left.heard_at
         faults.set([LinkFault(N2, cut_in=True)])
         right.send_soon(Channel.RAFT, word(N2, N1, "unheard"))
         left.send_soon(Channel.RAFT, word(N1, N2, "heard"))
@@ -52,9 +53,11 @@ async def test_a_cut_is_silence_in_that_direction_only():
         with trio.move_on_after(0.05) as waiting:
             await receive(left)
         assert waiting.cancelled_caught
+        assert left.heard_at == heard_at
         faults.set([])
         right.send_soon(Channel.RAFT, word(N2, N1, "again"))
         assert words(await receive(left)) == ["again"]
+        assert left.heard_at > heard_at
         assert left.statistics().frames_lost == 2
 
 
