@@ -276,8 +276,7 @@ class Delivery:
 
     def _go_on(self, writes: list[_Write], deadline: float) -> None:
         """The short way has ended; what it did not settle takes the long one, while there is time."""
-        left_s = deadline - trio.current_time()
-        if writes and left_s > 0:
+        if writes and (left_s := deadline - trio.current_time()) > 0:
             self._cluster.nursery.start_soon(self._deliver, writes, left_s)
         else:
             for write in writes:

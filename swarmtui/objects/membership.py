@@ -8,6 +8,8 @@ tasks, its name, goes by the node's own id.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _SEPARATOR = "."  # in no node id: those are letters and digits
 
 
@@ -21,6 +23,7 @@ def majority(voters: int) -> int:
     return voters // 2 + 1
 
 
+@lru_cache(maxsize=1024)  # asked of every message
 def node_of(member: str) -> str:
     """The node that is, or was, this member of the consensus."""
     return member.partition(_SEPARATOR)[0]

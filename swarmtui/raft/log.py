@@ -126,7 +126,8 @@ class Log:
         return self._ends[-1] - (self._ends[position - 1] if position > 0 else self._dropped_bytes)
 
     def bytes_between(self, after: int, upto: int) -> int:
-        return self.bytes_behind(after) - self.bytes_behind(upto)
+        """What the entries (after, upto] weigh."""
+        return self.bytes_behind(after) - self.bytes_behind(upto) if after < upto else 0
 
     def cut_to_bytes(self, upto: int, bytes_max: int) -> int:
         """The lowest index behind which the entries up to `upto` weigh no more than `bytes_max`."""
@@ -156,12 +157,9 @@ class Log:
     # ---- changing ----
 
     def append(self, entries: Sequence[Entry]) -> None:
-        require(
-            entries[0].index == self.last + 1 and entries[0].term >= self.last_term,
-            "appended entries continue the log",
-            last=f"{self.last}/t{self.last_term}",
-            entry=entries[0],
-        )
+        first, last_term = entries[0], self.last_term
+        if first.index != self.last + 1 or first.term < last_term:
+            raise InvariantViolation("appended entries continue the log", last=f"{self.last}/t{last_term}", entry=first)
         self._entries.extend(entries)
         self._weigh(entries)
         self.last += len(entries)

@@ -55,7 +55,7 @@ class Quorum:
 
     def reached(self, ids: Collection[str]) -> bool:
         """Whether these ids hold a majority (of each half)."""
-        return all(sum(id in ids for id in half) >= majority(len(half)) for half in self.halves)
+        return _reached(self.voters, ids) and (not self.outgoing or _reached(self.outgoing, ids))
 
     def tally(self, votes: Mapping[str, bool]) -> Tally:
         """The state of an election; votes of ids that do not vote count for nothing."""
@@ -68,6 +68,10 @@ class Quorum:
 def _agreed(ids: tuple[str, ...], values: Mapping[str, Number], floor: Number) -> Number:
     ranked = sorted([values.get(id, floor) for id in ids], reverse=True)
     return ranked[len(ids) // 2]
+
+
+def _reached(half: tuple[str, ...], ids: Collection[str]) -> bool:
+    return sum([id in ids for id in half]) >= majority(len(half))
 
 
 def _tally(ids: tuple[str, ...], votes: Mapping[str, bool]) -> Tally:

@@ -41,7 +41,7 @@ def receive(core: RaftCore, message: AnyMessage) -> None:
         elif message.term < mine:
             _answer_stale(core, message)
             return
-        if isinstance(message, Append | SnapshotChunk) and not isinstance(core.role, Follower):
+        if not isinstance(core.role, Follower) and isinstance(message, _OF_A_LEADER):
             require(
                 isinstance(core.role, Candidate), "one leader in a term", term=core.ballot.term, other=message.source
             )
@@ -80,7 +80,7 @@ def _on_removed_notice(core: RaftCore, notice: RemovedNotice) -> None:
 
 def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
     """A leader of an older term learns of ours; so does a candidate stuck above its leader's term free the cluster."""
-    if isinstance(message, Append | SnapshotChunk):
+    if isinstance(message, _OF_A_LEADER):
         why = Why("old-term/leader", asked=message.term, mine=core.ballot.term)
         core.narrate("append refused", why, to=core.name(message.source))
         core.send(
@@ -96,6 +96,8 @@ def _answer_stale(core: RaftCore, message: AnyMessage) -> None:
             )
         )
 
+
+_OF_A_LEADER = (Append, SnapshotChunk)
 
 _TERM_APART: dict[type, Callable[[RaftCore, Any], None]] = {
     VoteRequest: answer_vote_request,

@@ -78,9 +78,10 @@ class Arrivals:
 
     async def _watch(self) -> None:
         """A selector is itself something that can be read when one of its sockets can."""
+        number = self._selector.fileno()
         try:
             while True:
-                await trio.lowlevel.wait_readable(self._selector.fileno())
+                await trio.lowlevel.wait_readable(number)
                 ready = self._selector.select(0)
                 if len(ready) == 1:
                     self._call(ready[0][0].data)

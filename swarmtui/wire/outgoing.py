@@ -42,7 +42,8 @@ class Outgoing:
         """When the first delayed frame may go (trio's clock)."""
         return self._delayed[0][0] if self._delayed else None
 
-    def put(self, queue: Queue, frame: bytes) -> None:
+    def put(self, queue: Queue, frame: bytes) -> bool:
+        """False if it may go at once; else it waits for its time, or for that of an earlier one (`next_due`), or is lost."""
         due = 0.0
         if self._faults is not None and (fault := self._faults.of(self._other)) is not None:
             delay_s = self._faults.delay_s(fault)
@@ -50,16 +51,17 @@ class Outgoing:
                 delay_s = RETRANSMIT_S
             if delay_s is None:
                 self.lose(queue.channel)
-                return
+                return True
             due = trio.current_time() + delay_s if delay_s else 0.0
         queue.frames_waiting += 1
         queue.bytes_waiting += len(frame)
         if due or self._delayed:  # never before what was sent earlier
             due = max(due, self._delayed[-1][0] if self._delayed else due)
             self._delayed.append((due, queue, frame))
-        else:
-            self._ready += 1
-            queue.frames.append(frame)
+            return True
+        self._ready += 1
+        queue.frames.append(frame)
+        return False
 
     def lose(self, channel: int) -> None:
         """A fault swallowed a frame. Raft is made for that; every other channel promises all or the connection's end,
