@@ -75,7 +75,10 @@ class FrameReader:
         if stop > len(self._buffer):
             return None
         self._position = stop
-        return channel, bytes(self._buffer[position + HEAD_BYTES : stop])
+        if isinstance(self._buffer, bytes):
+            return channel, self._buffer[position + HEAD_BYTES : stop]
+        with memoryview(self._buffer) as joined:  # a slice of the bytearray would be one copy more
+            return channel, bytes(joined[position + HEAD_BYTES : stop])
 
     def _finish(self, reason: str) -> BadFrame:
         self._fault = BadFrame(reason)
