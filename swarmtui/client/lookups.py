@@ -21,7 +21,6 @@ from swarmtui.client.links import Link
 from swarmtui.client.together import Together
 from swarmtui.client.witnesses import Party, Witness, Witnesses
 from swarmtui.objects.records import KeyValue
-from swarmtui.objects.rows import key_values
 from swarmtui.wire.calls import Answer
 from swarmtui.wire.key_calls import KEYS_TOGETHER_MAX, Attest, Attestation, GetKeys, KeyRows
 from swarmtui.wire.node_calls import Consistency, GetKey
@@ -237,7 +236,7 @@ class Lookups:
         if not isinstance(answer, KeyRows) or answer.refused or not 0 < len(answer.rows) <= batch.left:
             batch.tell_nothing()
             return
-        batch.tell(key_values(answer.rows))
+        batch.tell(answer.rows)
         if batch.left:  # one answer has no room for more
             self._send(manager, batch)
 

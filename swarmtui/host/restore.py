@@ -21,7 +21,7 @@ from swarmtui.host.layout import NodeLayout
 from swarmtui.manager.genesis import cluster_record
 from swarmtui.objects.cluster_file import ClusterFile, NodeWish
 from swarmtui.objects.manifest import Manifest, NodeEntry, node_record
-from swarmtui.objects.records import Cluster, Node, Record, Task
+from swarmtui.objects.records import Cluster, Node, Record, Task, stamped
 from swarmtui.storage.backup import BackupRefused, Head, check_backup, read_state
 from swarmtui.storage.errors import StorageError
 from swarmtui.storage.log import GENESIS_TERM, RaftStorage
@@ -81,11 +81,11 @@ def reborn(state: Frozen, manifest: Manifest) -> Frozen:
     index = state.index + INDEXES_SKIPPED
     born = manifest.created_at
 
-    def stamped(record: Record) -> Record:
-        return attrs.evolve(record, version=index, spec_version=index, created_at=born, updated_at=born)
-
     def table(*records: Record) -> dict[str, Record]:
-        return {record.id: stamped(record) for record in records}
+        return {
+            record.id: stamped(record, version=index, spec_version=index, created_at=born, updated_at=born)
+            for record in records
+        }
 
     state = state.without_leases()
     tables = {

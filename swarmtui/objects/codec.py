@@ -23,7 +23,7 @@ import msgspec
 
 from swarmtui.objects.dispatch import DispatchMessage
 from swarmtui.objects.operations import Operation, Put, Transaction
-from swarmtui.objects.records import AnyRecord
+from swarmtui.objects.records import AnyRecord, KeyValue
 from swarmtui.objects.specs import ServiceMode
 
 T = TypeVar("T")
@@ -80,6 +80,18 @@ def _sequence(cls: Any) -> Callable[[Any, Any], Any]:
     return structure
 
 
+_KEY_FIELDS = tuple(zip(KeyValue.__struct_fields__, (None, *KeyValue.__struct_defaults__), strict=True))
+
+
+def _fields_of_key(key: KeyValue) -> dict[str, Any]:
+    """By name, as of every other object: it is a row only where many are together."""
+    return {name: value for name, default in _KEY_FIELDS if (value := getattr(key, name)) != default}
+
+
+def _key_of_fields(fields: Any, _: Any) -> KeyValue:
+    return msgspec.convert([fields["id"], *(fields.get(name, default) for name, default in _KEY_FIELDS[1:])], KeyValue)
+
+
 def _make_converter(detailed_validation: bool) -> cattrs.Converter:
     made = cattrs.Converter(omit_if_default=True, detailed_validation=detailed_validation)
     made.register_structure_hook(str, _exactly(str))
@@ -89,6 +101,7 @@ def _make_converter(detailed_validation: bool) -> cattrs.Converter:
     made.register_structure_hook(bytes, _bytes)
     made.register_structure_hook(enum.IntEnum, _enum)  # or the hook of `int` would take them
     made.register_structure_hook(enum.StrEnum, _enum)
+    made.register_structure_hook(KeyValue, _key_of_fields)
     return made
 
 
@@ -124,7 +137,7 @@ def _tagging(some: cattrs.Converter, member: type) -> Callable[[Any], dict[str, 
 
     @cache  # made at the first use, when every union is registered
     def fields() -> Callable[[Any], dict[str, Any]]:
-        return some.gen_unstructure_attrs_fromdict(member)
+        return _fields_of_key if member is KeyValue else some.gen_unstructure_attrs_fromdict(member)
 
     def unstructure(value: Any) -> dict[str, Any]:
         return {TAG: name, **fields()(value)}

@@ -8,21 +8,40 @@ are frozen: an update is a new object, so readers, watchers and snapshots share 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import attrs
+import msgspec
 
 from swarmtui.objects.membership import member_id
 from swarmtui.objects.specs import NodeSpec, PortConfig, Resources, ServiceMode, ServiceSpec, TaskSpec
 from swarmtui.objects.states import NodeRole, NodeState, TaskState, UpdateState
 
 
-@attrs.frozen(kw_only=True)
-class Record:
+class Record(Protocol):
     """What every object has. `version`, `spec_version`, `created_at` and `updated_at` (seconds since the epoch, from the
     entry) are stamped when the log is applied; what a proposer puts there is ignored."""
 
     TABLE: ClassVar[str]
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def spec_version(self) -> int: ...
+    @property
+    def created_at(self) -> float: ...
+    @property
+    def updated_at(self) -> float: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+@attrs.frozen(kw_only=True)
+class _Object:
+    """The fields of a Record, for all but keys."""
 
     id: str
     version: int = 0
@@ -52,7 +71,7 @@ class NodeStatus:
 
 
 @attrs.frozen(kw_only=True)
-class Node(Record):
+class Node(_Object):
     """A node: what is wanted of it (`spec`), what it says of itself, what is believed of it."""
 
     TABLE: ClassVar[str] = "node"
@@ -85,7 +104,7 @@ class UpdateStatus:
 
 
 @attrs.frozen(kw_only=True)
-class Service(Record):
+class Service(_Object):
     """A service. `previous_spec` is what a rollback goes back to."""
 
     TABLE: ClassVar[str] = "service"
@@ -122,7 +141,7 @@ anybody noticed. The task counts as lost with its node."""
 
 
 @attrs.frozen(kw_only=True)
-class Task(Record):
+class Task(_Object):
     """One attempt to run one slot. Never moved and never restarted: a replacement is a new task in the same slot."""
 
     TABLE: ClassVar[str] = "task"
@@ -149,7 +168,7 @@ class Task(Record):
 
 
 @attrs.frozen(kw_only=True)
-class Secret(Record):
+class Secret(_Object):
     """Bytes that only tasks may see; there are no commands for them yet."""
 
     TABLE: ClassVar[str] = "secret"
@@ -159,7 +178,7 @@ class Secret(Record):
 
 
 @attrs.frozen(kw_only=True)
-class Config(Record):
+class Config(_Object):
     """Bytes for tasks that anybody may see; there are no commands for them yet."""
 
     TABLE: ClassVar[str] = "config"
@@ -169,7 +188,7 @@ class Config(Record):
 
 
 @attrs.frozen(kw_only=True)
-class Cluster(Record):
+class Cluster(_Object):
     """The one object of settings that all managers obey; its id is the cluster's id. Durations in seconds."""
 
     TABLE: ClassVar[str] = "cluster"
@@ -185,17 +204,31 @@ class Cluster(Record):
     shutting_down: bool = False  # `down` was ordered: tasks that end now have not failed
 
 
-@attrs.frozen(kw_only=True)
-class KeyValue(Record):
-    """A key of applications; the id is the key. `lease`: whose end removes it, "" if nothing does."""
+class KeyValue(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_unknown_fields=True):
+    """A key of applications; the id is the key. `lease`: whose end removes it, "" if nothing does.
+
+    There may be a million in memory and a thousand in one answer, so they are rows: in snapshots and answers these very
+    objects are packed and unpacked, many at once. They hold plain values only, so the garbage collector need not know them,
+    and with them none of the dictionaries that a million lie in: looking through those would stop everything for a tenth of a
+    second."""
 
     TABLE: ClassVar[str] = "kv"
+
+    id: str
+    version: int = 0
+    created_at: float = 0.0
+    updated_at: float = 0.0
     value: bytes = b""
     lease: str = ""
 
+    @property
+    def spec_version(self) -> int:
+        """A key is nothing but its spec."""
+        return self.version
+
 
 @attrs.frozen(kw_only=True)
-class Lease(Record):
+class Lease(_Object):
     """The life of somebody who holds keys: they vanish when it is removed. Its holder renews it by an update; the leader
     removes, by the version it saw, what was not renewed for `ttl_s`. `holder` is for people."""
 
@@ -214,3 +247,18 @@ TABLES: dict[str, type[Record]] = {
     cls.TABLE: cls for cls in (Node, Service, Task, Secret, Config, Cluster, KeyValue, Lease)
 }
 """Every table of the store by name: the one list of what a cluster is made of."""
+
+
+def fields_of(cls: type[Record]) -> tuple[str, ...]:
+    """The names of what its objects are made of."""
+    if issubclass(cls, KeyValue):
+        return cls.__struct_fields__
+    return tuple([field.name for field in attrs.fields(cls)])  # type: ignore[arg-type]
+
+
+def stamped(record: R, *, version: int, spec_version: int, created_at: float, updated_at: float) -> R:
+    """The same object with what only the store gives."""
+    stamps: dict[str, Any] = {"version": version, "created_at": created_at, "updated_at": updated_at}
+    if isinstance(record, KeyValue):
+        return msgspec.structs.replace(record, **stamps)
+    return attrs.evolve(record, spec_version=spec_version, **stamps)  # type: ignore[misc]

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from swarmtui.objects.records import Record, Service
+from swarmtui.objects.records import Record, Service, fields_of
 
 STAMPED = frozenset({"version", "spec_version", "created_at", "updated_at"})
 """The fields that only the store writes."""
@@ -22,7 +22,7 @@ def spec_of(record: Record) -> Any:
     spec = getattr(record, "spec", None)
     if spec is not None:
         return spec
-    return tuple(getattr(record, field.name) for field in attrs.fields(type(record)) if field.name not in STAMPED)
+    return tuple(getattr(record, name) for name in fields_of(type(record)) if name not in STAMPED)
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -79,7 +79,7 @@ def changed_since(stored: Record, expected: int, wished: Record | None = None) -
 
 def _without_spec(record: Record) -> dict[str, Any]:
     return {
-        field.name: getattr(record, field.name)
-        for field in attrs.fields(type(record))
-        if field.name not in STAMPED and field.name not in ("spec", "previous_spec")
+        name: getattr(record, name)
+        for name in fields_of(type(record))
+        if name not in STAMPED and name not in ("spec", "previous_spec")
     }

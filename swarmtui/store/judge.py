@@ -24,8 +24,7 @@ from swarmtui.objects.operations import (
     Update,
     Verdict,
 )
-from swarmtui.objects.records import KeyValue, Lease, Record, Service, Task
-from swarmtui.objects.rows import key_row
+from swarmtui.objects.records import KeyValue, Lease, Record, Service, Task, stamped
 from swarmtui.store.differences import changed_since, spec_of
 from swarmtui.store.tables import KV, Table, Tables
 from swarmtui.store.watch import KeysPut, RawChanges
@@ -90,7 +89,7 @@ class Ledger:
 
     def changes(self) -> list[RawChanges]:
         return [
-            KeysPut(KV, [key_row(after)]) if isinstance(after, KeyValue) else (table.name, before, after)
+            KeysPut(KV, [after]) if isinstance(after, KeyValue) else (table.name, before, after)
             for table, before, after in self._written
         ]
 
@@ -120,8 +119,8 @@ def _create(ledger: Ledger, operation: Create) -> None:
     if stored is not None:
         raise Refusal(Verdict.EXISTS, f"{_title(stored)} already exists", found=stored.version)
     time = ledger.time
-    stamped = attrs.evolve(record, version=ledger.index, spec_version=ledger.index, created_at=time, updated_at=time)
-    ledger.write(table, record.id, None, stamped)
+    created = stamped(record, version=ledger.index, spec_version=ledger.index, created_at=time, updated_at=time)
+    ledger.write(table, record.id, None, created)
 
 
 def _update(ledger: Ledger, operation: Update) -> None:
@@ -138,14 +137,14 @@ def _update(ledger: Ledger, operation: Update) -> None:
     if isinstance(stored, Task) and isinstance(record, Task):
         _check_rising(stored, record)
     spec_stays = spec_of(record) == spec_of(stored)
-    stamped = attrs.evolve(
+    updated = stamped(
         record,
         version=ledger.index,
         spec_version=stored.spec_version if spec_stays else ledger.index,
         created_at=stored.created_at,
         updated_at=ledger.time,
     )
-    ledger.write(table, record.id, stored, stamped)
+    ledger.write(table, record.id, stored, updated)
 
 
 def _spec_only(stored: Any, record: Any) -> Any:
@@ -232,7 +231,6 @@ def _put(ledger: Ledger, operation: Put) -> None:
     after = KeyValue(
         id=operation.key if stored is None else stored.id,  # one text of a key, not two
         version=ledger.index,
-        spec_version=ledger.index,
         created_at=created_at,
         updated_at=ledger.time,
         value=operation.value,

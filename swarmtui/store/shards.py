@@ -19,7 +19,7 @@ from itertools import chain
 from operator import ge
 from weakref import ref
 
-from swarmtui.objects.rows import KeyRow
+from swarmtui.objects.records import KeyValue
 from swarmtui.store.ordered import FrozenTexts, OrderedTexts
 
 PARTS = 256  # a power of two: of a million keys one part holds 4000, which end in a millisecond
@@ -28,14 +28,14 @@ BLOCKS_AT_ONCE = 32  # of keys
 
 _MASK = PARTS - 1
 
-Part = dict[str, KeyRow]
+Part = dict[str, KeyValue]
 
 
 def _empty_parts() -> list[Part]:
     return [{} for _ in range(PARTS)]
 
 
-class FrozenShards(Mapping[str, KeyRow]):
+class FrozenShards(Mapping[str, KeyValue]):
     """The rows as they were at `index`, and the order of their keys. `aside` are those that were replaced since."""
 
     def __init__(self, parts: list[Part], index: int, length: int, order: FrozenTexts) -> None:
@@ -47,7 +47,7 @@ class FrozenShards(Mapping[str, KeyRow]):
         self.is_over = False
         self.spare: Shards | None = None  # what this is a view of, if nobody writes to it
 
-    def __getitem__(self, key: str) -> KeyRow:
+    def __getitem__(self, key: str) -> KeyValue:
         number = hash(key) & _MASK
         row = self.parts[number].get(key)
         return self.aside[number][key] if row is None or row.version > self.index else row
@@ -58,12 +58,12 @@ class FrozenShards(Mapping[str, KeyRow]):
     def __len__(self) -> int:
         return self.length
 
-    def rows(self) -> Iterator[list[KeyRow]]:
+    def rows(self) -> Iterator[list[KeyValue]]:
         """The rows in the order of their keys, some hundred at a time."""
         for block in self.order.blocks:
             yield [self[key] for key in block]
 
-    def in_place_of(self, keys: Sequence[str], rows: Sequence[KeyRow]) -> list[KeyRow]:
+    def in_place_of(self, keys: Sequence[str], rows: Sequence[KeyValue]) -> list[KeyValue]:
         """The rows of these keys, and for each that is here just the same the one that is here."""
         parts = self.parts
         return [
@@ -107,13 +107,13 @@ class Shards:
         self._order = OrderedTexts()
         self._views: list[ref[FrozenShards]] = []
 
-    def __getitem__(self, key: str) -> KeyRow:
+    def __getitem__(self, key: str) -> KeyValue:
         return self._parts[hash(key) & _MASK][key]
 
-    def get(self, key: str) -> KeyRow | None:
+    def get(self, key: str) -> KeyValue | None:
         return self._parts[hash(key) & _MASK].get(key)
 
-    def put(self, key: str, row: KeyRow) -> KeyRow | None:
+    def put(self, key: str, row: KeyValue) -> KeyValue | None:
         """Writes the row and answers the one that was there, or None."""
         part = self.part_of(key)
         before = part.get(key)
@@ -141,14 +141,14 @@ class Shards:
             self._views = [view for view in self._views if (frozen := view()) is not None and not frozen.is_over]
         return bool(self._views)
 
-    def put_aside(self, row: KeyRow) -> None:
+    def put_aside(self, row: KeyValue) -> None:
         """This row is about to be replaced: who reads what is frozen finds it in its place or here, at every moment."""
         for view in self._views:
             frozen = view()
             if frozen is not None and row.version <= frozen.index:
-                frozen.aside[hash(row.key) & _MASK][row.key] = row
+                frozen.aside[hash(row.id) & _MASK][row.id] = row
 
-    def extend(self, keys: Sequence[str], rows: Sequence[KeyRow]) -> None:
+    def extend(self, keys: Sequence[str], rows: Sequence[KeyValue]) -> None:
         """Many rows of keys that are not here yet. Cheap for keys in order that come after all the others."""
         if not keys or not self._order.comes_last(keys[0]) or any(map(ge, keys, keys[1:])):
             for key, row in zip(keys, rows, strict=True):

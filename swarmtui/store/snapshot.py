@@ -23,8 +23,7 @@ import attrs
 import msgspec
 
 from swarmtui.objects import codec
-from swarmtui.objects.records import TABLES, Lease, Record
-from swarmtui.objects.rows import KeyRow
+from swarmtui.objects.records import TABLES, KeyValue, Lease, Record
 from swarmtui.store.sessions import FrozenSessions, session_of_row
 from swarmtui.store.shards import FrozenShards, Shards
 from swarmtui.store.tables import KV
@@ -42,8 +41,8 @@ _LENGTH = struct.Struct(">I")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_section = msgspec.msgpack.Decoder(tuple[str, msgspec.Raw]).decode
-_unpack_keys = msgspec.msgpack.Decoder(list[KeyRow]).decode  # of either format; checks the types of every row
-_VERSION: Callable[[KeyRow], int] = attrgetter("version")
+_unpack_keys = msgspec.msgpack.Decoder(list[KeyValue]).decode  # of either format; checks the types of every row
+_VERSION: Callable[[KeyValue], int] = attrgetter("version")
 
 
 class MalformedSnapshot(Exception):
@@ -115,8 +114,8 @@ def _record_blocks(rows: Mapping[str, Any]) -> Iterator[list[Any]]:
         yield body
 
 
-def _key_blocks(rows: Mapping[str, KeyRow]) -> Iterator[list[KeyRow]]:
-    body: list[KeyRow] = []
+def _key_blocks(rows: Mapping[str, KeyValue]) -> Iterator[list[KeyValue]]:
+    body: list[KeyValue] = []
     size = 0
     for some in rows.rows() if isinstance(rows, FrozenShards) else [[rows[key] for key in sorted(rows)]]:
         for row in some:
@@ -190,15 +189,15 @@ def _head(block: tuple[str, msgspec.Raw] | None) -> Frozen:
 
 
 def _read_keys(
-    keys: Shards, leased: list[str], rows: list[KeyRow], index: int, known: Mapping[str, KeyRow] | None
+    keys: Shards, leased: list[str], rows: list[KeyValue], index: int, known: Mapping[str, KeyValue] | None
 ) -> int:
     newest = max(rows, key=_VERSION, default=None)
     if newest is not None and newest.version > index:
-        raise MalformedSnapshot(f"key {newest.key!r} of index {newest.version} in a snapshot of index {index}")
+        raise MalformedSnapshot(f"key {newest.id!r} of index {newest.version} in a snapshot of index {index}")
     if isinstance(known, FrozenShards):
-        rows = known.in_place_of([row.key for row in rows], rows)
-    keys.extend([row.key for row in rows], rows)
-    leased += [row.key for row in rows if row.lease]
+        rows = known.in_place_of([row.id for row in rows], rows)
+    keys.extend([row.id for row in rows], rows)
+    leased += [row.id for row in rows if row.lease]
     return len(rows)
 
 

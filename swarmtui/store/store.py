@@ -13,7 +13,6 @@ from msgspec.structs import astuple
 from swarmtui.objects import codec
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
 from swarmtui.objects.records import Config, KeyValue, Node, Record, Secret, Service, Task
-from swarmtui.objects.rows import KeyRow
 from swarmtui.objects.states import TaskState
 from swarmtui.objects.transactions import decode_puts, decode_transactions
 from swarmtui.store.judge import judge
@@ -133,7 +132,7 @@ class Store:
         (tests/store holds one against the other)."""
         done = Result(Verdict.DONE, index)
         results = [done] * len(asked)
-        rows: list[KeyRow] = []
+        rows: list[KeyValue] = []
         keys = self._tables.kv.shards
         part_of, is_viewed = keys.part_of, keys.is_viewed
         for place, one in enumerate(asked):
@@ -141,7 +140,7 @@ class Store:
             part = part_of(key)
             before = part.get(key)
             if before is None and not expected:
-                after = part[key] = KeyRow(key, index, time, time, one.value)
+                after = part[key] = KeyValue(key, index, time, time, one.value)
                 keys.added(key)
             elif before is None or before.version == index or before.lease or expected not in (None, before.version):
                 if rows:  # they are told in the order in which they came about
@@ -153,7 +152,7 @@ class Store:
                 if is_viewed:
                     keys.put_aside(before)
                 # One text of a key, not two.
-                after = part[key] = KeyRow(before.key, index, before.created_at, time, one.value)
+                after = part[key] = KeyValue(before.id, index, before.created_at, time, one.value)
             rows.append(after)
         if rows:
             changes.append(KeysPut(KV, rows))
@@ -167,7 +166,7 @@ class Store:
     def all(self, cls: type[R]) -> list[R]:
         return cast("list[R]", self._tables.by_name[cls.TABLE].all())
 
-    def key_rows(self, keys: Sequence[str]) -> list[KeyRow | None]:
+    def key_rows(self, keys: Sequence[str]) -> list[KeyValue | None]:
         """Of each key its row, None where there is none."""
         return list(map(self._tables.kv.shards.get, keys))
 
@@ -258,5 +257,5 @@ class Store:
         return sha.hexdigest()
 
 
-def _plain(row: KeyRow) -> tuple[Any, ...]:
+def _plain(row: KeyValue) -> tuple[Any, ...]:
     return astuple(row)[1:]

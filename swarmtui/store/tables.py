@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any, Generic, TypeVar, cast
 
 from swarmtui.objects.records import Cluster, Config, KeyValue, Lease, Node, Record, Secret, Service, Task
-from swarmtui.objects.rows import key_row, key_value
 from swarmtui.objects.states import TaskState
 from swarmtui.store.shards import FrozenShards, Shards
 
@@ -193,7 +192,7 @@ class TaskTable(Table[Task]):
 
 
 class KeyTable(Table[KeyValue]):
-    """Keys of applications: there may be a million. A row becomes a KeyValue when somebody reads it."""
+    """Keys of applications: there may be a million."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -204,11 +203,10 @@ class KeyTable(Table[KeyValue]):
         return self.shards.length
 
     def get(self, id: str) -> KeyValue | None:
-        row = self.shards.get(id)
-        return None if row is None else key_value(row)
+        return self.shards.get(id)
 
     def all(self) -> list[KeyValue]:
-        return [key_value(self.shards[key]) for key in self.shards]
+        return [self.shards[key] for key in self.shards]
 
     def write(self, before: KeyValue | None, after: KeyValue | None) -> None:
         if before is not None and before.lease:
@@ -217,7 +215,7 @@ class KeyTable(Table[KeyValue]):
             if not keys:
                 del self._leased[before.lease]
         if after is not None:
-            self.shards.put(after.id, key_row(after))
+            self.shards.put(after.id, after)
             if after.lease:
                 self._leased.setdefault(after.lease, set()).add(after.id)
         elif before is not None:
@@ -247,7 +245,7 @@ class KeyTable(Table[KeyValue]):
                 self.shards.put(key, row)
 
     def with_prefix(self, prefix: str) -> list[KeyValue]:
-        return [key_value(self.shards[key]) for key in self.shards.beginning_with(prefix)]
+        return [self.shards[key] for key in self.shards.beginning_with(prefix)]
 
 
 class Tables:

@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import attrs
 
-from swarmtui.objects.records import Record
-from swarmtui.objects.rows import KeyRow, key_value
+from swarmtui.objects.records import KeyValue, Record
 from swarmtui.store.tables import KV
 
 WATCH_CHANGES_MAX = 10_000  # waiting in one watch
@@ -57,7 +56,7 @@ class KeysPut(NamedTuple):
     once, while a processor has them at hand, than thousands of changes later."""
 
     table: str
-    rows: list[KeyRow]
+    rows: list[KeyValue]
 
 
 RawChanges = RecordChange | KeysPut
@@ -73,7 +72,7 @@ def _changes(index: int, raw: RawChanges) -> Iterator[Change]:
         yield Change(index, *raw)
         return
     for row in raw.rows:
-        yield Change(index, KV, None, key_value(row))
+        yield Change(index, KV, None, row)
 
 
 class Watch:

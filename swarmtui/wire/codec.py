@@ -26,7 +26,7 @@ from swarmtui.objects import codec as objects_codec
 from swarmtui.objects.codec import MalformedObject, converter
 from swarmtui.objects.dispatch import AgentMessage
 from swarmtui.objects.operations import Result, Verdict
-from swarmtui.objects.rows import KeyRow
+from swarmtui.objects.records import KeyValue
 from swarmtui.objects.transactions import Bundle
 from swarmtui.raft.entries import MalformedEntry, decode_entries, encode_entries
 from swarmtui.raft.messages import AnyMessage, Append, SnapshotChunk
@@ -167,7 +167,7 @@ def _done_at(outcome: Outcome) -> int | None:
     return result.index
 
 
-_unpack_rows = msgspec.msgpack.Decoder(tuple[KeyRow | None, ...]).decode
+_unpack_rows = msgspec.msgpack.Decoder(tuple[KeyValue | None, ...]).decode
 
 
 def _key_rows() -> _Form:

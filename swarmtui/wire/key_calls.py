@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import attrs
 
-from swarmtui.objects.rows import KeyRow
+from swarmtui.objects.records import KeyValue
 from swarmtui.raft.attestation import Attestation as Attestation  # the answer to Attest
 from swarmtui.raft.attestation import may_serve
 
@@ -41,7 +41,7 @@ class KeyRows:
 
     index: int
     term: int
-    rows: tuple[KeyRow | None, ...]
+    rows: tuple[KeyValue | None, ...]
     refused: str = ""
     attestation: Attestation | None = None
 

@@ -220,8 +220,8 @@ MUTATIONS = (
         name="apply-asks-the-clock",
         rule="apply is a function of the store and the entry",
         file="swarmtui/store/judge.py",
-        old="    time = ledger.time\n    stamped",
-        new="    import time as clock\n\n    time = clock.time()\n    stamped",
+        old="    time = ledger.time\n    created",
+        new="    import time as clock\n\n    time = clock.time()\n    created",
         tests=(*OPERATIONS, *APPLY),
     ),
     Mutation(

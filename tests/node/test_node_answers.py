@@ -58,7 +58,7 @@ async def test_as_many_rows_are_given_as_one_answer_has_room_for(follower, monke
     for room, given in ((100, "axbc"), (30, "axbc"), (29, "axb"), (20, "axb"), (19, "ax"), (1, "a")):
         monkeypatch.setattr("swarmtui.node.answers.KEYS_BYTES_MAX", room)
         rows = at_once(ask(GetKeys(tuple("axbc"), asked=("a", "b")), None))
-        assert [row and row.key for row in rows.rows] == [None if key == "x" else key for key in given]
+        assert [row and row.id for row in rows.rows] == [None if key == "x" else key for key in given]
         assert rows.refused == ""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from swarmtui.objects.dispatch import DispatchMessage
 from swarmtui.objects.events import Event
 from swarmtui.objects.manifest import NodeBirth
 from swarmtui.objects.operations import Operation, Put, Remove, Result, Transaction
-from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task, UpdateStatus
+from swarmtui.objects.records import AnyRecord, KeyValue, Service, Task, UpdateStatus, fields_of
 from swarmtui.objects.specs import GlobalMode, ServiceMode, ServiceSpec
 from swarmtui.objects.states import UpdateState
 from swarmtui.objects.transactions import Bundle
@@ -56,12 +57,38 @@ def test_defaults_are_left_out_and_members_of_unions_are_named() -> None:
 def test_the_name_in_is_is_no_field_of_any_class() -> None:
     for union in UNIONS:
         for member in union.__args__:
-            assert codec.TAG not in {field.name for field in attrs.fields(member)}
+            assert codec.TAG not in fields_of(member)
 
 
 def test_unknown_keys_of_a_newer_version_are_ignored() -> None:
     data = msgspec.msgpack.encode({"is": "KeyValue", "id": "color", "value": b"green", "shade": 7})
     assert codec.decode(data, AnyRecord) == KeyValue(id="color", value=b"green")
+
+
+times = st.floats(allow_nan=False)
+
+
+@given(st.builds(KeyValue, st.text(), st.integers(0, 2**63), times, times, st.binary(max_size=5), st.text(max_size=3)))
+def test_a_key_is_a_map_by_itself_and_a_row_among_many(key: KeyValue) -> None:
+    alone = codec.encode(key)
+    assert msgspec.msgpack.decode(alone)["is"] == "KeyValue"
+    assert codec.decode(alone, AnyRecord) == codec.decode(alone, KeyValue) == key
+    rows = msgspec.msgpack.encode([key])
+    assert msgspec.msgpack.decode(rows) == [[key.id, key.version, key.created_at, key.updated_at, key.value, key.lease]]
+    assert msgspec.msgpack.decode(rows, type=list[KeyValue]) == [key]
+    assert key.spec_version == key.version
+    with pytest.raises(AttributeError):
+        key.value = b""  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"id": 7}, {"id": "a", "version": "7"}, {"id": "a", "value": 5}, {"id": "a", "created_at": "now"}, ["a"]],
+)
+def test_a_key_whose_fields_are_of_another_type_is_refused(fields: Any) -> None:
+    said = {"is": "KeyValue", **fields} if isinstance(fields, dict) else fields
+    with pytest.raises(MalformedObject, match=r"^not a "):
+        codec.decode(msgspec.msgpack.encode(said), AnyRecord)
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ def test_a_key_is_written_whatever_is_there(log: Log) -> None:
     log.do(Put("color", b"green"))
     log.do(Put("color", b"blue"))
     assert log.store.get(KeyValue, "color") == KeyValue(
-        id="color", version=2, spec_version=2, created_at=1_001.0, updated_at=1_002.0, value=b"blue"
+        id="color", version=2, created_at=1_001.0, updated_at=1_002.0, value=b"blue"
     )
 
 

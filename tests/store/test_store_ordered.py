@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from swarmtui.objects.codec import encode
 from swarmtui.objects.operations import Put, Transaction
 from swarmtui.objects.records import KeyValue
-from swarmtui.objects.rows import KeyRow
 from swarmtui.objects.transactions import encode_transactions
 from swarmtui.store import Store, ordered
 from swarmtui.store.ordered import FrozenTexts, OrderedTexts
@@ -95,4 +94,4 @@ def test_the_order_survives_a_snapshot_and_is_nobody_elses():
 
 def test_keys_are_told_as_plain_values():
     store = filled(2)
-    assert store.key_rows(["key/000001", "absent"]) == [KeyRow("key/000001", 1, 1.0, 1.0, b"v"), None]
+    assert store.key_rows(["key/000001", "absent"]) == [KeyValue("key/000001", 1, 1.0, 1.0, b"v"), None]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmtui.objects.operations import Put, Remove
-from swarmtui.objects.rows import KeyRow
+from swarmtui.objects.records import KeyValue
 from swarmtui.store.shards import PARTS, ROWS_AT_ONCE, FrozenShards, Shards
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ keys = st.sampled_from([str(number) for number in range(12)])
 steps = st.lists(st.tuples(st.sampled_from(["put", "remove", "freeze"]), keys, st.integers(0, 9)), max_size=40)
 
 
-def row(key: str, index: int) -> KeyRow:
-    return KeyRow(key, index, 1.0, 1.0, b"value")
+def row(key: str, index: int) -> KeyValue:
+    return KeyValue(key, index, 1.0, 1.0, b"value")
 
 
 def filled(count: int, index: int = 1) -> Shards:
@@ -37,8 +37,8 @@ def filled(count: int, index: int = 1) -> Shards:
 
 @given(steps)
 def test_it_is_a_dictionary_whose_frozen_copies_stay(steps: list[tuple[str, str, int]]) -> None:
-    shards, model = Shards(), dict[str, KeyRow]()
-    frozen: list[tuple[FrozenShards, dict[str, KeyRow]]] = []
+    shards, model = Shards(), dict[str, KeyValue]()
+    frozen: list[tuple[FrozenShards, dict[str, KeyValue]]] = []
     for index, (verb, key, choice) in enumerate(steps):
         if verb == "put":
             assert shards.put(key, row(key, index)) == model.get(key)
@@ -104,7 +104,7 @@ def test_only_the_first_row_that_was_replaced_is_put_aside_and_only_while_somebo
 def test_a_view_is_right_at_every_moment_for_a_thread_beside_the_one_that_writes() -> None:
     shards = filled(4_000)
     frozen = shards.freeze(1)
-    seen: list[KeyRow] = []
+    seen: list[KeyValue] = []
     reader = threading.Thread(target=lambda: seen.extend(chain(*frozen.rows(), *frozen.rows(), *frozen.rows())))
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -132,11 +132,11 @@ def test_a_row_is_in_its_place_until_it_is_aside(log: Log, monkeypatch: pytest.M
     frozen = log.store.freeze().tables["kv"]
     put_aside, seen = Shards.put_aside, []
 
-    def watched(self: Shards, row: KeyRow) -> None:
-        assert frozen[row.key] is row
+    def watched(self: Shards, row: KeyValue) -> None:
+        assert frozen[row.id] is row
         put_aside(self, row)
-        assert frozen[row.key] is row
-        seen.append(row.key)
+        assert frozen[row.id] is row
+        seen.append(row.id)
 
     monkeypatch.setattr(Shards, "put_aside", watched)
     log.do(Put("a", b"2"))  # the short way
@@ -153,7 +153,7 @@ def test_what_is_let_go_is_still_there_for_the_others() -> None:
     list(frozen.let_go())
     assert len(frozen.parts) == len(frozen.aside) == len(frozen.order.blocks) == 0
     shards.put("key-02000", row("key-02000", 2))
-    assert [each.key for each in chain(*other.rows())] == [f"key-{number:05}" for number in range(2_000)]
+    assert [each.id for each in chain(*other.rows())] == [f"key-{number:05}" for number in range(2_000)]
     assert shards.beginning_with("key-02") == ["key-02000"]
 
 
@@ -187,6 +187,6 @@ def test_rows_that_are_here_just_the_same_take_the_place_of_others() -> None:
     shards = filled(3)
     own = shards.freeze(1)
     theirs = [row("key-00000", 1), row("key-00001", 2), row("key-9", 1)]
-    taken = own.in_place_of([each.key for each in theirs], theirs)
+    taken = own.in_place_of([each.id for each in theirs], theirs)
     assert taken == theirs
     assert [mine is not other for mine, other in zip(taken, theirs, strict=True)] == [True, False, False]

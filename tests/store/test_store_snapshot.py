@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from swarmtui.objects.operations import Create, Put, Remove
 from swarmtui.objects.records import KeyValue, Lease, Node, Service, Task
-from swarmtui.objects.rows import KeyRow
 from swarmtui.objects.specs import EndpointSpec, NodeSpec, PortConfig, ServiceSpec
 from swarmtui.store import MalformedSnapshot, Store
 from swarmtui.store import snapshot as snapshot_module
@@ -54,7 +53,7 @@ def test_a_restored_store_knows_the_keys_of_leases(filled: Log) -> None:
 @given(st.integers(1, 4096))
 def test_chunks_may_be_cut_anywhere(size: int) -> None:
     store = Store()
-    rows = {str(number): KeyRow(str(number), number % 7, 1.0, 2.0, bytes(50)) for number in range(100)}
+    rows = {str(number): KeyValue(str(number), number % 7, 1.0, 2.0, bytes(50)) for number in range(100)}
     store.adopt(Frozen(7, 2, 1, {"kv": rows}))
     stream = b"".join(store.freeze().chunks())
     other = Store()
@@ -84,7 +83,7 @@ def test_what_is_read_beside_a_store_shares_all_that_is_the_same(filled: Log) ->
     assert read == now
     theirs, ours = read.tables["kv"], before.tables["kv"]
     assert [key for key in theirs if theirs[key] is ours.get(key)] == ["\N{SNOWMAN}"]
-    assert all(key is theirs[key].key for key in theirs)  # nor is a key's text there twice
+    assert all(key is theirs[key].id for key in theirs)  # nor is a key's text there twice
 
 
 def test_blocks_are_cut_by_size(monkeypatch: pytest.MonkeyPatch, filled: Log) -> None:
@@ -112,14 +111,14 @@ def test_a_refused_snapshot_leaves_the_store_as_it_was(filled: Log) -> None:
 
 def test_a_row_that_is_newer_than_its_snapshot_is_refused() -> None:
     """It would be hidden from every later snapshot of the store."""
-    rows = {"a": KeyRow("a", 7, 1.0, 2.0, b""), "b": KeyRow("b", 8, 1.0, 2.0, b"")}
+    rows = {"a": KeyValue("a", 7, 1.0, 2.0, b""), "b": KeyValue("b", 8, 1.0, 2.0, b"")}
     with pytest.raises(MalformedSnapshot, match="key 'b' of index 8 in a snapshot of index 7"):
         read_snapshot(Frozen(7, 2, 1, {"kv": rows}).chunks())
 
 
 @given(st.data())
 def test_a_flipped_bit_is_refused_or_read_and_never_a_crash(data: st.DataObject) -> None:
-    rows = {"a": KeyRow("a", 3, 1.0, 2.0, b"value"), "b": KeyRow("b", 4, 1.0, 2.0, b"", "lease")}
+    rows = {"a": KeyValue("a", 3, 1.0, 2.0, b"value"), "b": KeyValue("b", 4, 1.0, 2.0, b"", "lease")}
     stream = bytearray(b"".join(Frozen(7, 2, 1, {"kv": rows}).chunks()))
     stream[data.draw(st.integers(0, len(stream) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:

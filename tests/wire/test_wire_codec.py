@@ -12,8 +12,7 @@ from swarmtui.objects import codec as objects_codec
 from swarmtui.objects.dispatch import AgentMessage, Assignment, Beat, Register, Relay, StatusReport
 from swarmtui.objects.events import Event
 from swarmtui.objects.operations import Put, Result, Transaction, Verdict
-from swarmtui.objects.records import NodeDescription, Service, Task, TaskStatus
-from swarmtui.objects.rows import KeyRow
+from swarmtui.objects.records import KeyValue, NodeDescription, Service, Task, TaskStatus
 from swarmtui.objects.specs import GlobalMode, ServiceSpec
 from swarmtui.objects.states import TaskState
 from swarmtui.raft.configuration import Configuration, Member
@@ -105,7 +104,7 @@ MESSAGES = [
     Ended(4),
     Failed(4, "forbidden", "no"),
     Request(5, GetKeys(("a", "b"))),
-    Reply(5, KeyRows(9, 3, (KeyRow("k", 7, 1.0, 2.5, b"v"), None))),
+    Reply(5, KeyRows(9, 3, (KeyValue("k", 7, 1.0, 2.5, b"v"), None))),
     Request(6, GetKeys(("a",), asked=("n1", "n2"))),
     Reply(6, KeyRows(9, 3, (None,), attestation=Attestation("n1", 3, "n1", 9, ("n1", "n2")))),
     Request(7, Attest(("n1", "n2"))),
@@ -196,9 +195,9 @@ def key_rows(rows, refused=""):
 
 
 def test_rows_are_read_with_the_type_of_each():
-    assert decode_message(key_rows([ROW, None])).answer.rows == (KeyRow(*ROW), None)
+    assert decode_message(key_rows([ROW, None])).answer.rows == (KeyValue(*ROW), None)
     wrong = [[*ROW[:place], value, *ROW[place + 1 :]] for place, value in enumerate([7, "7", "1", "2", "v", 5])]
-    for bad in (*wrong, ROW[:4], [*ROW, 1], 7, {}):
+    for bad in (*wrong, [], [*ROW, 1], 7, {}):
         with pytest.raises(MalformedMessage):
             decode_message(key_rows([bad]))
     for body in (key_rows(7), key_rows([ROW], refused=1), key_rows([ROW])[:-1], key_rows([ROW]) + b"\x00"):
