@@ -31,6 +31,9 @@ REST_S = (
     10 * WAIT_S
 )  # without waiting, after a write that took longer: a slow disk stops the loop for a tenth of the time
 
+MayWait = Callable[[], bool]
+"""Whether the loop has nothing better to do than to wait for the disk: asked where there is something to write."""
+
 DiskEffect = Write | Compact | ReadChunk | WriteChunk | InstallSnapshot
 
 
@@ -65,7 +68,7 @@ class Disk:
         """Begun by `begin`, in the order in which it was wanted."""
         self._queue.append(effect)
 
-    def begin(self, may_wait: Callable[[], bool]) -> Written | None:
+    def begin(self, may_wait: MayWait) -> Written | None:
         """Begin what is wanted, unless something is under way. What was written while the loop waited for it, if it may, is
         reported here."""
         if not self._queue or not (writes := self._take()):

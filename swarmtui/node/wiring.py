@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from swarmtui.node.disk import DiskEffect
+from swarmtui.node.disk import DiskEffect, MayWait
 from swarmtui.raft.effects import Effect, RoleChanged, Send
 from swarmtui.raft.inputs import Written
 from swarmtui.raft.messages import AnyMessage
@@ -22,9 +22,7 @@ class Wiring:
     applied: Callable[[int], None]
     moved: Callable[[], None]  # something a mark shows may have changed
     members_changed: Callable[[], None] = lambda: None
-    begin_disk: Callable[[Callable[[], bool]], Written | None] = lambda may_wait: (
-        None
-    )  # with what it was given, see `Disk`
+    begin_disk: Callable[[MayWait], Written | None] = lambda may_wait: None  # with what it was given, see `Disk`
     expelled: Callable[[str], None] = lambda reason: None  # this member was removed for ever
     flush: Callable[[], None] = lambda: None  # what was handed over to be sent shall leave now
 
