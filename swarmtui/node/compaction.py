@@ -73,7 +73,9 @@ class Compaction:
         log = self._consensus.core.log
         log_bytes = log.bytes_between(max(self._last_index, log.base), index)
         due_bytes = max(LOG_BYTES_MIN if enough else LOG_BYTES_MAX, self._last_bytes)
-        return log_bytes >= due_bytes and log_bytes >= due_bytes * (1 + self._turn())
+        if log_bytes < due_bytes:
+            return False  # whoever's turn it is: asked with every entry
+        return log_bytes >= due_bytes * (1 + self._turn())
 
     def _turn(self) -> float:
         """When it is this manager's turn: how much more than the first one it waits for, as a share."""

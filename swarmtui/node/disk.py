@@ -71,7 +71,8 @@ class Disk:
     def begin(self, may_wait: MayWait) -> Written | None:
         """Begin what is wanted, unless something is under way. What was written while the loop waited for it, if it may, is
         reported here."""
-        if not self._queue or not (writes := self._take()):
+        writes = self._take()
+        if not writes:
             return None
         sequence = writes[-1].sequence
         done = partial(self._written, sequence)

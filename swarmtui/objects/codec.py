@@ -80,16 +80,24 @@ def _sequence(cls: Any) -> Callable[[Any, Any], Any]:
     return structure
 
 
-_KEY_FIELDS = tuple(zip(KeyValue.__struct_fields__, (None, *KeyValue.__struct_defaults__), strict=True))
+_KEY_DEFAULTS = {
+    "version": 0,
+    "created_at": 0.0,
+    "updated_at": 0.0,
+    "value": b"",
+    "lease": "",
+}  # left out, as of others
 
 
 def _fields_of_key(key: KeyValue) -> dict[str, Any]:
     """By name, as of every other object: it is a row only where many are together."""
-    return {name: value for name, default in _KEY_FIELDS if (value := getattr(key, name)) != default}
+    said = {name: value for name, default in _KEY_DEFAULTS.items() if (value := getattr(key, name)) != default}
+    return {"id": key.id, **said}
 
 
 def _key_of_fields(fields: Any, _: Any) -> KeyValue:
-    return msgspec.convert([fields["id"], *(fields.get(name, default) for name, default in _KEY_FIELDS[1:])], KeyValue)
+    row = [fields["id"], *(fields.get(name, default) for name, default in _KEY_DEFAULTS.items())]
+    return msgspec.convert(row, KeyValue)
 
 
 def _make_converter(detailed_validation: bool) -> cattrs.Converter:

@@ -215,10 +215,10 @@ class KeyValue(msgspec.Struct, frozen=True, gc=False, array_like=True, forbid_un
     TABLE: ClassVar[str] = "kv"
 
     id: str
-    version: int = 0
-    created_at: float = 0.0
-    updated_at: float = 0.0
-    value: bytes = b""
+    version: int
+    created_at: float
+    updated_at: float
+    value: bytes
     lease: str = ""
 
     @property

@@ -9,7 +9,7 @@ import trio.testing
 from swarmtui.client.batches import Batch
 from swarmtui.objects.records import KeyValue
 
-A, B, C = (KeyValue(id=name, version=1, value=name.encode()) for name in "abc")
+A, B, C = (KeyValue(name, 1, 0.0, 0.0, name.encode()) for name in "abc")
 
 
 class Readers:

@@ -73,7 +73,7 @@ async def test_limits_are_refused_before_anything_is_sent(order, cluster):
 
 
 async def test_watch_shows_each_change(order, cluster):
-    record = KeyValue(id="a", value=b"1", version=9)
+    record = KeyValue("a", 9, 0.0, 0.0, b"1")
     cluster.kv.changes = [
         SimpleNamespace(key="a", record=record),
         SimpleNamespace(key="a", record=None),

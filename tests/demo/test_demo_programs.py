@@ -129,7 +129,7 @@ class FakeKeys:
         self.delay_s = 0.002
 
     async def get(self, key: str) -> KeyValue:
-        return KeyValue(id=key, value=self.value)
+        return KeyValue(key, 0, 0.0, 0.0, self.value)
 
     async def put(self, key: str, value: str) -> int:
         await trio.sleep(self.delay_s)

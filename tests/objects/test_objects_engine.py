@@ -125,7 +125,7 @@ def test_a_secret_never_shows_its_data() -> None:
     assert "Data" not in shown["Spec"]
 
 
-@pytest.mark.parametrize("record", [Config(id="c", name="c", data=b"green"), KeyValue(id="color", value=b"green")])
+@pytest.mark.parametrize("record", [Config(id="c", name="c", data=b"green"), KeyValue("color", 0, 0.0, 0.0, b"green")])
 def test_values_are_base64(record: Config | KeyValue) -> None:
     assert to_engine(record)["Spec"]["Data"] == "Z3JlZW4="
 

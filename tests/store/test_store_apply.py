@@ -220,7 +220,7 @@ def test_one_malformed_transaction_does_not_touch_its_neighbours(log: Log) -> No
     [
         (Put("a", b"1"), Put("a", b"2")),
         (Put("a", b"1"), Put("a", b"2", expected=1)),
-        (Create(KeyValue(id="a")), Remove("kv", "a")),
+        (Create(KeyValue("a", 0, 0.0, 0.0, b"")), Remove("kv", "a")),
         (Put("a", b"1"), Remove("kv", "a", version=1)),
     ],
 )
@@ -264,8 +264,8 @@ def test_split_keeps_the_order_and_no_entry_writes_an_object_twice(some: list[Tr
         Put("a", b"2"),
         Put("a", b"2", expected=1),
         Remove("kv", "a"),
-        Create(KeyValue(id="a")),
-        Update(KeyValue(id="a"), version=1),
+        Create(KeyValue("a", 0, 0.0, 0.0, b"")),
+        Update(KeyValue("a", 0, 0.0, 0.0, b""), version=1),
     ],
 )
 def test_the_second_that_writes_an_object_begins_a_new_entry(second: Operation) -> None:

@@ -387,7 +387,7 @@ def test_a_key_needs_a_lease_that_is_there(log: Log) -> None:
     assert result.verdict is Verdict.ABSENT
     assert "lease l1 does not exist" in result.text
     assert log.store.get(KeyValue, "a") is None
-    assert log.do(Create(KeyValue(id="a", lease="l1"))).verdict is Verdict.ABSENT
+    assert log.do(Create(KeyValue("a", 0, 0.0, 0.0, b"", "l1"))).verdict is Verdict.ABSENT
 
 
 def test_a_key_that_is_written_without_a_lease_stays(log: Log) -> None:

@@ -61,7 +61,7 @@ def test_what_may_be_proposed(operation: Operation) -> None:
         (Put("k", bytes(1024 * 1024 + 1)), "a value has at most 1048576 bytes, not 1048577"),
         (Put("k", b"", expected=-1), "version -1 of key k cannot be: 0 is `absent`, versions begin at 1"),
         (Put("\udcff", b""), "Transaction cannot be written"),
-        (Create(KeyValue(id="")), "a key has at least one character"),
+        (Create(KeyValue("", 0, 0.0, 0.0, b"")), "a key has at least one character"),
         (Create(service("-web")), "a service's name has letters, digits and inner dashes, not '-web'"),
         (Create(service("web.2")), "a service's name has"),
         (Create(service("w" * 64)), "a service's name has at most 63 characters, not 64"),

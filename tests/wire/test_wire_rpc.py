@@ -293,7 +293,7 @@ async def test_output_travels_on_its_own_channel_over_tls(certified):
 
 
 def keys(count: int, size: int) -> tuple[KeyValue, ...]:
-    return tuple(KeyValue(id=f"key {number}", value=bytes(size)) for number in range(count))
+    return tuple(KeyValue(f"key {number}", 0, 0.0, 0.0, bytes(size)) for number in range(count))
 
 
 @pytest.mark.parametrize(("count", "size"), [(5_000, 10), (20, 1 << 20), (1, 10)])
