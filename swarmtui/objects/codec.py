@@ -86,7 +86,8 @@ _KEY_DEFAULTS = {
     "updated_at": 0.0,
     "value": b"",
     "lease": "",
-}  # left out, as of others
+}
+"""Left out where a key is written by itself, as the defaults of every other object."""
 
 
 def _fields_of_key(key: KeyValue) -> dict[str, Any]:
