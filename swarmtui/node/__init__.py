@@ -11,7 +11,7 @@
 The process and the node that every machine of the cluster has:
 
 - `__main__` and `run` go from a directory to a running node; `power` ends it when the host does; `gaps` notices that the machine
-  slept, `heap` gives freed memory back.
+  slept, `heap` gives freed memory back, `large_pages` moves the rest to where it is found faster.
 - `node` is that nursery. `peers` keeps one connection to each manager, whose addresses `acquaintances` gathers; `sessions` carries
   agents' sessions to the leader, over a relay if need be, and `agent_session` is our own agent's end of one.
 - `answers` answers clients, with `logview` and `state_stream` for what is long; `events` holds the bounded ring that `observing`

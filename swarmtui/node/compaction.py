@@ -20,6 +20,7 @@ from swarmtui.node.bell import Bell
 from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
 from swarmtui.node.heap import give_back
+from swarmtui.node.large_pages import move_heap
 from swarmtui.objects.manifest import RaftSettings
 from swarmtui.raft.inputs import SnapshotTaken
 from swarmtui.raft.messages import SnapshotMark
@@ -89,8 +90,8 @@ class Compaction:
         self._bell.ring()
 
     def let_go(self, frozen: Frozen) -> None:
-        """Nobody reads it any more: what nobody else holds ends beside the event loop, and what was freed until then leaves
-        the process."""
+        """Nobody reads it any more: what nobody else holds ends beside the event loop, what was freed until then leaves
+        the process, and what is left moves to large pages."""
         self._worker.begin(_over, _forget, resting(frozen.let_go()))
 
     def discarded(self) -> None:
@@ -98,7 +99,8 @@ class Compaction:
         self._worker.begin(_over, _carry_out, resting(self._snapshots.discarded.free()))
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. What recovery has read moves to large pages at once."""
+        self._worker.begin(_over, _carry_out, resting(move_heap()))
         while True:
             await self._bell.heard()
             store = self._consensus.store
@@ -150,6 +152,7 @@ def _carry_out(steps: Iterator[None]) -> None:
 def _forget(steps: Iterator[None]) -> None:
     _carry_out(steps)
     give_back()
+    _carry_out(resting(move_heap()))
 
 
 def _over(result: Outcome[None]) -> None:

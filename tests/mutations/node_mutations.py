@@ -17,6 +17,8 @@ PEERS = ("tests/node/test_node_peers.py",)
 ENROLMENT = ("tests/host/test_host_enrolment.py",)
 WRITES = ("tests/node/test_node_writes.py",)
 DISK = ("tests/node/test_node_disk.py",)
+LARGE_PAGES = ("tests/node/test_node_large_pages.py",)
+COMPACTION = ("tests/node/test_node_compaction.py",)
 
 MUTATIONS = (
     Mutation(
@@ -354,5 +356,37 @@ MUTATIONS = (
         old=" and self.core.now >= self._reads_until\n",
         new="\n",
         tests=CONSENSUS,
+    ),
+    Mutation(
+        name="holes-filled-to-have-large-pages",
+        rule="memory that is not in use is not taken for the sake of speed",
+        file="swarmtui/node/large_pages.py",
+        old=">= FULL_ENOUGH * size",
+        new=">= 0.4 * size",
+        tests=LARGE_PAGES,
+    ),
+    Mutation(
+        name="shared-memory-copied-to-have-large-pages",
+        rule="what all processes of a cluster share is in memory once",
+        file="swarmtui/node/large_pages.py",
+        old="wanted = _IS_HERE | _IS_OURS_ALONE",
+        new="wanted = _IS_HERE",
+        tests=LARGE_PAGES,
+    ),
+    Mutation(
+        name="what-recovery-read-left-on-small-pages",
+        rule="a manager with many keys is not slower until its next snapshot",
+        file="swarmtui/node/compaction.py",
+        old="        self._worker.begin(_over, _carry_out, resting(move_heap()))\n        while True:",
+        new="        while True:",
+        tests=COMPACTION,
+    ),
+    Mutation(
+        name="what-is-left-after-a-snapshot-stays-on-small-pages",
+        rule="what has grown is moved to large pages with every snapshot",
+        file="swarmtui/node/compaction.py",
+        old="    give_back()\n    _carry_out(resting(move_heap()))\n",
+        new="    give_back()\n",
+        tests=COMPACTION,
     ),
 )

@@ -60,13 +60,31 @@ class AtOnce:
 
 
 def test_what_is_let_go_leaves_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A manager with 100,000 keys kept 80 MB of what a snapshot had taken the place of."""
+    """A manager with 100,000 keys kept 80 MB of what a snapshot had taken the place of. What is given back leaves holes, and
+    only then it can be known what large pages would be full of."""
     frozen = filled("a", "b").freeze()
-    left: list[int] = []
-    monkeypatch.setattr(compaction_module, "give_back", lambda: left.append(len(frozen.tables["kv"].parts)))
+    done: list[str] = []
+    monkeypatch.setattr(
+        compaction_module,
+        "give_back",
+        lambda: done.append(f"given back, {len(frozen.tables['kv'].parts)} parts are held"),
+    )
+    monkeypatch.setattr(compaction_module, "move_heap", lambda: iter([done.append("moved")]))
     never: Any = None
     Compaction(never, SimpleNamespace(newest=lambda: None), AtOnce(), never, never).let_go(frozen)  # type: ignore[arg-type]
-    assert left == [0]
+    assert done == ["given back, 0 parts are held", "moved"]
+
+
+async def test_what_recovery_has_read_moves_to_large_pages(
+    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    """Otherwise a manager with a million keys would be slower until its next snapshot."""
+    moves: list[None] = []
+    monkeypatch.setattr(compaction_module, "move_heap", lambda: iter([moves.append(None)]))
+    never: Any = None
+    nursery.start_soon(Compaction(never, SimpleNamespace(newest=lambda: None), AtOnce(), never, never).run)  # type: ignore[arg-type]
+    await trio.testing.wait_all_tasks_blocked()
+    assert moves == [None]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have no such call")
