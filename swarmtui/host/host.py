@@ -27,7 +27,7 @@ from swarmtui.host.faults import FaultTable
 from swarmtui.host.feed import Feed
 from swarmtui.host.household import Household
 from swarmtui.host.identity import ProcessName
-from swarmtui.host.info import HostInfo, write_info
+from swarmtui.host.info import HostInfo, read_info, write_info
 from swarmtui.host.layout import Layout
 from swarmtui.host.leftovers import end_leftovers, read_processes, write_processes
 from swarmtui.host.lines import NodeLines
@@ -117,7 +117,7 @@ class Host:
             nursery.start_soon(self._say_up)
             nursery.start_soon(self._shut_down_when_told)
             task_status.started(info)
-            await self._until_over()
+            await self._until_over(info)
             nursery.cancel_scope.cancel()
         if self._directory_is_ours():
             self.layout.host_info.unlink(missing_ok=True)
@@ -233,12 +233,13 @@ class Host:
     def _refused(self, refusal: Refusal) -> None:
         self.events.emit("refused", str(refusal))
 
-    async def _until_over(self) -> None:
+    async def _until_over(self, info: HostInfo) -> None:
         """Returns when everything has stopped, or when there is nothing left to be the host of."""
         looks = 0
         while not self._is_down.is_set():
             if not self._directory_is_ours():
                 return
+            self._stay_known(info)
             looks += 1
             if looks % LOGS_EVERY_LOOKS == 0:
                 for supply in self.power.supplies.values():
@@ -246,6 +247,17 @@ class Host:
             with trio.move_on_after(LOOK_S):
                 await self._is_down.wait()
                 await trio.sleep(LAST_ANSWER_S)
+
+    def _stay_known(self, info: HostInfo) -> None:
+        """Who looks for the host reads `host.json`. Without it `down` says that nothing runs, and `up` waits for nothing."""
+        if read_info(self.layout) == info:
+            return
+        harm = "damaged" if self.layout.host_info.exists() else "deleted"
+        try:
+            write_info(self.layout, info)
+        except OSError:
+            return  # tried again with the next look
+        self.events.emit("host", f"{self.layout.host_info.name} was {harm}, and is written again")
 
     def _directory_is_ours(self) -> bool:
         try:

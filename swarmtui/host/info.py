@@ -1,5 +1,5 @@
-"""`host.json`: which host serves this cluster directory, and where. Written once it listens; believed only while that very
-process lives."""
+"""`host.json`: which host serves this cluster directory, and where. Written once it listens, and again whenever it is not
+there any more; believed only while that very process lives."""
 
 from __future__ import annotations
 
@@ -31,11 +31,16 @@ def write_info(layout: Layout, info: HostInfo) -> None:
     replace_file(layout.host_info, json.dumps(attrs.asdict(info)).encode() + b"\n")
 
 
-def running_host(directory: Path) -> HostInfo | None:
-    """The host that serves this directory now; None if there is none, or if `host.json` is the leftover of a crash."""
+def read_info(layout: Layout) -> HostInfo | None:
+    """What `host.json` says; None if it is not there, or damaged."""
     try:
-        fields = json.loads(Layout(directory).host_info.read_bytes())
-        info = HostInfo(int(fields["pid"]), float(fields["start_time"]), str(fields["boot_id"]), str(fields["address"]))
+        fields = json.loads(layout.host_info.read_bytes())
+        return HostInfo(int(fields["pid"]), float(fields["start_time"]), str(fields["boot_id"]), str(fields["address"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return info if info.process.find() is not None else None
+
+
+def running_host(directory: Path) -> HostInfo | None:
+    """The host that serves this directory now; None if there is none, or if `host.json` is the leftover of a crash."""
+    info = read_info(Layout(directory))
+    return info if info is not None and info.process.find() is not None else None

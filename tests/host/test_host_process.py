@@ -59,6 +59,16 @@ async def test_host_json_of_a_dead_or_another_process_is_not_believed(machine: M
     assert info.pid != own.pid
 
 
+async def test_a_running_host_is_found_again_when_its_host_json_was_damaged_or_deleted(machine: Machine) -> None:
+    """Until then `down` said that nothing was running, and `up` gave up after 20 s."""
+    info = await machine.up()
+    for harm in (lambda path: path.write_text("{"), lambda path: path.unlink()):
+        harm(machine.layout.host_info)
+        assert await ensure_host(machine.layout.directory, command=dummy_host_command) == info
+    assert "host.json was damaged, and is written again" in machine.layout.host_log.read_text()
+    assert "host.json was deleted, and is written again" in machine.layout.host_log.read_text()
+
+
 async def test_host_killed_is_a_power_cut_and_up_resumes(machine: Machine) -> None:
     info = await machine.up()
     await until(lambda: len(marked(machine.manifest.id)) == 6, "two processes of a task on each node")
