@@ -53,23 +53,26 @@ class AttestedReads:
     ) -> None:
         """Ask `giver` for the value, and others for their word."""
         cluster = giver.cluster
-        others = self._others(giver)
-        asked = _Asked(cluster.observer.acknowledged, 1 + len(others), found, fall_back)
-        together = [node.id for node in (giver, *others)]
-        for node in (giver, *others):
+        nodes = self._asked_with(giver)
+        giver = nodes[0]
+        asked = _Asked(cluster.observer.acknowledged, len(nodes), found, fall_back)
+        together = [node.id for node in nodes]
+        for node in nodes:
             cluster.after(self._way(), self._arrive, asked, node, key if node is giver else "", together)
         cluster.after(cluster.parameters.client_patience_s * self.rng.uniform(*PATIENCE), self._give_up, asked)
 
-    def _others(self, giver: SimulatedNode) -> list[SimulatedNode]:
-        """Enough for a majority, or all, or perhaps too few; who leads is among them, or rather who still thinks so."""
+    def _asked_with(self, giver: SimulatedNode) -> list[SimulatedNode]:
+        """This one and enough for a majority, or all, or too few; who leads is among them, or rather who still thinks so. Where
+        nobody else is asked it gives the value itself: that is what a leader that names itself a quorum would do harm with."""
         nodes = list(giver.cluster.nodes.values())
         others = [node for node in nodes if node is not giver]
         self.rng.shuffle(others)
-        leading = [node for node in others if node.core is not None and node.core.role.kind is Role.LEADER]
+        leading = [node for node in nodes if node.core is not None and node.core.role.kind is Role.LEADER]
         oldest = min(leading, key=lambda node: node.core.term if node.core else 0, default=None)
         others.sort(key=lambda node: node is not oldest)
         enough = majority(giver.cluster.parameters.nodes) - 1
-        return others[: self.rng.choice([enough, enough, len(others), max(1, enough - 1)])]
+        count = self.rng.choice([enough, enough, len(others), max(0, enough - 1)])
+        return [giver, *others[:count]] if count or oldest is None else [oldest]
 
     def _way(self) -> float:
         return self.rng.expovariate(1.0) * self.rng.choice(WAY_S)
