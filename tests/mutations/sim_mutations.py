@@ -1,4 +1,4 @@
-"""Bugs that the simulator alone has to find: each test is its run over seeds, nothing else.
+"""Bugs that the simulator alone has to find: each test is its run over seeds, fresh ones or a few that are made for the rule.
 
 What it found in earnest is in tests/sim/seeds.txt. Here are bugs of membership, sessions, storage and scheduling that were
 planted to see whether it would; most of those in raft_mutations.py name it as well.
@@ -49,7 +49,9 @@ MUTATIONS = (
         if mutation.name in EPOCHS
     ),
     *(
-        attrs.evolve(mutation, name=f"simulated-{mutation.name}", tests=SIMULATOR)
+        attrs.evolve(
+            mutation, name=f"simulated-{mutation.name}", tests=("tests/sim/test_sim_scheduling.py", *SIMULATOR)
+        )
         for mutation in manager_mutations.MUTATIONS
         if mutation.name in SCHEDULING
     ),

@@ -10,6 +10,7 @@ from swarmtui.manager.replicated import ReplicatedOrchestrator
 from swarmtui.manager.roles import RoleManager
 from swarmtui.objects.records import Node
 from swarmtui.objects.states import NodeRole
+from swarmtui.raft.options import RaftOptions
 from swarmtui.sim.cluster import SimulatedCluster, SimulationFailure
 from swarmtui.sim.parameters import NetworkParameters, Parameters
 
@@ -24,6 +25,14 @@ WILD = attrs.evolve(
     partitions_rate=0.3,
     coups_rate=0.2,
     transfers_rate=0.2,
+)
+OVERLOADED = attrs.evolve(
+    CALM,
+    duration_s=4.0,
+    services=3,
+    options=RaftOptions(uncommitted_bytes_max=300),
+    proposals_rate=60.0,
+    network=NetworkParameters(delay_mean_s=0.02),
 )
 
 
@@ -40,6 +49,15 @@ def test_in_a_calm_cluster_one_leadership_schedules():
     cluster.run()
     assert cluster.counts["leaderships"] == 1
     assert cluster.counts["tasks started"] > 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_an_overloaded_leader_refused_is_looked_at_again(seed):
+    """Nothing else reminds the manager of it: its loops hear only of what is applied."""
+    cluster = SimulatedCluster(seed, OVERLOADED)
+    cluster.run()
+    assert cluster.counts["refused overload"] > 10
+    assert cluster.counts["leaderships"] == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
