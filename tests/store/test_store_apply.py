@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 ids = st.sampled_from(["a", "b", "c"])
 versions = st.none() | st.integers(0, 12)
 states = st.sampled_from(TaskState)
-statuses = st.builds(TaskStatus, state=states, timestamp=st.integers(0, 3).map(float), pid=st.integers(0, 3))
+times = st.integers(0, 3).map(float)
+statuses = st.builds(TaskStatus, state=states, timestamp=times, pid=st.integers(0, 3))
 leases = st.sampled_from(["", "", "a", "b"])
 records = st.one_of(
     st.builds(Node, id=ids, spec=st.builds(NodeSpec, name=ids)),
@@ -54,7 +55,7 @@ records = st.one_of(
         desired_state=states,
     ),
     st.builds(Secret, id=ids, name=ids),
-    st.builds(KeyValue, id=ids, value=st.binary(max_size=2), lease=leases),
+    st.builds(KeyValue, ids, st.integers(0, 12), times, times, st.binary(max_size=2), leases),
     st.builds(Lease, id=ids),
 )
 references = st.tuples(st.sampled_from([*TABLES, "network"]), ids)
