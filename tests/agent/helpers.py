@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -89,13 +90,19 @@ class VictimNode:
         assert self.process.stdout is not None
         said = json.loads(self.process.stdout.readline())
         self.pid, self.launcher = int(said["node"]), int(said["launcher"])
+        self._launcher = psutil.Process(self.launcher)
 
     def end(self) -> None:
+        """A launcher that does not end by itself is an error; it is not left behind for that."""
         self.process.kill()
         self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        wait_until(lambda: is_gone(self.launcher), "the launcher to end")
+        try:
+            wait_until(lambda: is_gone(self.launcher), "the launcher to end")
+        finally:
+            with suppress(psutil.NoSuchProcess):
+                self._launcher.kill()
 
 
 def is_gone(pid: int) -> bool:
