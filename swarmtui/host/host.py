@@ -249,7 +249,7 @@ class Host:
                 await trio.sleep(LAST_ANSWER_S)
 
     def _stay_known(self, info: HostInfo) -> None:
-        """Who looks for the host reads `host.json`. Without it `down` says that nothing runs, and `up` waits for nothing."""
+        """Who looks for the host reads `host.json`. Without it `down` says that nothing runs, and `up` waits in vain."""
         if read_info(self.layout) == info:
             return
         harm = "damaged" if self.layout.host_info.exists() else "deleted"
