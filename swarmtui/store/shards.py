@@ -83,13 +83,14 @@ class FrozenShards(Mapping[str, KeyValue]):
     def let_go(self) -> Iterator[None]:
         """Forget everything, a little at each step. For a thread beside the event loop that rests between the steps: of a
         million rows that nobody else holds any more, the end of them all at once would stop every thread for a third of a
-        second."""
+        second. Every part keeps its place, for a write under way may still put rows aside."""
         self.is_over = True
         self.spare = None
         for parts in (self.aside, self.parts):
             rows = 0
-            while parts:
-                rows += len(parts.pop())
+            for number in range(PARTS):
+                rows += len(parts[number])
+                parts[number] = {}
                 if rows >= ROWS_AT_ONCE:
                     rows = 0
                     yield

@@ -321,6 +321,17 @@ MUTATIONS = (
         tests=(*SNAPSHOT, "tests/store/test_store_shards.py"),
     ),
     Mutation(
+        name="let-go-takes-away-what-is-written-to",
+        rule="a view is let go beside the writes and never stops one",
+        file="swarmtui/store/shards.py",
+        old="""            for number in range(PARTS):
+                rows += len(parts[number])
+                parts[number] = {}""",
+        new="""            while parts:
+                rows += len(parts.pop())""",
+        tests=("tests/store/test_store_shards.py",),
+    ),
+    Mutation(
         name="frozen-store-shows-what-came-later",
         rule="what was frozen never changes",
         file="swarmtui/store/shards.py",

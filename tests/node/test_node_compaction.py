@@ -67,12 +67,12 @@ def test_what_is_let_go_leaves_the_process(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(
         compaction_module,
         "give_back",
-        lambda: done.append(f"given back, {len(frozen.tables['kv'].parts)} parts are held"),
+        lambda: done.append(f"given back, {sum(map(len, frozen.tables['kv'].parts))} rows are held"),
     )
     monkeypatch.setattr(compaction_module, "move_heap", lambda: iter([done.append("moved")]))
     never: Any = None
     Compaction(never, SimpleNamespace(newest=lambda: None), AtOnce(), never, never).let_go(frozen)  # type: ignore[arg-type]
-    assert done == ["given back, 0 parts are held", "moved"]
+    assert done == ["given back, 0 rows are held", "moved"]
 
 
 async def test_what_recovery_has_read_moves_to_large_pages(

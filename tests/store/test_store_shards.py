@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmtui.objects.operations import Put, Remove
+from swarmtui.objects.operations import Put, Remove, Transaction
 from swarmtui.objects.records import KeyValue
 from swarmtui.store.shards import PARTS, ROWS_AT_ONCE, FrozenShards, Shards
 
@@ -146,12 +146,32 @@ def test_a_row_is_in_its_place_until_it_is_aside(log: Log, monkeypatch: pytest.M
     assert [row.value for row in chain(*frozen.rows())] == [b"1"] * 4
 
 
+def test_a_view_may_be_let_go_at_any_moment_of_a_write(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lets go does so in a thread of its own: under load it came amid a call of many Puts, which had asked at its
+    beginning whether anybody reads, and the manager ended with an IndexError."""
+    names = [f"key-{number}" for number in range(50)]
+    log.entry(*[Transaction((Put(name, b"1"),)) for name in names])
+    frozen = log.store.freeze()
+    put_aside, letting_go, steps = Shards.put_aside, frozen.let_go(), []
+
+    def beside_the_thread(self: Shards, row: KeyValue) -> None:
+        steps.append(list(letting_go) if len(steps) == 10 else [])
+        put_aside(self, row)
+
+    monkeypatch.setattr(Shards, "put_aside", beside_the_thread)
+    log.entry(*[Transaction((Put(name, b"2"),)) for name in names])
+    assert len(steps) == 50
+    assert steps[10]
+    assert [row.value for row in log.store.keys("key-")] == [b"2"] * 50
+
+
 def test_what_is_let_go_is_still_there_for_the_others() -> None:
     shards = filled(2_000)
     frozen, other = shards.freeze(1), shards.freeze(1)
     shards.put("key-00007", row("key-00007", 2))
     list(frozen.let_go())
-    assert len(frozen.parts) == len(frozen.aside) == len(frozen.order.blocks) == 0
+    assert not any((*frozen.parts, *frozen.aside))
+    assert not frozen.order.blocks
     shards.put("key-02000", row("key-02000", 2))
     assert [each.id for each in chain(*other.rows())] == [f"key-{number:05}" for number in range(2_000)]
     assert shards.beginning_with("key-02") == ["key-02000"]
