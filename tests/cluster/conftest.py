@@ -121,6 +121,9 @@ class RealCluster:
     def followers(self) -> list[str]:
         return [node["name"] for node in self.status()["nodes"] if node["state"] == "follower"]
 
+    def raft_states(self) -> list[dict[str, Any]]:
+        return self.run("raft", "state", "--format", "json").json
+
     def tasks(self, service: str) -> list[dict[str, Any]]:
         return self.run("service", "ps", service, "--format", "json", "--no-trunc").json
 

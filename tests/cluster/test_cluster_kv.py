@@ -33,16 +33,12 @@ def test_a_manager_that_was_away_catches_up_by_snapshot(cluster: RealCluster):
     away = cluster.followers()[0]
     cluster.run("kill", away)
     cluster.write_many([(f"key-{number % 7}", str(number)) for number in range(80)])
-    first = max(node.get("first") or 0 for node in raft_states(cluster))
+    first = max(node.get("first") or 0 for node in cluster.raft_states())
     assert first > 20, "the log was compacted"
     cluster.run("start", away)
     wait_for("the node caught up", lambda: lag(cluster, away) == 0)
     assert cluster.run("kv", "get", "key-0").stdout.strip() == "77"
-    assert next(node for node in raft_states(cluster) if node["node"] == away)["snapshot"] > 0
-
-
-def raft_states(real: RealCluster) -> list[dict]:
-    return real.run("raft", "state", "--format", "json").json
+    assert next(node for node in cluster.raft_states() if node["node"] == away)["snapshot"] > 0
 
 
 def lag(real: RealCluster, name: str) -> int:
