@@ -22,6 +22,7 @@ from swarmtui.objects.records import Node, Task
 from swarmtui.objects.states import TaskState
 
 T = TypeVar("T")
+RESTLESS = Path(__file__).with_name("restless")
 PATIENCE_S = 30.0  # for anything that must come about; a slow machine gets its time, a wrong one does not pass
 LOOK_S = 0.02
 GONE_S = 5.0  # for the last process to end once `down` has answered
@@ -74,6 +75,10 @@ class RealCluster:
             "NO_COLOR": "1",
         }
         self.environment.pop("SWARMTUI_CLUSTER")
+
+    def make_restless(self) -> None:
+        """The threads of whatever is started from now on take turns every few steps."""
+        self.environment["PYTHONPATH"] = os.pathsep.join((str(RESTLESS), self.environment["PYTHONPATH"]))
 
     # ------------------------------------------------------------------------------------------- the command line
 
@@ -167,6 +172,11 @@ class RealCluster:
     @property
     def data(self) -> Path:
         return self.directory / ".swarmtui"
+
+    def last_words(self) -> dict[str, str]:
+        """Of each node that ended by itself, now or before: why."""
+        logs = {log.parent.name: log.read_text() for log in self.data.glob("nodes/*/node.log")}
+        return {name: text for name, text in logs.items() if text}
 
     def host_pid(self) -> int:
         return int(json.loads((self.data / "host.json").read_text())["pid"])

@@ -20,8 +20,9 @@ from tests.nemesis.storm import StormPlan, Summary, Violation, storm
 
 
 def run(plan: StormPlan, directory: Path, quiet: bool = False) -> Summary:
-    """A cluster of its own in this directory, ended whatever comes. Raises Violation."""
+    """A cluster of its own in this directory, of restless threads, ended whatever comes. Raises Violation."""
     real = RealCluster(directory)
+    real.make_restless()
     began = time.monotonic()
 
     def say(what: str) -> None:
@@ -34,7 +35,10 @@ def run(plan: StormPlan, directory: Path, quiet: bool = False) -> Summary:
 
     try:
         real.up(plan.file)
-        return trio.run(weather)
+        summary = trio.run(weather)
+        if words := real.last_words():
+            raise Violation("\n".join(f"{name} ended by itself:\n{why}" for name, why in words.items()))
+        return summary
     finally:
         ended(real)
 
