@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import TypeVar
 
 from outcome import Outcome
@@ -22,6 +23,7 @@ from swarmtui.node.events import Events
 from swarmtui.node.heap import give_back
 from swarmtui.node.large_pages import move_heap
 from swarmtui.objects.manifest import RaftSettings
+from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import SnapshotTaken
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.storage.errors import NoRoom
@@ -34,6 +36,8 @@ T = TypeVar("T")
 REST_MAX_S = 0.01
 LOG_BYTES_MIN = 32 * 1024 * 1024
 LOG_BYTES_MAX = 64 * 1024 * 1024  # of few, large transactions
+ENTRIES_AT_ONCE = 256  # forgotten
+GIVEN_BACK_BYTES = 32 * 1024 * 1024  # at once: some five milliseconds
 TURNS_SHARE = 0.5  # of the log that makes a snapshot due: all managers have had their turn within it
 
 
@@ -90,13 +94,14 @@ class Compaction:
         self._bell.ring()
 
     def let_go(self, frozen: Frozen) -> None:
-        """Nobody reads it any more: what nobody else holds ends beside the event loop, what was freed until then leaves
-        the process, and what is left moves to large pages."""
+        """Nobody reads it any more: what nobody else holds ends beside the event loop, and leaves the process."""
         self._worker.begin(_over, _forget, resting(frozen.let_go()))
 
-    def discarded(self) -> None:
-        """Segments and snapshots have lost their names: what they take of the disk is freed beside its writes."""
+    def discarded(self, forgotten: list[Entry]) -> None:
+        """Segments and snapshots have lost their names: what they take of the disk is freed beside its writes. So is what
+        these entries take of the memory, unless the log still has them; and what is left there moves to large pages."""
         self._worker.begin(_over, _carry_out, resting(self._snapshots.discarded.free()))
+        self._worker.begin(_over, _carry_out, resting(chain(_forget_entries(forgotten), move_heap())))
 
     async def run(self) -> None:
         """Until cancelled. What recovery has read moves to large pages at once."""
@@ -152,7 +157,19 @@ def _carry_out(steps: Iterator[None]) -> None:
 def _forget(steps: Iterator[None]) -> None:
     _carry_out(steps)
     give_back()
-    _carry_out(resting(move_heap()))
+
+
+def _forget_entries(entries: list[Entry]) -> Iterator[None]:
+    """From the last to the first. Their memory is given back part by part, for what the event loop wants meanwhile waits."""
+    freed_bytes = 0
+    while entries:
+        freed_bytes += sum(len(entry.data) for entry in entries[-ENTRIES_AT_ONCE:])
+        del entries[-ENTRIES_AT_ONCE:]
+        if freed_bytes >= GIVEN_BACK_BYTES:
+            freed_bytes = 0
+            give_back()
+        yield
+    give_back()
 
 
 def _over(result: Outcome[None]) -> None:

@@ -21,6 +21,7 @@ from outcome import Outcome
 
 from swarmtui.node.bell import Bell
 from swarmtui.raft.effects import Compact, InstallSnapshot, ReadChunk, Write, WriteChunk
+from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import ChunkRead, ChunkWritten, Input, Written
 from swarmtui.storage.log import RaftStorage
 from swarmtui.storage.snapshots import SnapshotFiles
@@ -39,7 +40,7 @@ DiskEffect = Write | Compact | ReadChunk | WriteChunk | InstallSnapshot
 
 class Disk:
     """`written` is called with the report when Writes are durable, `discarded` when segments and older snapshots have lost
-    their names."""
+    their names, with the entries that the log in memory has let go."""
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class Disk:
         feed: Callable[[Input], None],
         written: Callable[[Written], None],
         installed: Callable[[InstallSnapshot], Awaitable[None]],
-        discarded: Callable[[], None] = lambda: None,
+        discarded: Callable[[list[Entry]], None] = lambda forgotten: None,
     ) -> None:
         self._storage = storage
         self._snapshots = snapshots
@@ -139,7 +140,7 @@ class Disk:
             case Compact():
                 await self._worker.run(self._storage.compact, effect.index)
                 await self._worker.run(self._snapshots.discard_older)
-                self._discarded()
+                self._discarded(effect.forgotten)
             case ReadChunk():
                 data = await self._worker.run(self._snapshots.read, effect.mark, effect.offset, effect.bytes_max)
                 self._feed(ChunkRead(effect.peer, effect.mark, effect.offset, data or b"", missing=data is None))
@@ -151,4 +152,4 @@ class Disk:
             case InstallSnapshot():
                 await self._worker.run(self._storage.install, effect.mark, effect.kept)
                 await self._installed(effect)
-                self._discarded()
+                self._discarded([])

@@ -20,9 +20,10 @@ def on_snapshot_taken(core: RaftCore, mark: SnapshotMark) -> None:
         return
     core.snapshot = mark
     keep_after = _keep_after(core, mark.index)
-    if core.log.compact(keep_after):
+    forgotten = core.log.compact(keep_after)
+    if forgotten:
         core.members.compact(keep_after)
-    core.emit(Compact(keep_after))  # also where every entry is kept: an older snapshot is needed no more
+    core.emit(Compact(keep_after, forgotten))  # also where every entry is kept: an older snapshot is needed no more
 
 
 def _keep_after(core: RaftCore, index: int) -> int:

@@ -174,9 +174,11 @@ class InstallSnapshot:
 
 @attrs.define
 class Compact:
-    """Entries up to `index` are no longer needed on disk, nor is any snapshot but the newest."""
+    """Entries up to `index` are no longer needed on disk, nor is any snapshot but the newest. `forgotten` begins with those
+    that are not in the log's memory any more either, and is for whoever carries this out to empty."""
 
     index: int
+    forgotten: list[Entry] = attrs.field(factory=list, repr=False, eq=False)
 
 
 @attrs.define

@@ -14,6 +14,7 @@ on its way remembers the last index it vouches for, and a truncation lowers that
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
 
@@ -57,7 +58,7 @@ class Log:
         self.commit = base
         self._entries = list(entries)
         self._dropped_bytes = 0  # bytes of all entries before the first, so that compaction moves no numbers
-        self._ends: list[int] = []  # bytes of all entries up to and with this one
+        self._ends = array("Q")  # bytes of all entries up to and with this one
         self._weigh(self._entries)
         self.last = base + len(self._entries)
         self.durable = self.last
@@ -187,25 +188,26 @@ class Log:
         self.commit = index
         return True
 
-    def compact(self, index: int) -> bool:
-        """Drop entries up to `index` from memory; True if there were any."""
+    def compact(self, index: int) -> list[Entry]:
+        """Let go of the entries up to `index`: they begin the list that is returned, the very one they lay in. To forget a
+        million at once takes long, so it is left to whoever has the time. Empty if there were none."""
         if index <= self.base:
-            return False
+            return []
         require(index <= self.durable, "only durable entries are compacted", index=index, durable=self.durable)
         term = self.term_at(index)
         assert term is not None
         dropped = index - self.base
         self._dropped_bytes = self._ends[dropped - 1]
-        del self._entries[:dropped]
+        before, self._entries = self._entries, self._entries[dropped:]
         del self._ends[:dropped]
         self.base, self.base_term = index, term
-        return True
+        return before
 
     def restart_at(self, index: int, term: int, kept: Sequence[Entry]) -> None:
         """A snapshot up to (index, term) replaced what was before; it, and `kept` behind it, are durable."""
         require(index >= self.commit, "a snapshot never takes back the commit index", index=index, commit=self.commit)
         self.base, self.base_term, self.commit = index, term, index
-        self._entries, self._ends, self._dropped_bytes = list(kept), [], 0
+        self._entries, self._ends, self._dropped_bytes = list(kept), array("Q"), 0
         self._weigh(self._entries)
         self.last = self.durable = self.written = index + len(self._entries)
         self._truncate_after = None

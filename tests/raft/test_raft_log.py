@@ -122,7 +122,10 @@ class LogAgainstModel(RuleBasedStateMachine):
     @rule(forward=st.integers(0, 4))
     def compact(self, forward):
         index = min(self.log.commit, self.log.durable, self.base[0] + forward)
-        self.log.compact(index)
+        forgotten = self.log.compact(index)
+        dropped = [item for at, item in sorted(self.model.items()) if at <= index]
+        assert forgotten[: len(dropped)] == dropped
+        forgotten.clear()  # is somebody else's list now
         if index > self.base[0]:
             self.base = (index, self.model[index].term)
             self.model = {at: item for at, item in self.model.items() if at > index}
