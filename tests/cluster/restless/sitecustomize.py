@@ -1,6 +1,6 @@
 """Python's threads take turns every few steps instead of every 5 ms, in every process that finds this on its path.
 
-What two threads must not do at once is done at once within seconds; with turns as they are it took an hour of load.
+What two threads must not do at once comes about within seconds; with turns as they are it took minutes of full load.
 """
 
 import sys
