@@ -5,7 +5,8 @@ snapshot held, at least 32 MiB (about etcd's 100,000 entries), unless the user n
 however few they were. Managers apply the same entries, so all of it would be due on all at once, and for seconds none would
 have its machine or disk for the writes: each waits for a little more of the log than the one before it. The store is frozen
 at once (cheap), encoded and written on a thread of its own, so the log's disk thread and the event loop go on; only then is
-the core told, which decides what may be dropped.
+the core told, which decides what may be dropped. Whatever ends with a snapshot, files, rows and entries of the log, ends on that
+thread too, part by part: all at once it would stop the event loop, wherever it was done.
 """
 
 from __future__ import annotations
