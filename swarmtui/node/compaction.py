@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from itertools import chain
 from typing import TypeVar
 
 from outcome import Outcome
@@ -22,7 +21,6 @@ from swarmtui.node.bell import Bell
 from swarmtui.node.consensus import Consensus
 from swarmtui.node.events import Events
 from swarmtui.node.heap import give_back
-from swarmtui.node.large_pages import move_heap
 from swarmtui.objects.manifest import RaftSettings
 from swarmtui.raft.entries import Entry
 from swarmtui.raft.inputs import SnapshotTaken
@@ -100,13 +98,12 @@ class Compaction:
 
     def discarded(self, forgotten: list[Entry]) -> None:
         """Segments and snapshots have lost their names: what they take of the disk is freed beside its writes. So is what
-        these entries take of the memory, unless the log still has them; and what is left there moves to large pages."""
+        these entries take of the memory, unless the log still has them."""
         self._worker.begin(_over, _carry_out, resting(self._snapshots.discarded.free()))
-        self._worker.begin(_over, _carry_out, resting(chain(_forget_entries(forgotten), move_heap())))
+        self._worker.begin(_over, _carry_out, resting(_forget_entries(forgotten)))
 
     async def run(self) -> None:
-        """Until cancelled. What recovery has read moves to large pages at once."""
-        self._worker.begin(_over, _carry_out, resting(move_heap()))
+        """Until cancelled."""
         while True:
             await self._bell.heard()
             store = self._consensus.store

@@ -5,6 +5,10 @@ more where they are. Under a hypervisor, which looks twice, that was 4 and 10 % 
 
 Linux moves what it is asked to, from 6.1 on; elsewhere nothing happens. It asks for what is full: to fill holes would take
 memory that was just given back, and what is shared with the process that this one was copied from stays shared.
+
+A page is some milliseconds in which the kernel leaves a processor to nobody, more where a hypervisor has to find the memory for
+it. All at once, with every snapshot, stopped the writes for 50 to 150 ms now and then. So it is moved a page at a time, with
+long rests, and not before the heap has grown by a quarter: what lives on one size of heap is moved once.
 """
 
 from __future__ import annotations
@@ -12,11 +16,20 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import trio
+
+from swarmtui.storage.worker import DiskWorker
+
+LOOK_EVERY_S = 10.0
+GROWN = 1.25  # times the heap that was moved last
+RESTS = 20  # times as long as it moved: a twentieth of a processor
+REST_MAX_S = 0.25
 FULL_ENOUGH = 0.9  # of a large page: this much is in memory, and this process's alone
 _SIZE = Path("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size")
 _MAPS, _PAGE_MAP = Path("/proc/self/maps"), Path("/proc/self/pagemap")
@@ -24,6 +37,43 @@ _MARK_BYTES = 8  # of a page, in the page map
 _IS_HERE, _IS_OURS_ALONE = 1 << 63, 1 << 56  # bits of a mark: proc_pid_pagemap(5)
 _MADV_COLLAPSE = 25  # madvise(2)
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class HeapMover:
+    """Moves the heap of its process beside everything else, behind what else the worker has to do."""
+
+    def __init__(self, worker: DiskWorker) -> None:
+        self._worker = worker
+        self._moved_pages = 0
+
+    def replaced(self) -> None:
+        """The heap holds another state than the one that was moved, and is not larger for it."""
+        self._moved_pages = 0
+
+    async def run(self) -> None:
+        """Until cancelled. What recovery has read is moved first."""
+        while True:
+            pages = await self._worker.run(heap_pages)
+            if pages > GROWN * self._moved_pages:
+                self._moved_pages = pages
+                await self._move()
+            await trio.sleep(LOOK_EVERY_S)
+
+    async def _move(self) -> None:
+        steps = move_heap()
+        while True:
+            took_s = await self._worker.run(_step, steps)
+            if took_s is None:
+                return
+            await trio.sleep(min(RESTS * took_s, REST_MAX_S))
+
+
+def heap_pages() -> int:
+    """How many large pages the heap could have; 0 where there are none."""
+    try:
+        return len(_large_pages(int(_SIZE.read_text())))
+    except OSError:
+        return 0
 
 
 def move_heap() -> Iterator[None]:
@@ -37,6 +87,14 @@ def move_heap() -> Iterator[None]:
                 yield
     except OSError:
         return  # this system has no such pages, or tells nobody about its memory
+
+
+def _step(steps: Iterator[None]) -> float | None:
+    """Seconds that it took; None if there was none left."""
+    began = time.monotonic()
+    for _ in steps:
+        return time.monotonic() - began
+    return None
 
 
 def _large_pages(size: int) -> list[int]:

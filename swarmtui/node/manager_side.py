@@ -18,6 +18,7 @@ from swarmtui.node.compaction import Compaction, resting
 from swarmtui.node.consensus import Consensus
 from swarmtui.node.disk import Disk
 from swarmtui.node.events import Events
+from swarmtui.node.large_pages import HeapMover
 from swarmtui.node.leadership import LeadershipKeeper, NodeLeadership
 from swarmtui.node.members import ConsensusMembers
 from swarmtui.node.peers import Peers
@@ -126,6 +127,7 @@ class ManagerSide:
         )
         self.consensus = Consensus(core, opened.store, events, election_timeout_s=raft.election_timeout_s)
         self.compaction = Compaction(self.consensus, opened.snapshots, snapshot_worker, events, raft)
+        self._heap_mover = HeapMover(snapshot_worker)
         self.disk = Disk(
             opened.storage,
             opened.snapshots,
@@ -202,6 +204,7 @@ class ManagerSide:
             nursery.start_soon(self.consensus.run, wiring)
             nursery.start_soon(self.keeper.run, self._lead)
             nursery.start_soon(self.compaction.run)
+            nursery.start_soon(self._heap_mover.run)
             nursery.start_soon(self._watch_disk)
             if self._is_first:
                 self.consensus.feed(CampaignAsked())
@@ -279,6 +282,7 @@ class ManagerSide:
         self.consensus.installed(effect, state)
         self.compaction.let_go(before)
         self.compaction.installed(effect.mark)
+        self._heap_mover.replaced()
         self.events.tell(
             "raft", f"snapshot {effect.mark.index} installed", term=effect.mark.term, index=effect.mark.index
         )

@@ -76,12 +76,10 @@ def test_what_is_let_go_leaves_the_process(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_entries_are_forgotten_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a million keys all at once, to give their 300 MB back stopped the writes for up to 130 ms. What is given back leaves
-    holes, and only then it can be known what large pages would be full of."""
+    """Of a million keys all at once, to give their 300 MB back stopped the writes for up to 130 ms."""
     done: list[str] = []
     entries = [Entry(number, 1, EntryKind.TRANSACTIONS, b"x" * 20_000) for number in range(1, 5_001)]
     monkeypatch.setattr(compaction_module, "give_back", lambda: done.append(f"given back, {len(entries)} are left"))
-    monkeypatch.setattr(compaction_module, "move_heap", lambda: map(done.append, ["moved"]))
     files: Any = SimpleNamespace(
         newest=lambda: None, discarded=SimpleNamespace(free=lambda: map(done.append, ["freed"]))
     )
@@ -92,20 +90,7 @@ def test_entries_are_forgotten_part_by_part(monkeypatch: pytest.MonkeyPatch) -> 
         "given back, 3208 are left",
         "given back, 1416 are left",
         "given back, 0 are left",
-        "moved",
     ]
-
-
-async def test_what_recovery_has_read_moves_to_large_pages(
-    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
-) -> None:
-    """Otherwise a manager with a million keys would be slower until its next snapshot."""
-    moves: list[None] = []
-    monkeypatch.setattr(compaction_module, "move_heap", lambda: iter([moves.append(None)]))
-    never: Any = None
-    nursery.start_soon(Compaction(never, SimpleNamespace(newest=lambda: None), AtOnce(), never, never).run)  # type: ignore[arg-type]
-    await trio.testing.wait_all_tasks_blocked()
-    assert moves == [None]
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries have no such call")
@@ -181,7 +166,6 @@ async def test_the_bytes_of_what_was_discarded_are_freed_beside_the_log(
     nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch, effect: Compact | InstallSnapshot, steps: list[str]
 ) -> None:
     """Their deletion held up the log for 140 to 300 ms, on its own thread."""
-    monkeypatch.setattr(compaction_module, "move_heap", lambda: iter(()))
     monkeypatch.setattr(
         compaction_module, "_forget_entries", lambda entries: iter(["forgotten"] if entries is ENTRIES else [])
     )
@@ -230,12 +214,14 @@ async def test_a_follower_keeps_its_own_rows_where_its_leaders_snapshot_has_the_
     leader.apply(2, 1, encode_transactions([encode(Transaction((Put("b", b"changed"),)))], 2.0))
     own = follower.freeze().tables["kv"]
     let_go: list[Frozen] = []
+    to_move: list[str] = []
     side: Any = SimpleNamespace(
         opened=SimpleNamespace(snapshots=SimpleNamespace(open_chunks=lambda mark: leader.freeze().chunks())),
         store=follower,
         consensus=SimpleNamespace(installed=lambda effect, state: follower.adopt(state)),
         compaction=SimpleNamespace(let_go=let_go.append, installed=lambda mark: None),
         events=SimpleNamespace(tell=lambda *what, **about: None),
+        _heap_mover=SimpleNamespace(replaced=lambda: to_move.append("the heap")),
         _log_worker=AtOnce(),
     )
     mark = SnapshotMark(2, 1, ALONE, 1, "")
@@ -244,3 +230,4 @@ async def test_a_follower_keeps_its_own_rows_where_its_leaders_snapshot_has_the_
     assert [key for key in now if now[key] is own[key]] == ["a"]
     assert follower.digest() == leader.digest()
     assert [list(frozen.tables["kv"]) for frozen in let_go] == [["a", "b"]]
+    assert to_move == ["the heap"]

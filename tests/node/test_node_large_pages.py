@@ -1,19 +1,25 @@
-"""Memory moves to large pages where that takes none, and on a machine without them nothing happens."""
+"""Memory moves to large pages where that takes none and stops nothing, and on a machine without them nothing happens."""
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
+from trio.testing import MockClock
 
 from swarmtui.node import large_pages as room
-from swarmtui.node.large_pages import move_heap
+from swarmtui.node.large_pages import LOOK_EVERY_S, REST_MAX_S, RESTS, HeapMover, heap_pages, move_heap
+from swarmtui.storage.worker import DiskWorker
 
+LIMIT_S = 20.0
 MADE_BYTES = 64 * 1024 * 1024
 LARGE_BYTES = 2 * 1024 * 1024
 SOME_BYTES = 6 * 1024 * 1024
@@ -100,6 +106,7 @@ def test_what_is_shared_with_a_copy_of_the_process_stays_shared() -> None:
 def test_without_large_pages_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(room, "_SIZE", tmp_path / "absent")
     assert list(move_heap()) == []
+    assert heap_pages() == 0
 
 
 def test_where_the_system_does_not_tell_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,3 +129,75 @@ def test_a_kernel_that_knows_no_such_wish_is_asked_once(monkeypatch: pytest.Monk
         large, _ = moved()
     assert large < SOME_BYTES
     assert len(asked) == 1
+
+
+class Heap:
+    """One that is as large as the test says. It has three pages to move, and notes when each of them did."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, step_s: float = 0.001) -> None:
+        self.pages = 100
+        self.moves: list[float] = []
+        self._step_s = step_s
+        monkeypatch.setattr(room, "heap_pages", lambda: self.pages)
+        monkeypatch.setattr(room, "move_heap", lambda: iter([None] * 3))
+        monkeypatch.setattr(room, "_step", self._step)
+
+    def _step(self, steps: Iterator[None]) -> float | None:
+        for _ in steps:
+            self.moves.append(trio.current_time())
+            return self._step_s
+        return None
+
+    async def moves_within(self, seconds: float) -> int:
+        before = len(self.moves)
+        await trio.sleep(seconds)
+        return len(self.moves) - before
+
+
+class AtOnce(DiskWorker):
+    async def run(self, work: Any, *arguments: Any) -> Any:
+        return work(*arguments)
+
+
+@pytest.mark.parametrize("step_s", [0.001, 0.006, 3.0])
+async def test_between_two_pages_it_rests(
+    step_s: float, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    """Page after page, half of the time, stopped the writes of a cluster with a million keys for up to 150 ms."""
+    heap = Heap(monkeypatch, step_s)
+    nursery.start_soon(HeapMover(AtOnce()).run)
+    assert await heap.moves_within(LOOK_EVERY_S / 2) == 3
+    rests = [later - earlier for earlier, later in itertools.pairwise(heap.moves)]
+    assert rests == pytest.approx([min(RESTS * step_s, REST_MAX_S)] * 2)
+    assert RESTS >= 20
+
+
+async def test_the_heap_moves_once_recovery_has_read_and_again_when_it_has_grown(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
+) -> None:
+    """What lives on a heap of one size leaves holes and fills them: all of it again with each snapshot was moved in vain."""
+    heap, mover = Heap(monkeypatch), HeapMover(AtOnce())
+    nursery.start_soon(mover.run)
+    assert await heap.moves_within(LOOK_EVERY_S / 2) == 3
+    assert await heap.moves_within(10 * LOOK_EVERY_S) == 0
+    heap.pages = 124
+    assert await heap.moves_within(10 * LOOK_EVERY_S) == 0
+    heap.pages = 126
+    assert await heap.moves_within(10 * LOOK_EVERY_S) == 3
+    heap.pages = 100
+    assert await heap.moves_within(10 * LOOK_EVERY_S) == 0
+    mover.replaced()
+    assert await heap.moves_within(10 * LOOK_EVERY_S) == 3
+
+
+@pytest.mark.usefixtures("_on_large_pages")
+async def test_a_mover_at_its_worker_moves_what_is_full(monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery) -> None:
+    monkeypatch.setattr(room, "RESTS", 0)
+    large = bytes_of("AnonHugePages")
+    with made():
+        async with DiskWorker() as worker:
+            nursery.start_soon(HeapMover(worker).run)
+            with trio.fail_after(LIMIT_S):
+                while bytes_of("AnonHugePages") - large < MADE_BYTES - SOME_BYTES:
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
