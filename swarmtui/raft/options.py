@@ -21,7 +21,7 @@ class RaftOptions:
     commit_notice_s: float = 0.003  # an idle follower hears of a commit this much later, unless an Append carries it
     append_bytes_max: int = 1024 * 1024  # entries of one Append
     inflight_messages_max: int = 256  # Appends a peer has not answered
-    inflight_bytes_max: int = 8 * 1024 * 1024
+    inflight_bytes_max: int = 2 * 1024 * 1024  # sent in one turn to whoever comes back: others' writes wait for that
     uncommitted_bytes_max: int = (
         64 * 1024 * 1024
     )  # beyond, proposals are refused; nor does a follower let more wait to be applied

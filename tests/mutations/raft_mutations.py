@@ -333,4 +333,12 @@ MUTATIONS = (
         new="if False:",
         tests=RAFT,
     ),
+    Mutation(
+        name="window-of-a-peer-too-large-for-one-turn",
+        rule="whoever comes back does not stop the others' writes",
+        file="swarmtui/raft/options.py",
+        old="inflight_bytes_max: int = 2 * 1024 * 1024",
+        new="inflight_bytes_max: int = 8 * 1024 * 1024",
+        tests=("tests/raft/test_raft_limits.py",),
+    ),
 )

@@ -168,6 +168,33 @@ def test_options_that_contradict_each_other_are_refused():
         RaftOptions(election_timeout_s=0.15)
 
 
+# ---- what a peer is sent at once ----
+
+
+def test_who_comes_back_is_not_sent_more_at_once_than_a_turn_of_the_leader_can_take(make_cluster):
+    """8 MiB filled the first window of whoever had caught up by snapshot, in one turn of the leader's event loop: to copy them
+    into new memory stopped all writes for 50 ms."""
+    cluster = make_cluster(3)
+    leader = cluster.cores[cluster.elect()]
+    away = next(id for id in cluster.cores if id != leader.node_id)
+    cluster.isolate(away)
+    cluster.run(0.2)
+    write(cluster, 30, 1_000_000)
+    under_way: list[int] = []
+    carry_out = cluster.carry_out
+
+    def carry_out_and_look(id, effect):
+        if isinstance(effect, Send) and effect.message.target == away:
+            under_way.append(leader.progress[away].in_flight_bytes)
+        carry_out(id, effect)
+
+    cluster.carry_out = carry_out_and_look
+    cluster.cut.clear()
+    cluster.run(1.0)
+    assert cluster.cores[away].log.commit == leader.log.commit >= 30
+    assert 2_000_000 < max(under_way) < 3_300_000
+
+
 # ---- compaction ----
 
 
