@@ -56,10 +56,10 @@ class HeapMover:
             pages = await self._worker.run(heap_pages)
             if pages > GROWN * self._moved_pages:
                 self._moved_pages = pages
-                await self._move()
+                await self._move_heap()
             await trio.sleep(LOOK_EVERY_S)
 
-    async def _move(self) -> None:
+    async def _move_heap(self) -> None:
         steps = move_heap()
         while True:
             took_s = await self._worker.run(_step, steps)

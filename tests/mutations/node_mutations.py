@@ -374,6 +374,14 @@ MUTATIONS = (
         tests=LARGE_PAGES,
     ),
     Mutation(
+        name="heap-that-nobody-moves",
+        rule="a manager with many keys finds them as fast as it can",
+        file="swarmtui/node/manager_side.py",
+        old="            nursery.start_soon(self._heap_mover.run)\n",
+        new="",
+        tests=LARGE_PAGES,
+    ),
+    Mutation(
         name="heap-moved-page-after-page",
         rule="a snapshot never stops the world",
         file="swarmtui/node/large_pages.py",

@@ -4,6 +4,7 @@ a disk that is a promise, so every order of events can be chosen."""
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import trio
@@ -23,6 +24,16 @@ from swarmtui.store import Store
 
 UNWIRED = Wiring(lambda message: None, lambda effect: None, lambda effect: None, lambda index: None, lambda: None)
 """No network, no disk and nobody who wants to know: what the driver itself does is watched by its core and its store."""
+
+
+class AtOnce:
+    """A DiskWorker that does everything in the caller's turn."""
+
+    def begin(self, done: Any, work: Any, *arguments: Any) -> None:
+        work(*arguments)
+
+    async def run(self, work: Any, *arguments: Any) -> Any:
+        return work(*arguments)
 
 
 def newborn(members: Configuration, id: str = "a", election_timeout_s: float = 0.5) -> Consensus:

@@ -27,6 +27,7 @@ from swarmtui.raft.entries import Entry, EntryKind
 from swarmtui.raft.messages import SnapshotMark
 from swarmtui.store import Store
 from swarmtui.store.snapshot import Frozen
+from tests.node.conftest import AtOnce
 
 
 def test_a_long_work_rests_for_as_long_as_it_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,16 +50,6 @@ def filled(*keys: str) -> Store:
     puts = [encode(Transaction((Put(key, b"value"),))) for key in keys]
     store.apply(1, 1, encode_transactions(puts, 1.0))
     return store
-
-
-class AtOnce:
-    """A DiskWorker that does everything in the caller's turn."""
-
-    def begin(self, done: Any, work: Any, *arguments: Any) -> None:
-        work(*arguments)
-
-    async def run(self, work: Any, *arguments: Any) -> Any:
-        return work(*arguments)
 
 
 def test_what_is_let_go_leaves_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

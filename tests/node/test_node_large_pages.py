@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 import trio
@@ -17,7 +18,9 @@ from trio.testing import MockClock
 
 from swarmtui.node import large_pages as room
 from swarmtui.node.large_pages import LOOK_EVERY_S, REST_MAX_S, RESTS, HeapMover, heap_pages, move_heap
+from swarmtui.node.manager_side import ManagerSide
 from swarmtui.storage.worker import DiskWorker
+from tests.node.conftest import AtOnce
 
 LIMIT_S = 20.0
 MADE_BYTES = 64 * 1024 * 1024
@@ -154,18 +157,13 @@ class Heap:
         return len(self.moves) - before
 
 
-class AtOnce(DiskWorker):
-    async def run(self, work: Any, *arguments: Any) -> Any:
-        return work(*arguments)
-
-
 @pytest.mark.parametrize("step_s", [0.001, 0.006, 3.0])
 async def test_between_two_pages_it_rests(
     step_s: float, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
 ) -> None:
     """Page after page, half of the time, stopped the writes of a cluster with a million keys for up to 150 ms."""
     heap = Heap(monkeypatch, step_s)
-    nursery.start_soon(HeapMover(AtOnce()).run)
+    nursery.start_soon(HeapMover(cast(Any, AtOnce())).run)
     assert await heap.moves_within(LOOK_EVERY_S / 2) == 3
     rests = [later - earlier for earlier, later in itertools.pairwise(heap.moves)]
     assert rests == pytest.approx([min(RESTS * step_s, REST_MAX_S)] * 2)
@@ -176,7 +174,7 @@ async def test_the_heap_moves_once_recovery_has_read_and_again_when_it_has_grown
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery
 ) -> None:
     """What lives on a heap of one size leaves holes and fills them: all of it again with each snapshot was moved in vain."""
-    heap, mover = Heap(monkeypatch), HeapMover(AtOnce())
+    heap, mover = Heap(monkeypatch), HeapMover(cast(Any, AtOnce()))
     nursery.start_soon(mover.run)
     assert await heap.moves_within(LOOK_EVERY_S / 2) == 3
     assert await heap.moves_within(10 * LOOK_EVERY_S) == 0
@@ -201,3 +199,21 @@ async def test_a_mover_at_its_worker_moves_what_is_full(monkeypatch: pytest.Monk
                 while bytes_of("AnonHugePages") - large < MADE_BYTES - SOME_BYTES:
                     await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
+
+
+async def test_a_manager_moves_its_heap_as_long_as_it_runs(nursery: trio.Nursery) -> None:
+    """Or what recovery has read, a million keys perhaps, would be found more slowly for ever."""
+    running: list[str] = []
+
+    def room_that_runs(name: str) -> Mock:
+        async def run(*arguments: object) -> None:
+            running.append(name)
+            await trio.sleep_forever()
+
+        return Mock(run=run)
+
+    names = ("disk", "consensus", "keeper", "compaction", "_heap_mover")
+    side = Mock(_is_first=False, _watch_disk=trio.sleep_forever, **{name: room_that_runs(name) for name in names})
+    await nursery.start(ManagerSide.run, side, lambda: None)
+    await trio.testing.wait_all_tasks_blocked()
+    assert sorted(running) == sorted(names)
